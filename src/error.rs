@@ -1,0 +1,192 @@
+//! The one error of the application. It speaks to two readers: the caller gets a code and a description,
+//! the operator gets the cause in the log. `http` renders it; nothing here knows axum.
+
+use std::borrow::Cow;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, by the word the specifications have for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    UnsupportedResponseType,
+    InvalidScope,
+    AccessDenied,
+    LoginRequired,
+    InvalidToken,
+    InsufficientScope,
+    Forbidden,
+    ConfirmationFailed,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    PreconditionFailed,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    TemporarilyUnavailable,
+    ServerError,
+}
+
+impl Code {
+    /// The text on the wire and the HTTP status: RFC 6749, 5.2 and RFC 6750, 3.1 where they have the code.
+    pub const fn parts(self) -> (&'static str, u16) {
+        match self {
+            Self::InvalidRequest => ("invalid_request", 400),
+            Self::InvalidClient => ("invalid_client", 401),
+            Self::InvalidGrant => ("invalid_grant", 400),
+            Self::UnauthorizedClient => ("unauthorized_client", 400),
+            Self::UnsupportedGrantType => ("unsupported_grant_type", 400),
+            Self::UnsupportedResponseType => ("unsupported_response_type", 400),
+            Self::InvalidScope => ("invalid_scope", 400),
+            Self::AccessDenied => ("access_denied", 403),
+            Self::LoginRequired => ("login_required", 400),
+            Self::InvalidToken => ("invalid_token", 401),
+            Self::InsufficientScope => ("insufficient_scope", 403),
+            Self::Forbidden => ("forbidden", 403),
+            Self::ConfirmationFailed => ("confirmation_failed", 403),
+            Self::NotFound => ("not_found", 404),
+            Self::MethodNotAllowed => ("method_not_allowed", 405),
+            Self::Conflict => ("conflict", 409),
+            Self::PreconditionFailed => ("precondition_failed", 412),
+            Self::PayloadTooLarge => ("payload_too_large", 413),
+            Self::UnsupportedMediaType => ("unsupported_media_type", 415),
+            Self::TemporarilyUnavailable => ("temporarily_unavailable", 503),
+            Self::ServerError => ("server_error", 500),
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        self.parts().0
+    }
+
+    pub const fn status(self) -> u16 {
+        self.parts().1
+    }
+}
+
+/// A refusal or a failure. Constructors read like speech: `invalid_grant("refresh token already used")`.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", .0.code.as_str(), .0.description)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    code: Code,
+    description: Cow<'static, str>,
+    field: Option<Cow<'static, str>>,
+    retry_after: Option<u32>,
+    details: Option<serde_json::Value>,
+    cause: Option<anyhow::Error>,
+    retry_unit: bool,
+}
+
+impl Error {
+    pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            description: description.into(),
+            field: None,
+            retry_after: None,
+            details: None,
+            cause: None,
+            retry_unit: false,
+        }))
+    }
+
+    /// A field of the request is wrong: names it, and the description says the bound.
+    pub fn invalid_field(
+        field: impl Into<Cow<'static, str>>,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let mut error = Self::new(Code::InvalidRequest, description);
+        error.0.field = Some(field.into());
+        error
+    }
+
+    /// Something that should not happen. The caller learns nothing but the request id.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        Self::new(Code::ServerError, "something went wrong on our side").caused_by(anyhow::anyhow!("{cause}"))
+    }
+
+    /// The store is away or too busy: 503, worth trying again after `retry_after` seconds.
+    pub fn unavailable(retry_after: u32, cause: impl std::fmt::Display) -> Self {
+        let mut error = Self::new(Code::TemporarilyUnavailable, "the service is busy; try again shortly");
+        error.0.retry_after = Some(retry_after);
+        error.caused_by(anyhow::anyhow!("{cause}"))
+    }
+
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<anyhow::Error>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.0.field = Some(field.into());
+        self
+    }
+
+    /// Further members of the JSON body, as an object.
+    #[must_use]
+    pub fn with_details(mut self, details: serde_json::Value) -> Self {
+        self.0.details = Some(details);
+        self
+    }
+
+    /// Marks a serialization failure or deadlock: the unit may be run again.
+    #[must_use]
+    pub fn retrying_unit(mut self) -> Self {
+        self.0.retry_unit = true;
+        self
+    }
+
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+    pub fn description(&self) -> &str {
+        &self.0.description
+    }
+    pub fn field(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+    /// Seconds after which trying again makes sense.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.0.retry_after
+    }
+    pub fn details(&self) -> Option<&serde_json::Value> {
+        self.0.details.as_ref()
+    }
+    pub fn cause(&self) -> Option<&anyhow::Error> {
+        self.0.cause.as_ref()
+    }
+    pub fn may_retry_unit(&self) -> bool {
+        self.0.retry_unit
+    }
+}
+
+macro_rules! speech {
+    ($($name:ident => $code:ident),* $(,)?) => {$(
+        #[doc = concat!("An error with the code of [`Code::", stringify!($code), "`].")]
+        pub fn $name(description: impl Into<Cow<'static, str>>) -> Error {
+            Error::new(Code::$code, description)
+        }
+    )*};
+}
+
+speech! {
+    invalid_request => InvalidRequest,
+    invalid_client => InvalidClient,
+    invalid_grant => InvalidGrant,
+    unauthorized_client => UnauthorizedClient,
+    invalid_scope => InvalidScope,
+    invalid_token => InvalidToken,
+    insufficient_scope => InsufficientScope,
+    forbidden => Forbidden,
+    not_found => NotFound,
+    conflict => Conflict,
+}

@@ -1,0 +1,61 @@
+//! Identifiers as types, so that a user's id is never taken for a client's.
+//!
+//! All are UUID version 7 (RFC 9562, 5.7): sortable by creation, native in both engines.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A tenant. The nil id stands for the instance itself in the audit log.
+    ProjectId,
+    /// An application registered in a project; its text form is the `client_id`.
+    ClientId,
+    /// A person's record in one project.
+    UserId,
+    /// A token family: the `sid` claim.
+    FamilyId,
+    /// A browser signed in at the hosted pages.
+    BrowserSessionId,
+    /// A stored proof: a password, later a passkey or a TOTP seed.
+    CredentialId,
+    /// A bearer secret for the admin API.
+    AdminKeyId,
+    /// One requested deletion of a user.
+    DeletionId,
+    /// A message waiting in the outbox.
+    OutboxId,
+}
+
+impl ProjectId {
+    /// The instance itself: the chain of events that belong to no project.
+    pub const INSTANCE: Self = Self(Uuid::nil());
+}

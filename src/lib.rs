@@ -1,0 +1,17 @@
+//! Tessera: a multi-tenant identity service.
+//!
+//! `http` speaks axum and nothing else does; the middle (`session`, `oauth`, `identity`, `projects`, `keys`, `audit`)
+//! decides and owns the unit of work; `store` holds the SQL and never decides; `model` is plain data for all.
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod clock;
+pub mod config;
+pub mod entropy;
+pub mod error;
+pub mod ids;
+pub mod keys;
+pub mod model;
+pub mod secret;
+pub mod store;
+pub mod telemetry;

@@ -4,14 +4,21 @@
 //! decides and owns the unit of work; `store` holds the SQL and never decides; `model` is plain data for all.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod entropy;
 pub mod error;
+pub mod http;
+pub mod identity;
 pub mod ids;
 pub mod keys;
 pub mod model;
+pub mod oauth;
+pub mod projects;
 pub mod secret;
+pub mod session;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,104 @@
+//! Errors and bodies on the wire.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::error::{Code, Error, Result, invalid_request};
+
+tokio::task_local! {
+    /// The id of the request that this task serves.
+    pub static REQUEST_ID: String;
+}
+
+/// The id of the request that this task serves; empty outside of one.
+pub fn request_id() -> String {
+    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        json_error(&self)
+    }
+}
+
+/// `{"error", "error_description", "field"?, "request_id", …}`. The caller reads the description, the operator the cause.
+pub fn json_error(error: &Error) -> Response {
+    if let Some(cause) = error.cause() {
+        tracing::error!(code = error.code().as_str(), cause = format!("{cause:#}"), "request failed");
+    }
+    let mut body = json!({
+        "error": error.code().as_str(),
+        "error_description": error.description(),
+        "request_id": request_id(),
+    });
+    if let Some(object) = body.as_object_mut() {
+        if let Some(field) = error.field() {
+            object.insert("field".into(), Value::from(field));
+        }
+        if let Some(Value::Object(details)) = error.details() {
+            object.extend(details.clone());
+        }
+    }
+    let status = StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Json(body)).into_response();
+    let headers = response.headers_mut();
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    // RFC 6749, 5.2 and RFC 6750, 3.
+    match error.code() {
+        Code::InvalidClient => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="tessera""#));
+        }
+        Code::InvalidToken => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// A JSON body of a known shape: unknown fields are refused by name, another content type with 415.
+pub fn parse_json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T> {
+    let content_type = header_text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    if content_type.split(';').next().map(str::trim) != Some("application/json") {
+        return Err(Error::new(Code::UnsupportedMediaType, "the body must be application/json"));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let text = error.to_string();
+        // serde names the field between backticks: "unknown field `x`, expected …".
+        let field = text.split('`').nth(1).map(str::to_owned);
+        // Never the value: it may be a secret. Only what serde says of the shape.
+        let what = match error.classify() {
+            serde_json::error::Category::Data if text.starts_with("unknown field") => "unknown field",
+            serde_json::error::Category::Data if text.starts_with("missing field") => "missing field",
+            serde_json::error::Category::Data => "a field has the wrong type",
+            _ => return invalid_request("the body is not valid JSON"),
+        };
+        match field.filter(|_| what != "a field has the wrong type") {
+            Some(field) => Error::invalid_field(field.clone(), format!("{what} {field}")),
+            None => invalid_request(what),
+        }
+    })
+}
+
+/// A header as text; `None` when missing or not visible ASCII.
+pub fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750, 2.1); the scheme in any case.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = header_text(headers, "authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// 200 with a JSON body.
+pub fn ok(body: &impl Serialize) -> Response {
+    Json(body).into_response()
+}

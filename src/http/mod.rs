@@ -1,0 +1,84 @@
+//! The only room that speaks axum: routes, bodies in, answers out.
+
+pub mod answer;
+pub mod hosted;
+pub mod protocol;
+pub mod session;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tracing::Instrument;
+
+use crate::app::App;
+use crate::error::{Error, not_found};
+
+/// Bodies are at most this many bytes.
+const MOST_BODY_BYTES: usize = 64 * 1024;
+
+/// The id of a request: in every answer, every error and every log line about it.
+#[derive(Clone)]
+pub struct RequestId(pub String);
+
+/// Every route of the server.
+pub fn router(app: Arc<App>) -> Router {
+    let mut project = Router::new()
+        .route("/.well-known/openid-configuration", get(protocol::discovery))
+        .route("/.well-known/jwks.json", get(protocol::jwks))
+        .route("/oauth2/authorize", get(hosted::authorize_get).post(hosted::authorize_post))
+        .route("/oauth2/userinfo", get(protocol::user_info).post(protocol::user_info))
+        .route("/oauth2/token", post(protocol::token))
+        .route("/sign-in", post(hosted::sign_in))
+        .route("/api/GetTokenFromCode", post(session::get_token_from_code))
+        .route("/api/refresh", post(session::refresh))
+        .route("/api/verifyaccesstoken", post(session::verify_access_token))
+        .route("/api/userinfofromaccesstoken", post(session::user_info_from_access_token))
+        .route("/api/GlobalSignOut", post(session::global_sign_out));
+    if app.demo_pages {
+        project = project.route("/demo/callback", get(hosted::demo_callback));
+    }
+    Router::new()
+        .nest("/projects/{project}", project)
+        .route("/health", get(health))
+        .route("/assets/{name}", get(hosted::asset))
+        .fallback(|| async { answer::json_error(&not_found("there is nothing at this address")) })
+        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(from_fn_with_state(app.clone(), in_a_task))
+        .with_state(app)
+}
+
+/// Runs each request in a task of its own: axum drops a handler when its client hangs up, and a sign-out half done
+/// would be the worst of both. Adds the request id.
+async fn in_a_task(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let id = match app.entropy.id::<uuid::Uuid>(app.clock.now()) {
+        Ok(id) => id.to_string(),
+        Err(error) => return answer::json_error(&error),
+    };
+    request.extensions_mut().insert(RequestId(id.clone()));
+    // The path alone: a query may hold a code or a state.
+    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let task = tokio::spawn(answer::REQUEST_ID.scope(id.clone(), next.run(request)).instrument(span.clone()));
+    let mut response = match task.await {
+        Ok(response) => response,
+        Err(failure) => span.in_scope(|| answer::json_error(&Error::internal(failure))),
+    };
+    span.in_scope(|| tracing::info!(status = response.status().as_u16(), "answered"));
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// 200 while the store answers.
+async fn health(State(app): State<Arc<App>>) -> Response {
+    match app.db.read(|conn| async move { crate::store::projects::find(&conn, "-").await }).await {
+        Ok(_) => "ok\n".into_response(),
+        Err(error) => answer::json_error(&error),
+    }
+}

@@ -1,0 +1,141 @@
+//! What tokens say, and the family they descend from.
+
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+
+use super::timestamp::Timestamp;
+use crate::ids::{BrowserSessionId, ClientId, FamilyId, UserId};
+
+/// The claims of an access token (RFC 9068, 2.2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccessClaims {
+    pub iss: String,
+    pub sub: String,
+    pub aud: String,
+    pub client_id: String,
+    pub exp: i64,
+    pub iat: i64,
+    pub jti: String,
+    pub scope: String,
+    pub sid: String,
+    pub auth_time: i64,
+    pub acr: String,
+    pub amr: Vec<String>,
+    pub roles: Vec<String>,
+    pub groups: Vec<String>,
+    pub user_version: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sandbox: bool,
+}
+
+/// The claims of an ID token (OpenID Connect Core, 2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IdClaims {
+    pub iss: String,
+    pub sub: String,
+    pub aud: String,
+    pub exp: i64,
+    pub iat: i64,
+    pub auth_time: i64,
+    pub sid: String,
+    pub acr: String,
+    pub amr: Vec<String>,
+    pub at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+}
+
+/// A token family beside today's epochs and states: all that liveness needs, from one statement.
+#[derive(Clone, Debug, FromRow)]
+pub struct Family {
+    pub id: FamilyId,
+    pub client_id: ClientId,
+    pub user_id: UserId,
+    pub browser_session_id: Option<BrowserSessionId>,
+    pub scope: String,
+    pub audience: String,
+    pub auth_time: Timestamp,
+    pub amr: String,
+    pub acr: String,
+    pub seq: i64,
+    pub prev_seq: Option<i64>,
+    pub rotated_at: Timestamp,
+    pub mac_key_id: String,
+    pub idle_expires_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+    pub project_epoch: i64,
+    pub client_epoch: i64,
+    pub user_epoch: i64,
+    pub user_status: String,
+    pub user_token_epoch: i64,
+    pub user_version: i64,
+    pub username: Option<String>,
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub roles: String,
+    pub groups: String,
+    pub attributes: String,
+    pub user_updated_at: Timestamp,
+    pub client_status: String,
+    pub client_token_epoch: i64,
+    pub project_status: String,
+    pub project_token_epoch: i64,
+}
+
+/// Why a family no longer lives, in the order in which faults are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    ProjectDisabled,
+    ClientDisabled,
+    ClientDeleted,
+    UserDisabled,
+    UserDeleted,
+    SessionRevoked,
+    SessionExpired,
+    SignedOut,
+}
+
+impl Ended {
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::ProjectDisabled => "project_disabled",
+            Self::ClientDisabled => "client_disabled",
+            Self::ClientDeleted => "client_deleted",
+            Self::UserDisabled => "user_disabled",
+            Self::UserDeleted => "user_deleted",
+            Self::SessionRevoked => "session_revoked",
+            Self::SessionExpired => "session_expired",
+            Self::SignedOut => "signed_out",
+        }
+    }
+}
+
+impl Family {
+    /// Alive when project, client and user are active, it is neither revoked nor expired, and its epochs equal today's.
+    pub fn ended(&self, now: Timestamp) -> Option<Ended> {
+        if self.project_status != "active" {
+            return Some(Ended::ProjectDisabled);
+        }
+        match self.client_status.as_str() {
+            "active" => {}
+            "deleted" => return Some(Ended::ClientDeleted),
+            _ => return Some(Ended::ClientDisabled),
+        }
+        match self.user_status.as_str() {
+            "active" => {}
+            "deleted" => return Some(Ended::UserDeleted),
+            _ => return Some(Ended::UserDisabled),
+        }
+        if self.revoked_at.is_some() {
+            return Some(Ended::SessionRevoked);
+        }
+        if now >= self.expires_at || now >= self.idle_expires_at {
+            return Some(Ended::SessionExpired);
+        }
+        let same = self.project_epoch == self.project_token_epoch
+            && self.client_epoch == self.client_token_epoch
+            && self.user_epoch == self.user_token_epoch;
+        (!same).then_some(Ended::SignedOut)
+    }
+}

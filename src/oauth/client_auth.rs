@@ -1,0 +1,73 @@
+//! Who calls: HTTP Basic, `client_id` and `client_secret` in the body, or `client_id` alone for public clients.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+
+use crate::app::Ctx;
+use crate::error::{Error, Result, invalid_client, invalid_request};
+use crate::ids::ClientId;
+use crate::model::client::Client;
+use crate::secret::{Secret, equal_in_constant_time};
+use crate::store::clients;
+
+/// Credentials as they came.
+#[derive(Debug)]
+pub struct Presented {
+    pub client_id: String,
+    pub client_secret: Option<Secret>,
+}
+
+/// Reads the credentials of a request; both methods at once are refused (RFC 6749, 2.3).
+pub fn presented(
+    authorization: Option<&str>,
+    client_id: Option<String>,
+    client_secret: Option<Secret>,
+) -> Result<Presented> {
+    let Some(header) = authorization else {
+        let client_id = client_id.ok_or_else(|| invalid_client("the request names no client"))?;
+        return Ok(Presented { client_id, client_secret });
+    };
+    if client_secret.is_some() {
+        return Err(invalid_request("the client authenticates in two ways at once"));
+    }
+    let malformed = || invalid_client("the Authorization header is not HTTP Basic");
+    let (scheme, encoded) = header.split_once(' ').ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(malformed());
+    }
+    let text = STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = zeroize::Zeroizing::new(text.ok_or_else(malformed)?);
+    let (id, secret) = text.split_once(':').ok_or_else(malformed)?;
+    // RFC 6749, 2.3.1: both halves are form-encoded.
+    let decode = |part: &str| percent_decode_str(part).decode_utf8().map(String::from).map_err(|_| malformed());
+    let presented = Presented { client_id: decode(id)?, client_secret: Some(Secret::new(decode(secret)?)) };
+    if client_id.is_some_and(|named| named != presented.client_id) {
+        return Err(invalid_request("the body names another client than the Authorization header"));
+    }
+    Ok(presented)
+}
+
+/// Authenticates; an unknown client and a wrong secret answer alike.
+pub async fn authenticate(ctx: &Ctx, presented: Presented) -> Result<Client> {
+    let refused = || invalid_client("client authentication failed");
+    let id: ClientId = presented.client_id.parse().map_err(|_| refused())?;
+    let (client, hashes) = ctx
+        .app
+        .db
+        .read(|conn| async move {
+            let client = clients::find(&conn, ctx.project.id, id).await?;
+            Ok::<_, Error>((client, clients::secret_hashes(&conn, ctx.project.id, ctx.now, id).await?))
+        })
+        .await?;
+    let client = client.ok_or_else(refused)?;
+    let proven = match &presented.client_secret {
+        None => client.is_public(),
+        Some(_) if client.is_public() => false,
+        Some(secret) => {
+            let hash = secret.sha256();
+            hashes.iter().fold(false, |found, stored| found | equal_in_constant_time(stored, &hash))
+        }
+    };
+    if proven && client.is_active() { Ok(client) } else { Err(refused()) }
+}

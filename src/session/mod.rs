@@ -1,0 +1,8 @@
+//! The session API as decisions. `http/session` is a thin face over it.
+
+pub mod exchange;
+pub mod refresh;
+pub mod sign_out;
+pub mod tokens;
+pub mod user_info;
+pub mod verify;

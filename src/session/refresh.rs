@@ -1,0 +1,189 @@
+//! `refresh`: lossless rotation on one row. A lost response may be asked for again; only a real replay ends the family.
+
+use serde_json::json;
+
+use super::tokens::{Grant, TokenSet, issue};
+use crate::app::Ctx;
+use crate::audit::{self, Event};
+use crate::error::{Error, Result, invalid_grant, invalid_scope};
+use crate::keys::refresh_token::RefreshToken;
+use crate::model::client::{Client, RefreshRetry};
+use crate::model::token::Family;
+use crate::store::families;
+
+/// What a presented sequence number means for a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    /// The newest token: rotate.
+    Rotate,
+    /// The predecessor within the window: the same successor again.
+    Repeat,
+    /// The predecessor after the window, and the client may retry until the successor is used.
+    Replace,
+    Replay,
+    /// Higher than we ever gave out: the store was set back.
+    Ahead,
+}
+
+fn judge(client: &Client, family: &Family, seq: i64, seconds_since_rotation: i64) -> Judgement {
+    if seq == family.seq {
+        return Judgement::Rotate;
+    }
+    if seq > family.seq {
+        return Judgement::Ahead;
+    }
+    if family.prev_seq != Some(seq) {
+        return Judgement::Replay;
+    }
+    if seconds_since_rotation <= client.settings.refresh_grace_seconds.clamp(0, 60) {
+        return Judgement::Repeat;
+    }
+    match client.settings.refresh_retry {
+        RefreshRetry::UntilUsed => Judgement::Replace,
+        RefreshRetry::Window => Judgement::Replay,
+    }
+}
+
+/// # Errors
+/// `invalid_grant` for a token that is forged, unknown, expired, ended, of another client, or replayed; `invalid_scope`
+/// when more is asked for than was granted.
+pub async fn refresh(ctx: &Ctx, client: &Client, token: &str, scope: Option<&str>) -> Result<TokenSet> {
+    let refused = || invalid_grant("the refresh token is not valid");
+    // The MAC is checked before the store is asked: a forged token costs no statement.
+    let token = RefreshToken::parse(&ctx.app.master_keys, ctx.project.id, token).ok_or_else(refused)?;
+    // A concurrent call may win the compare-and-set; judging again then finds its successor.
+    for _ in 0..3 {
+        let family =
+            ctx.app.db.read(|conn| async move { families::find(&conn, ctx.project.id, token.family).await }).await?;
+        // Nothing is revoked for a wrong client, or strangers could sign people out.
+        let family = family.filter(|family| family.client_id == client.id).ok_or_else(refused)?;
+        if let Some(ended) = family.ended(ctx.now) {
+            return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
+        }
+        let scope = narrowed(&family.scope, scope)?;
+        if let Some(tokens) = advance(ctx, client, &token, &family, &scope).await? {
+            return Ok(tokens);
+        }
+    }
+    Err(Error::unavailable(1, "a family changed three times under one refresh"))
+}
+
+/// One attempt; `None` when another call changed the row first.
+async fn advance(
+    ctx: &Ctx,
+    client: &Client,
+    token: &RefreshToken,
+    family: &Family,
+    scope: &str,
+) -> Result<Option<TokenSet>> {
+    let (db, project) = (&ctx.app.db, ctx.project.id);
+    let idle = ctx.now.plus_seconds(client.settings.validity.refresh_idle);
+    let current = ctx.app.master_keys.current_id();
+    if !client.rotates_refresh_tokens() {
+        if token.seq != family.seq {
+            return Err(invalid_grant("the refresh token is not valid"));
+        }
+        // Written only when it moves by a twentieth, so that a busy client does not write at every call.
+        let moves = idle.seconds_since(family.idle_expires_at) * 20 >= client.settings.validity.refresh_idle;
+        if moves {
+            db.write(|conn| async move { families::extend(&conn, project, ctx.now, family.id, idle).await }).await?;
+        }
+        let idle = if moves { idle } else { family.idle_expires_at };
+        return issue(ctx, client, &grant(family, scope, &family.mac_key_id, family.seq, idle)).map(Some);
+    }
+    match judge(client, family, token.seq, ctx.now.seconds_since(family.rotated_at)) {
+        Judgement::Rotate => {
+            let won = db
+                .write(|conn| async move {
+                    families::rotate(&conn, project, ctx.now, family.id, token.seq, current, idle).await
+                })
+                .await?;
+            if won == 0 {
+                return Ok(None);
+            }
+            issue(ctx, client, &grant(family, scope, current, token.seq + 1, idle)).map(Some)
+        }
+        Judgement::Repeat => {
+            let again = grant(family, scope, &family.mac_key_id, family.seq, family.idle_expires_at);
+            issue(ctx, client, &again).map(Some)
+        }
+        Judgement::Replace => {
+            let won = db
+                .write(|conn| async move {
+                    families::rotate_again(&conn, project, ctx.now, family.id, family.seq, current).await
+                })
+                .await?;
+            if won == 0 {
+                return Ok(None);
+            }
+            issue(ctx, client, &grant(family, scope, current, family.seq + 1, family.idle_expires_at)).map(Some)
+        }
+        Judgement::Replay => {
+            record(ctx, family, "token_family.replayed", true).await?;
+            Err(invalid_grant("the refresh token was used already; the session has been ended"))
+        }
+        Judgement::Ahead => {
+            record(ctx, family, "token_family.ahead_of_store", false).await?;
+            Err(invalid_grant("the refresh token is not valid"))
+        }
+    }
+}
+
+/// The trace is committed before the denial is answered.
+async fn record(ctx: &Ctx, family: &Family, action: &str, revoke: bool) -> Result<()> {
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            if revoke && families::revoke(&conn, ctx.project.id, ctx.now, family.id, "refresh_replayed").await? == 0 {
+                return Ok(());
+            }
+            let event = Event {
+                actor: &format!("client:{}", family.client_id),
+                actor_kind: "client",
+                action,
+                target: &format!("token_family:{}", family.id),
+                reason: "",
+                detail: json!({}),
+                request_id: &ctx.request_id,
+            };
+            audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
+        })
+        .await
+}
+
+fn grant<'a>(
+    family: &'a Family,
+    scope: &'a str,
+    mac_key_id: &'a str,
+    seq: i64,
+    idle_expires_at: crate::model::timestamp::Timestamp,
+) -> Grant<'a> {
+    Grant {
+        family: family.id,
+        user: family.user_id,
+        scope,
+        audience: &family.audience,
+        auth_time: family.auth_time,
+        amr: &family.amr,
+        acr: &family.acr,
+        nonce: None,
+        roles: &family.roles,
+        groups: &family.groups,
+        user_version: family.user_version,
+        idle_expires_at: idle_expires_at.min(family.expires_at),
+        expires_at: family.expires_at,
+        mac_key_id,
+        seq,
+    }
+}
+
+/// RFC 6749, 6: the scope may shrink for one answer and never grows.
+fn narrowed(granted: &str, asked: Option<&str>) -> Result<String> {
+    let Some(asked) = asked else { return Ok(granted.to_owned()) };
+    let has = |word: &&str| granted.split(' ').any(|scope| scope == *word);
+    // offline_access is granted to every client of the session API, asked for or not.
+    if asked.split(' ').filter(|word| *word != "offline_access").all(|word| has(&word)) {
+        return Ok(asked.to_owned());
+    }
+    Err(invalid_scope("scope asks for more than was granted"))
+}

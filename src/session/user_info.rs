@@ -1,0 +1,39 @@
+//! `userinfofromaccesstoken`: the user's claims as they are now, limited by scope (OpenID Connect Core, 5.3).
+
+use serde_json::{Map, Value, json};
+
+use super::verify::{Demands, Live, judge};
+use crate::app::Ctx;
+use crate::error::{Error, Result, invalid_token};
+
+/// A live access token, or `invalid_token` with the reason.
+pub async fn require_live(ctx: &Ctx, token: &str) -> Result<Live> {
+    judge(ctx, token, &Demands::default()).await?.map_err(|refusal| {
+        invalid_token(refusal.detail).with_details(json!({"reason": refusal.reason}))
+    })
+}
+
+/// # Errors
+/// `invalid_token` naming the reason.
+pub async fn user_info(ctx: &Ctx, token: &str) -> Result<Map<String, Value>> {
+    let Live { claims, family } = require_live(ctx, token).await?;
+    let has = |scope: &str| claims.scope.split(' ').any(|granted| granted == scope);
+    let mut answer = Map::new();
+    answer.insert("sub".into(), json!(claims.sub));
+    if has("profile") {
+        answer.insert("preferred_username".into(), json!(family.username));
+        answer.insert("updated_at".into(), json!(family.user_updated_at.unix()));
+        answer.insert("roles".into(), parsed(&family.roles)?);
+        answer.insert("groups".into(), parsed(&family.groups)?);
+        answer.insert("attributes".into(), parsed(&family.attributes)?);
+    }
+    if has("email") && family.email.is_some() {
+        answer.insert("email".into(), json!(family.email));
+        answer.insert("email_verified".into(), json!(family.email_verified));
+    }
+    Ok(answer)
+}
+
+fn parsed(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(Error::internal)
+}

@@ -1,0 +1,98 @@
+//! Authorization codes: one use, sixty seconds.
+
+use sqlx::FromRow;
+
+use super::db::{Conn, execute, fetch_optional};
+use crate::error::Result;
+use crate::ids::{BrowserSessionId, ClientId, FamilyId, ProjectId, UserId};
+use crate::model::timestamp::Timestamp;
+
+#[derive(Clone, Debug, FromRow)]
+pub struct CodeRow {
+    pub client_id: ClientId,
+    pub user_id: UserId,
+    pub browser_session_id: Option<BrowserSessionId>,
+    pub redirect_uri: String,
+    pub code_challenge: Option<String>,
+    pub scope: String,
+    pub nonce: Option<String>,
+    pub audience: String,
+    pub auth_time: Timestamp,
+    pub amr: String,
+    pub acr: String,
+    pub user_agent: String,
+    pub address: String,
+    pub project_epoch: i64,
+    pub client_epoch: i64,
+    pub user_epoch: i64,
+    pub expires_at: Timestamp,
+    pub consumed_at: Option<Timestamp>,
+    pub family_id: Option<FamilyId>,
+}
+
+pub async fn find(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option<CodeRow>> {
+    fetch_optional!(
+        conn,
+        CodeRow,
+        "SELECT client_id, user_id, browser_session_id, redirect_uri, code_challenge, scope, nonce, audience, auth_time,
+                amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id
+         FROM authorization_codes WHERE project_id = $1 AND code_hash = $2",
+        project,
+        hash
+    )
+}
+
+/// Inserts the code only while user, client and project are active and the epochs read with the proof still hold.
+pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8], code: &CodeRow) -> Result<u64> {
+    execute!(
+        conn,
+        "INSERT INTO authorization_codes (project_id, code_hash, client_id, user_id, browser_session_id, redirect_uri,
+           code_challenge, scope, nonce, audience, auth_time, amr, acr, user_agent, address, project_epoch,
+           client_epoch, user_epoch, created_at, expires_at)
+         SELECT u.project_id, $2, c.id, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
+         FROM users u
+         JOIN projects p ON p.id = u.project_id
+         JOIN clients c ON c.project_id = u.project_id AND c.id = $3
+         WHERE u.project_id = $1 AND u.id = $4 AND u.status = 'active' AND p.status = 'active' AND c.status = 'active'
+           AND p.token_epoch = $16 AND c.token_epoch = $17 AND u.token_epoch = $18",
+        project,
+        hash,
+        code.client_id,
+        code.user_id,
+        code.browser_session_id,
+        &code.redirect_uri,
+        code.code_challenge.as_deref(),
+        &code.scope,
+        code.nonce.as_deref(),
+        &code.audience,
+        code.auth_time,
+        &code.amr,
+        &code.acr,
+        &code.user_agent,
+        &code.address,
+        code.project_epoch,
+        code.client_epoch,
+        code.user_epoch,
+        now,
+        code.expires_at
+    )
+}
+
+/// Uses the code up and remembers the family it became; of many callers one gets a row.
+pub async fn consume(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    hash: &[u8],
+    family: FamilyId,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE authorization_codes SET consumed_at = $1, family_id = $2
+         WHERE project_id = $3 AND code_hash = $4 AND consumed_at IS NULL AND expires_at > $1",
+        now,
+        family,
+        project,
+        hash
+    )
+}

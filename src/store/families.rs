@@ -1,0 +1,178 @@
+//! Token families: one row each, however often they are refreshed.
+
+use super::codes::CodeRow;
+use super::db::{Conn, execute, fetch_optional};
+use crate::error::Result;
+use crate::ids::{FamilyId, ProjectId};
+use crate::model::timestamp::Timestamp;
+use crate::model::token::Family;
+
+/// The hot read: a family beside today's states and epochs of its user, client and project.
+pub async fn find(conn: &Conn, project: ProjectId, id: FamilyId) -> Result<Option<Family>> {
+    fetch_optional!(
+        conn,
+        Family,
+        "SELECT f.id, f.client_id, f.user_id, f.browser_session_id, f.scope, f.audience, f.auth_time, f.amr, f.acr,
+                f.seq, f.prev_seq, f.rotated_at, f.mac_key_id, f.idle_expires_at, f.expires_at, f.revoked_at,
+                f.project_epoch, f.client_epoch, f.user_epoch,
+                u.status AS user_status, u.token_epoch AS user_token_epoch, u.version AS user_version,
+                u.username, u.email, u.email_verified, u.roles, u.groups, u.attributes,
+                u.updated_at AS user_updated_at,
+                c.status AS client_status, c.token_epoch AS client_token_epoch,
+                p.status AS project_status, p.token_epoch AS project_token_epoch
+         FROM token_families f
+         JOIN projects p ON p.id = f.project_id
+         JOIN clients c ON c.project_id = f.project_id AND c.id = f.client_id
+         JOIN users u ON u.project_id = f.project_id AND u.id = f.user_id
+         WHERE f.project_id = $1 AND f.id = $2",
+        project,
+        id
+    )
+}
+
+/// When a family ends: unused, and at the latest.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetime {
+    pub idle_expires_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// Begins a family with the epochs that travelled with the code.
+pub async fn insert(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: FamilyId,
+    code: &CodeRow,
+    mac_key_id: &str,
+    lifetime: Lifetime,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "INSERT INTO token_families (project_id, id, client_id, user_id, browser_session_id, offline, scope, audience,
+           nonce, auth_time, amr, acr, user_agent, address, seq, rotated_at, mac_key_id, used_at, idle_expires_at,
+           expires_at, project_epoch, client_epoch, user_epoch, created_at)
+         VALUES ($1, $2, $3, $4, $5, TRUE, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $15, $14, $16, $17, $18, $19, $20,
+           $14)",
+        project,
+        id,
+        code.client_id,
+        code.user_id,
+        code.browser_session_id,
+        &code.scope,
+        &code.audience,
+        code.nonce.as_deref(),
+        code.auth_time,
+        &code.amr,
+        &code.acr,
+        &code.user_agent,
+        &code.address,
+        now,
+        mac_key_id,
+        lifetime.idle_expires_at,
+        lifetime.expires_at,
+        code.project_epoch,
+        code.client_epoch,
+        code.user_epoch
+    )
+}
+
+/// Keeps at most `most` live families per user and client: the longest unused end.
+pub async fn displace(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    code: &CodeRow,
+    most: i64,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families SET revoked_at = $1, revoked_reason = 'displaced'
+         WHERE project_id = $2 AND id IN (
+           SELECT id FROM token_families WHERE project_id = $2 AND user_id = $3 AND client_id = $4
+             AND revoked_at IS NULL AND expires_at > $1 ORDER BY used_at DESC, id DESC LIMIT 1000 OFFSET $5)",
+        now,
+        project,
+        code.user_id,
+        code.client_id,
+        most
+    )
+}
+
+/// Compare-and-set of a rotation: of many callers with the same token one gets a row.
+pub async fn rotate(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: FamilyId,
+    seq: i64,
+    mac_key_id: &str,
+    idle_expires_at: Timestamp,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families
+         SET seq = seq + 1, prev_seq = seq, rotated_at = $1, used_at = $1, mac_key_id = $2, idle_expires_at = $3
+         WHERE project_id = $4 AND id = $5 AND seq = $6 AND revoked_at IS NULL AND expires_at > $1
+           AND idle_expires_at > $1",
+        now,
+        mac_key_id,
+        idle_expires_at,
+        project,
+        id,
+        seq
+    )
+}
+
+/// `refresh_retry: until_used`: a new successor for the predecessor; the one nobody used becomes void.
+pub async fn rotate_again(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: FamilyId,
+    seq: i64,
+    mac_key_id: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families SET seq = seq + 1, rotated_at = $1, used_at = $1, mac_key_id = $2
+         WHERE project_id = $3 AND id = $4 AND seq = $5 AND revoked_at IS NULL AND expires_at > $1
+           AND idle_expires_at > $1",
+        now,
+        mac_key_id,
+        project,
+        id,
+        seq
+    )
+}
+
+/// A refresh without rotation only moves the idle limit.
+pub async fn extend(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: FamilyId,
+    idle_expires_at: Timestamp,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families SET idle_expires_at = $1, used_at = $2
+         WHERE project_id = $3 AND id = $4 AND revoked_at IS NULL AND expires_at > $2 AND idle_expires_at > $2",
+        idle_expires_at,
+        now,
+        project,
+        id
+    )
+}
+
+pub async fn revoke(conn: &Conn, project: ProjectId, now: Timestamp, id: FamilyId, reason: &str) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families SET revoked_at = $1, revoked_reason = $2
+         WHERE project_id = $3 AND id = $4 AND revoked_at IS NULL",
+        now,
+        reason,
+        project,
+        id
+    )
+}

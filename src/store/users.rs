@@ -1,0 +1,179 @@
+//! People, and the password that proves them.
+
+use sqlx::FromRow;
+
+use super::db::{Conn, execute, fetch_one, fetch_optional};
+use crate::error::Result;
+use crate::ids::{CredentialId, ProjectId, UserId};
+use crate::model::names::folded;
+use crate::model::timestamp::Timestamp;
+use crate::model::user::UserRow;
+
+/// A person's password beside the epochs of the moment: read together, so that a sign-out in between is noticed.
+#[derive(Clone, Debug, FromRow)]
+pub struct PasswordProof {
+    pub user_id: UserId,
+    pub status: String,
+    pub token_epoch: i64,
+    pub browser_epoch: i64,
+    pub project_epoch: i64,
+    pub secret: String,
+}
+
+pub async fn find_password(conn: &Conn, project: ProjectId, username: &str) -> Result<Option<PasswordProof>> {
+    fetch_optional!(
+        conn,
+        PasswordProof,
+        "SELECT u.id AS user_id, u.status, u.token_epoch, u.browser_epoch, p.token_epoch AS project_epoch, c.secret
+         FROM users u
+         JOIN projects p ON p.id = u.project_id
+         JOIN credentials c ON c.project_id = u.project_id AND c.user_id = u.id AND c.kind = 'password'
+         WHERE u.project_id = $1 AND u.username_key = $2",
+        project,
+        folded(username)
+    )
+}
+
+pub async fn find(conn: &Conn, project: ProjectId, id: UserId) -> Result<Option<UserRow>> {
+    fetch_optional!(
+        conn,
+        UserRow,
+        "SELECT id, status, username, email, email_verified, token_epoch, browser_epoch, version, roles, groups,
+                attributes, created_at, updated_at
+         FROM users WHERE project_id = $1 AND id = $2 AND status <> 'deleted'",
+        project,
+        id
+    )
+}
+
+pub async fn find_by_username(conn: &Conn, project: ProjectId, username: &str) -> Result<Option<UserRow>> {
+    fetch_optional!(
+        conn,
+        UserRow,
+        "SELECT id, status, username, email, email_verified, token_epoch, browser_epoch, version, roles, groups,
+                attributes, created_at, updated_at
+         FROM users WHERE project_id = $1 AND username_key = $2",
+        project,
+        folded(username)
+    )
+}
+
+pub struct NewUser<'a> {
+    pub id: UserId,
+    pub username: &'a str,
+    pub email: Option<&'a str>,
+}
+
+pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, user: &NewUser<'_>) -> Result<u64> {
+    execute!(
+        conn,
+        "INSERT INTO users (project_id, id, status, username, username_key, email, email_key, email_verified, profile,
+         token_epoch, browser_epoch, version, roles, groups, attributes, created_at, updated_at)
+         VALUES ($1, $2, 'active', $3, $4, $5, $6, FALSE, '{}', $7, $7, 1, '[]', '[]', '{}', $8, $8)",
+        project,
+        user.id,
+        user.username,
+        folded(user.username),
+        user.email,
+        user.email.map(folded),
+        now.micros(),
+        now
+    )
+}
+
+pub async fn insert_password(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: CredentialId,
+    user: UserId,
+    phc: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "INSERT INTO credentials (project_id, id, user_id, kind, secret, created_at, updated_at)
+         VALUES ($1, $2, $3, 'password', $4, $5, $5)",
+        project,
+        id,
+        user,
+        phc,
+        now
+    )
+}
+
+/// First step of every exchange: orders it against sign-out, disable and deletion, which raise the epoch on this row.
+/// No row changed: the sign-in that led here has ended.
+pub async fn touch_sign_in(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: UserId,
+    token_epoch: i64,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE users SET last_sign_in_at = $1
+         WHERE project_id = $2 AND id = $3 AND status = 'active' AND token_epoch = $4",
+        now,
+        project,
+        id,
+        token_epoch
+    )
+}
+
+/// Raises the user's epochs: everything granted before ends. Gives the new token epoch and whether the row was there.
+pub async fn raise_epochs(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: UserId,
+    browser_too: bool,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE users SET
+           token_epoch = CASE WHEN token_epoch >= $1 THEN token_epoch + 1 ELSE $1 END,
+           browser_epoch = CASE WHEN NOT $2 THEN browser_epoch
+                                WHEN browser_epoch >= $1 THEN browser_epoch + 1 ELSE $1 END
+         WHERE project_id = $3 AND id = $4 AND status <> 'deleted'",
+        now.micros(),
+        browser_too,
+        project,
+        id
+    )
+}
+
+#[derive(FromRow)]
+struct Count {
+    n: i64,
+}
+
+/// Families that the user's epoch still lets live.
+pub async fn count_live_families(conn: &Conn, project: ProjectId, now: Timestamp, id: UserId) -> Result<i64> {
+    let count = fetch_one!(
+        conn,
+        Count,
+        "SELECT count(*) AS n FROM token_families f JOIN users u ON u.project_id = f.project_id AND u.id = f.user_id
+         WHERE f.project_id = $1 AND f.user_id = $2 AND f.user_epoch = u.token_epoch AND f.revoked_at IS NULL
+           AND f.expires_at > $3 AND f.idle_expires_at > $3",
+        project,
+        id,
+        now
+    )?;
+    Ok(count.n)
+}
+
+/// Browser sessions that the user's browser epoch still lets live.
+pub async fn count_live_browser_sessions(conn: &Conn, project: ProjectId, now: Timestamp, id: UserId) -> Result<i64> {
+    let count = fetch_one!(
+        conn,
+        Count,
+        "SELECT count(*) AS n FROM browser_sessions b JOIN users u ON u.project_id = b.project_id AND u.id = b.user_id
+         WHERE b.project_id = $1 AND b.user_id = $2 AND b.browser_epoch = u.browser_epoch AND b.ended_at IS NULL
+           AND b.expires_at > $3",
+        project,
+        id,
+        now
+    )?;
+    Ok(count.n)
+}

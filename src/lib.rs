@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod entropy;
 pub mod error;
+pub mod http;
 pub mod ids;
 pub mod keys;
 pub mod model;

@@ -73,7 +73,8 @@ impl Ctx {
             .iter()
             .find(|key| key.state == "current" && key.alg == alg.as_str())
             .ok_or_else(|| Error::internal(format!("the project has no current {} key", alg.as_str())))?;
-        let private = self.app.master_keys.open(&key_place(self.project.id, &key.kid), &key.sealed_private)?;
+        let private =
+            self.app.master_keys.open(&key_place(self.project.id, &key.kid), &key.sealed_private)?;
         Signer::new(alg, &key.kid, &private)
     }
 }

@@ -42,8 +42,11 @@ pub async fn get_token_from_code(
     let ctx = Ctx::load(app, &project, id).await?;
     let body: GetTokenFromCode = parse_json(&headers, &body)?;
     let client = client_of(&ctx, &headers, body.client_id, body.client_secret).await?;
-    let request =
-        exchange::Request { code: body.code, redirect_uri: body.redirect_uri, code_verifier: body.code_verifier };
+    let request = exchange::Request {
+        code: body.code,
+        redirect_uri: body.redirect_uri,
+        code_verifier: body.code_verifier,
+    };
     Ok(ok(&exchange::exchange(&ctx, &client, &request).await?))
 }
 
@@ -138,7 +141,8 @@ pub async fn user_info_from_access_token(
     body: Bytes,
 ) -> Result<Response> {
     let ctx = Ctx::load(app, &project, id).await?;
-    let body: AccessTokenBody = if body.is_empty() { Default::default() } else { parse_json(&headers, &body)? };
+    let body: AccessTokenBody =
+        if body.is_empty() { Default::default() } else { parse_json(&headers, &body)? };
     let token = bearer(&headers).or(body.access_token.as_ref().map(Secret::expose)).ok_or_else(no_token)?;
     Ok(ok(&user_info::user_info(&ctx, token).await?))
 }
@@ -178,7 +182,10 @@ pub async fn global_sign_out(
             let token = bearer(&headers).ok_or_else(no_token)?;
             let live = user_info::require_live(&ctx, token).await?;
             if body.user.is_some() {
-                return Err(Error::invalid_field("user", "user is for admin keys; a token signs out its own user"));
+                return Err(Error::invalid_field(
+                    "user",
+                    "user is for admin keys; a token signs out its own user",
+                ));
             }
             require_account_access(&ctx, &live).await?;
             (live.family.user_id, sign_out::audit_target(&ctx, live.family.user_id), "user")
@@ -191,7 +198,8 @@ pub async fn global_sign_out(
 /// A user's token may act on the account only for a first-party client or with the scope `account`.
 async fn require_account_access(ctx: &Ctx, live: &crate::session::verify::Live) -> Result<()> {
     let id = live.family.client_id;
-    let client = ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
+    let client =
+        ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
     let granted = live.claims.scope.split(' ').any(|scope| scope == "account");
     if granted || client.is_some_and(|client| client.settings.first_party) {
         return Ok(());
@@ -207,14 +215,21 @@ async fn find_user(ctx: &Ctx, named: UserName) -> Result<UserId> {
         .read(|conn| async move {
             match named {
                 UserName::Id(id) => users::find(&conn, ctx.project.id, *id).await,
-                UserName::Named { username } => users::find_by_username(&conn, ctx.project.id, username).await,
+                UserName::Named { username } => {
+                    users::find_by_username(&conn, ctx.project.id, username).await
+                }
             }
         })
         .await?;
     found.map(|user| user.id).ok_or_else(|| not_found("no such user"))
 }
 
-async fn client_of(ctx: &Ctx, headers: &HeaderMap, id: Option<String>, secret: Option<Secret>) -> Result<Client> {
+async fn client_of(
+    ctx: &Ctx,
+    headers: &HeaderMap,
+    id: Option<String>,
+    secret: Option<Secret>,
+) -> Result<Client> {
     authenticate(ctx, presented(header_text(headers, "authorization"), id, secret)?).await
 }
 

@@ -50,7 +50,9 @@ impl Hasher {
         let fits = self
             .run(move || {
                 let parsed = PasswordHash::new(&phc).map_err(Error::internal)?;
-                Ok::<_, Error>(Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok())
+                Ok::<_, Error>(
+                    Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok(),
+                )
             })
             .await??;
         Ok(fits && known)

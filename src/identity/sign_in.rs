@@ -25,8 +25,11 @@ pub async fn prove_password(
     user_agent: &str,
     address: &str,
 ) -> Result<Option<SignIn>> {
-    let proof =
-        ctx.app.db.read(|conn| async move { users::find_password(&conn, ctx.project.id, username).await }).await?;
+    let proof = ctx
+        .app
+        .db
+        .read(|conn| async move { users::find_password(&conn, ctx.project.id, username).await })
+        .await?;
     let fits = ctx.app.hasher.verify(proof.as_ref().map(|p| p.secret.as_str()), password).await?;
     let Some(proof) = proof.filter(|p| fits && p.status == "active") else { return Ok(None) };
     Ok(Some(SignIn {
@@ -59,7 +62,8 @@ pub async fn begin(
         .db
         .unit(|conn| async move {
             let expires_at = ctx.now.plus_seconds(BROWSER_SESSION_SECONDS);
-            let session = browser_sessions::insert(&conn, ctx.project.id, cookie_hash, sign_in, expires_at).await?;
+            let session =
+                browser_sessions::insert(&conn, ctx.project.id, cookie_hash, sign_in, expires_at).await?;
             Ok(session == 1 && codes::insert(&conn, ctx.project.id, ctx.now, code_hash, row).await? == 1)
         })
         .await?;

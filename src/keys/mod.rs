@@ -1,1 +1,6 @@
-//! keys
+//! Keys: what seals, what signs, what proves a refresh token.
+
+pub mod master;
+pub mod refresh_token;
+pub mod signing;
+pub mod verify;

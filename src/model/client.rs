@@ -171,7 +171,9 @@ pub fn check_redirect_uri(uri: &str) -> Result<()> {
         "https" => Ok(()),
         "http" if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) => Ok(()),
         scheme if scheme.contains('.') => Ok(()),
-        _ => refuse("a redirect URI is https, http on a loopback address, or a private-use scheme with a dot"),
+        _ => {
+            refuse("a redirect URI is https, http on a loopback address, or a private-use scheme with a dot")
+        }
     }
 }
 
@@ -184,9 +186,14 @@ mod tests {
         for good in ["https://app.example/cb?x=1", "http://127.0.0.1:8080/cb", "com.example.app:/cb"] {
             assert!(check_redirect_uri(good).is_ok(), "{good}");
         }
-        for bad in
-            ["/cb", "http://app.example/cb", "https://a/#f", "https://u@a/", "javascript:alert(1)", "https://a/\r\n"]
-        {
+        for bad in [
+            "/cb",
+            "http://app.example/cb",
+            "https://a/#f",
+            "https://u@a/",
+            "javascript:alert(1)",
+            "https://a/\r\n",
+        ] {
             assert!(check_redirect_uri(bad).is_err(), "{bad}");
         }
     }

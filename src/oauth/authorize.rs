@@ -27,8 +27,8 @@ impl Parameters {
     /// # Errors
     /// A duplicate or oversized parameter.
     pub fn parse(query: &str) -> Result<Self> {
-        let pairs: Vec<(String, String)> =
-            serde_urlencoded::from_str(query).map_err(|_| invalid_request("the parameters are not form-encoded"))?;
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
+            .map_err(|_| invalid_request("the parameters are not form-encoded"))?;
         for (i, (name, value)) in pairs.iter().enumerate() {
             if pairs[..i].iter().any(|(earlier, _)| earlier == name) {
                 return Err(invalid_request("a parameter is given twice"));
@@ -72,7 +72,9 @@ pub async fn find_client(ctx: &Ctx, parameters: &Parameters) -> Result<(Client, 
 pub fn check(client: &Client, redirect_uri: String, parameters: &Parameters) -> Result<AuthorizationRequest> {
     match parameters.get("response_type") {
         Some("code") => {}
-        Some(_) => return Err(Error::new(Code::UnsupportedResponseType, "only response_type=code is supported")),
+        Some(_) => {
+            return Err(Error::new(Code::UnsupportedResponseType, "only response_type=code is supported"));
+        }
         None => return Err(invalid_request("response_type is missing")),
     }
     if parameters.get("request").is_some() || parameters.get("request_uri").is_some() {
@@ -102,7 +104,9 @@ fn check_pkce(client: &Client, parameters: &Parameters) -> Result<Option<String>
     match (challenge, parameters.get("code_challenge_method")) {
         (None, None) if !client.requires_pkce() => Ok(None),
         (None, _) => Err(invalid_request("code_challenge is missing: this client must use PKCE with S256")),
-        (Some(_), method) if method != Some("S256") => Err(invalid_request("code_challenge_method must be S256")),
+        (Some(_), method) if method != Some("S256") => {
+            Err(invalid_request("code_challenge_method must be S256"))
+        }
         (Some(challenge), _) => {
             let shape = challenge.len() == 43
                 && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
@@ -116,5 +120,9 @@ fn check_pkce(client: &Client, parameters: &Parameters) -> Result<Option<String>
 /// The standard scopes we know, in a fixed order; unknown ones are never granted (RFC 6749, 3.3).
 fn granted_scope(asked: &str) -> String {
     let known = ["openid", "profile", "email", "offline_access", "account"];
-    known.into_iter().filter(|scope| asked.split(' ').any(|word| word == *scope)).collect::<Vec<_>>().join(" ")
+    known
+        .into_iter()
+        .filter(|scope| asked.split(' ').any(|word| word == *scope))
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -40,7 +40,8 @@ pub fn presented(
     let text = zeroize::Zeroizing::new(text.ok_or_else(malformed)?);
     let (id, secret) = text.split_once(':').ok_or_else(malformed)?;
     // RFC 6749, 2.3.1: both halves are form-encoded.
-    let decode = |part: &str| percent_decode_str(part).decode_utf8().map(String::from).map_err(|_| malformed());
+    let decode =
+        |part: &str| percent_decode_str(part).decode_utf8().map(String::from).map_err(|_| malformed());
     let presented = Presented { client_id: decode(id)?, client_secret: Some(Secret::new(decode(secret)?)) };
     if client_id.is_some_and(|named| named != presented.client_id) {
         return Err(invalid_request("the body names another client than the Authorization header"));

@@ -53,8 +53,11 @@ pub async fn refresh(ctx: &Ctx, client: &Client, token: &str, scope: Option<&str
     let token = RefreshToken::parse(&ctx.app.master_keys, ctx.project.id, token).ok_or_else(refused)?;
     // A concurrent call may win the compare-and-set; judging again then finds its successor.
     for _ in 0..3 {
-        let family =
-            ctx.app.db.read(|conn| async move { families::find(&conn, ctx.project.id, token.family).await }).await?;
+        let family = ctx
+            .app
+            .db
+            .read(|conn| async move { families::find(&conn, ctx.project.id, token.family).await })
+            .await?;
         // Nothing is revoked for a wrong client, or strangers could sign people out.
         let family = family.filter(|family| family.client_id == client.id).ok_or_else(refused)?;
         if let Some(ended) = family.ended(ctx.now) {
@@ -86,7 +89,8 @@ async fn advance(
         // Written only when it moves by a twentieth, so that a busy client does not write at every call.
         let moves = idle.seconds_since(family.idle_expires_at) * 20 >= client.settings.validity.refresh_idle;
         if moves {
-            db.write(|conn| async move { families::extend(&conn, project, ctx.now, family.id, idle).await }).await?;
+            db.write(|conn| async move { families::extend(&conn, project, ctx.now, family.id, idle).await })
+                .await?;
         }
         let idle = if moves { idle } else { family.idle_expires_at };
         return issue(ctx, client, &grant(family, scope, &family.mac_key_id, family.seq, idle)).map(Some);
@@ -116,7 +120,8 @@ async fn advance(
             if won == 0 {
                 return Ok(None);
             }
-            issue(ctx, client, &grant(family, scope, current, family.seq + 1, family.idle_expires_at)).map(Some)
+            issue(ctx, client, &grant(family, scope, current, family.seq + 1, family.idle_expires_at))
+                .map(Some)
         }
         Judgement::Replay => {
             record(ctx, family, "token_family.replayed", true).await?;
@@ -134,7 +139,9 @@ async fn record(ctx: &Ctx, family: &Family, action: &str, revoke: bool) -> Resul
     ctx.app
         .db
         .unit(|conn| async move {
-            if revoke && families::revoke(&conn, ctx.project.id, ctx.now, family.id, "refresh_replayed").await? == 0 {
+            if revoke
+                && families::revoke(&conn, ctx.project.id, ctx.now, family.id, "refresh_replayed").await? == 0
+            {
                 return Ok(());
             }
             let event = Event {

@@ -8,9 +8,9 @@ use crate::error::{Error, Result, invalid_token};
 
 /// A live access token, or `invalid_token` with the reason.
 pub async fn require_live(ctx: &Ctx, token: &str) -> Result<Live> {
-    judge(ctx, token, &Demands::default()).await?.map_err(|refusal| {
-        invalid_token(refusal.detail).with_details(json!({"reason": refusal.reason}))
-    })
+    judge(ctx, token, &Demands::default())
+        .await?
+        .map_err(|refusal| invalid_token(refusal.detail).with_details(json!({"reason": refusal.reason})))
 }
 
 /// # Errors

@@ -104,7 +104,9 @@ pub async fn judge(ctx: &Ctx, token: &str, demands: &Demands) -> Result<Result<L
     }
     let id: Option<FamilyId> = claims.sid.parse().ok();
     let family = match id {
-        Some(id) => ctx.app.db.read(|conn| async move { families::find(&conn, ctx.project.id, id).await }).await?,
+        Some(id) => {
+            ctx.app.db.read(|conn| async move { families::find(&conn, ctx.project.id, id).await }).await?
+        }
         None => None,
     };
     // A family goes when its user is deleted, and 31 days after its end; the token does not outlive either.

@@ -23,7 +23,12 @@ pub struct SignIn {
 }
 
 /// The live session behind a cookie. Epochs given are today's, read in this very statement: the cookie is the proof.
-pub async fn find_live(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8]) -> Result<Option<SignIn>> {
+pub async fn find_live(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    hash: &[u8],
+) -> Result<Option<SignIn>> {
     fetch_optional!(
         conn,
         SignIn,

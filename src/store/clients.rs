@@ -81,7 +81,12 @@ pub async fn set_secret(
 }
 
 /// The hashes of the (at most two) live secrets.
-pub async fn secret_hashes(conn: &Conn, project: ProjectId, now: Timestamp, id: ClientId) -> Result<Vec<Vec<u8>>> {
+pub async fn secret_hashes(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: ClientId,
+) -> Result<Vec<Vec<u8>>> {
     #[derive(FromRow)]
     struct Hash {
         hash: Vec<u8>,

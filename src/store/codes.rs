@@ -43,7 +43,13 @@ pub async fn find(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option
 }
 
 /// Inserts the code only while user, client and project are active and the epochs read with the proof still hold.
-pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8], code: &CodeRow) -> Result<u64> {
+pub async fn insert(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    hash: &[u8],
+    code: &CodeRow,
+) -> Result<u64> {
     execute!(
         conn,
         "INSERT INTO authorization_codes (project_id, code_hash, client_id, user_id, browser_session_id, redirect_uri,

@@ -165,7 +165,13 @@ pub async fn extend(
     )
 }
 
-pub async fn revoke(conn: &Conn, project: ProjectId, now: Timestamp, id: FamilyId, reason: &str) -> Result<u64> {
+pub async fn revoke(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: FamilyId,
+    reason: &str,
+) -> Result<u64> {
     execute!(
         conn,
         "UPDATE token_families SET revoked_at = $1, revoked_reason = $2

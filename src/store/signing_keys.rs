@@ -28,7 +28,12 @@ pub async fn list(conn: &Conn, project: ProjectId) -> Result<Vec<SigningKeyRow>>
 }
 
 /// Adds a current key; a race has one winner, the loser changes nothing.
-pub async fn insert_current(conn: &Conn, project: ProjectId, now: Timestamp, key: &SigningKeyRow) -> Result<u64> {
+pub async fn insert_current(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    key: &SigningKeyRow,
+) -> Result<u64> {
     execute!(
         conn,
         "INSERT INTO signing_keys (project_id, kid, alg, state, public_jwk, sealed_private, created_at, signs_from)

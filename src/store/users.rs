@@ -164,7 +164,12 @@ pub async fn count_live_families(conn: &Conn, project: ProjectId, now: Timestamp
 }
 
 /// Browser sessions that the user's browser epoch still lets live.
-pub async fn count_live_browser_sessions(conn: &Conn, project: ProjectId, now: Timestamp, id: UserId) -> Result<i64> {
+pub async fn count_live_browser_sessions(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: UserId,
+) -> Result<i64> {
     let count = fetch_one!(
         conn,
         Count,

@@ -1,0 +1,128 @@
+//! Appending. The last thing a unit does before COMMIT, so that the head of the chain is locked for the shortest time.
+
+use sqlx::FromRow;
+
+use crate::error::Result;
+use crate::ids::ProjectId;
+use crate::model::timestamp::Timestamp;
+use crate::secret::sha256;
+use crate::store::db::{Conn, execute, fetch_one};
+
+/// What happened, to whom, by whom, why.
+pub struct Event<'a> {
+    pub actor: &'a str,
+    pub actor_kind: &'a str,
+    /// `noun.verb`
+    pub action: &'a str,
+    pub target: &'a str,
+    pub reason: &'a str,
+    pub detail: serde_json::Value,
+    pub request_id: &'a str,
+}
+
+#[derive(FromRow)]
+struct Head {
+    seq: i64,
+    hash: Vec<u8>,
+}
+
+/// What the hash of an entry covers, as stored.
+#[derive(FromRow)]
+pub(super) struct Entry {
+    pub seq: i64,
+    pub at: Timestamp,
+    pub actor: String,
+    pub actor_kind: String,
+    pub action: String,
+    pub target: String,
+    pub reason: String,
+    pub detail: String,
+    pub request_id: String,
+    pub commitment: Vec<u8>,
+    pub prev_hash: Vec<u8>,
+    pub hash: Vec<u8>,
+}
+
+/// The hash before the first entry, and the commitment of an entry that holds nothing personal.
+pub(super) const ZERO: [u8; 32] = [0; 32];
+
+impl Entry {
+    /// SHA-256 over a version byte and each field, length-prefixed, from the stored bytes.
+    pub(super) fn computed_hash(&self, project: ProjectId) -> Vec<u8> {
+        let fields: [&[u8]; 12] = [
+            project.0.as_bytes(),
+            &self.seq.to_be_bytes(),
+            &self.at.micros().to_be_bytes(),
+            self.actor.as_bytes(),
+            self.actor_kind.as_bytes(),
+            self.action.as_bytes(),
+            self.target.as_bytes(),
+            self.reason.as_bytes(),
+            self.detail.as_bytes(),
+            self.request_id.as_bytes(),
+            &self.commitment,
+            &self.prev_hash,
+        ];
+        let mut input = vec![1];
+        for field in fields {
+            input.extend_from_slice(&(field.len() as u64).to_be_bytes());
+            input.extend_from_slice(field);
+        }
+        sha256(&input)
+    }
+}
+
+/// Appends an event to the project's chain and gives its number.
+pub async fn append(conn: &Conn, project: ProjectId, now: Timestamp, event: &Event<'_>) -> Result<i64> {
+    execute!(
+        conn,
+        "INSERT INTO audit_heads (project_id, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (project_id) DO NOTHING",
+        project,
+        &ZERO[..]
+    )?;
+    let head = fetch_one!(
+        conn,
+        Head,
+        "UPDATE audit_heads SET seq = seq + 1 WHERE project_id = $1 RETURNING seq, hash",
+        project
+    )?;
+    let mut entry = Entry {
+        seq: head.seq,
+        at: now,
+        actor: event.actor.into(),
+        actor_kind: event.actor_kind.into(),
+        action: event.action.into(),
+        target: event.target.into(),
+        reason: event.reason.into(),
+        detail: event.detail.to_string(),
+        request_id: event.request_id.into(),
+        commitment: ZERO.to_vec(),
+        prev_hash: head.hash,
+        hash: Vec::new(),
+    };
+    entry.hash = entry.computed_hash(project);
+    insert(conn, project, &entry).await?;
+    execute!(conn, "UPDATE audit_heads SET hash = $1 WHERE project_id = $2", &entry.hash, project)?;
+    Ok(entry.seq)
+}
+
+async fn insert(conn: &Conn, project: ProjectId, entry: &Entry) -> Result<u64> {
+    execute!(
+        conn,
+        "INSERT INTO audit_log (project_id, seq, at, actor, actor_kind, action, target, reason, detail, request_id,
+           commitment, prev_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        project,
+        entry.seq,
+        entry.at,
+        &entry.actor,
+        &entry.actor_kind,
+        &entry.action,
+        &entry.target,
+        &entry.reason,
+        &entry.detail,
+        &entry.request_id,
+        &entry.commitment,
+        &entry.prev_hash,
+        &entry.hash
+    )
+}

@@ -1,0 +1,47 @@
+//! The one cookie per project: it binds the form before the sign-in and names the browser session after it.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::app::Ctx;
+use crate::error::{Error, Result};
+use crate::identity::sign_in::BROWSER_SESSION_SECONDS;
+use crate::secret::{Secret, sha256};
+
+fn is_https(ctx: &Ctx) -> bool {
+    ctx.app.base_url.starts_with("https://")
+}
+
+/// Browsers drop `__Host-` without Secure, so plain http on loopback has a name and a path of its own.
+fn name(ctx: &Ctx) -> String {
+    let hash: String =
+        sha256(ctx.project.id.0.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}tessera-{hash}", if is_https(ctx) { "__Host-" } else { "" })
+}
+
+/// The cookie's value, when it has the form of one of ours.
+pub fn read(ctx: &Ctx, headers: &HeaderMap) -> Option<Secret> {
+    let name = name(ctx);
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, value)| *key == name && value.len() == 43 && value.bytes().all(|b| b.is_ascii_graphic()))
+        .map(|(_, value)| Secret::new(value))
+}
+
+pub fn set(ctx: &Ctx, value: &Secret) -> Result<HeaderValue> {
+    let scope = match is_https(ctx) {
+        true => "Path=/; Secure".to_owned(),
+        false => format!("Path=/projects/{}", ctx.project.slug),
+    };
+    let text = format!(
+        "{}={}; {scope}; HttpOnly; SameSite=Lax; Max-Age={BROWSER_SESSION_SECONDS}",
+        name(ctx),
+        value.expose()
+    );
+    let mut header = HeaderValue::from_str(&text).map_err(Error::internal)?;
+    header.set_sensitive(true);
+    Ok(header)
+}

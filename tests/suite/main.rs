@@ -1,1 +1,11 @@
+//! One test binary. Every story is told on SQLite and on PostgreSQL, over real HTTP, each with a database of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod audit;
+mod flow;
+mod refresh;
+mod schema;
+mod sign_in;
+mod sign_out;
+mod support;
+mod tenants;

@@ -38,6 +38,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/refresh", post(session::refresh))
         .route("/api/verifyaccesstoken", post(session::verify_access_token))
         .route("/api/userinfofromaccesstoken", post(session::user_info_from_access_token))
+        .route("/api/token-validity", get(session::read_token_validity).put(session::change_token_validity))
         .route("/api/GlobalSignOut", post(session::global_sign_out));
     if app.demo_pages {
         project = project.route("/demo/callback", get(hosted::demo_callback));

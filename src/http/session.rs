@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
@@ -13,12 +13,12 @@ use super::RequestId;
 use super::answer::{bearer, header_text, ok, parse_json};
 use crate::app::{App, Ctx};
 use crate::error::{Error, Result, forbidden, insufficient_scope, invalid_token, not_found};
-use crate::ids::UserId;
+use crate::ids::{ClientId, UserId};
 use crate::model::client::Client;
 use crate::oauth::client_auth::{authenticate, presented};
 use crate::secret::Secret;
 use crate::session::verify::{Demands, judge};
-use crate::session::{exchange, refresh as refreshing, sign_out, user_info};
+use crate::session::{exchange, refresh as refreshing, sign_out, user_info, validity};
 use crate::store::admin_keys::{self, AdminKey};
 use crate::store::{clients, users};
 
@@ -195,6 +195,41 @@ pub async fn global_sign_out(
     Ok(ok(&sign_out::sign_out(&ctx, user, body.end_browser_sessions, &actor).await?))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhichClient {
+    client_id: ClientId,
+}
+
+pub async fn read_token_validity(
+    State(app): State<Arc<App>>,
+    Path(project): Path<String>,
+    Query(WhichClient { client_id }): Query<WhichClient>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let ctx = Ctx::load(app, &project, id).await?;
+    admin_key(&ctx, &headers).await?.ok_or_else(no_admin_key)?;
+    Ok(ok(&validity::read(&ctx, client_id).await?))
+}
+
+pub async fn change_token_validity(
+    State(app): State<Arc<App>>,
+    Path(project): Path<String>,
+    Query(WhichClient { client_id }): Query<WhichClient>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response> {
+    let ctx = Ctx::load(app, &project, id).await?;
+    let key = admin_key(&ctx, &headers).await?.ok_or_else(no_admin_key)?;
+    if !matches!(key.role.as_str(), "owner" | "admin") {
+        return Err(forbidden("the role of this admin key may not change clients"));
+    }
+    let change: validity::Change = parse_json(&headers, &body)?;
+    Ok(ok(&validity::change(&ctx, key.id, client_id, &change).await?))
+}
+
 /// A user's token may act on the account only for a first-party client or with the scope `account`.
 async fn require_account_access(ctx: &Ctx, live: &crate::session::verify::Live) -> Result<()> {
     let id = live.family.client_id;
@@ -240,6 +275,10 @@ async fn admin_key(ctx: &Ctx, headers: &HeaderMap) -> Result<Option<AdminKey>> {
     let found = ctx.app.db.read(|conn| async move { admin_keys::find_live(&conn, hash).await }).await?;
     let key = found.filter(|key| key.project_id.is_none_or(|project| project == ctx.project.id));
     key.map(Some).ok_or_else(|| invalid_token("the admin key is not valid here"))
+}
+
+fn no_admin_key() -> Error {
+    invalid_token("the request carries no admin key")
 }
 
 fn no_token() -> Error {

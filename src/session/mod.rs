@@ -5,4 +5,5 @@ pub mod refresh;
 pub mod sign_out;
 pub mod tokens;
 pub mod user_info;
+pub mod validity;
 pub mod verify;

@@ -3,7 +3,7 @@
 use super::codes::CodeRow;
 use super::db::{Conn, execute, fetch_optional};
 use crate::error::Result;
-use crate::ids::{FamilyId, ProjectId};
+use crate::ids::{ClientId, FamilyId, ProjectId};
 use crate::model::timestamp::Timestamp;
 use crate::model::token::Family;
 
@@ -180,5 +180,28 @@ pub async fn revoke(
         reason,
         project,
         id
+    )
+}
+
+/// Caps what lives: no family of the client lasts longer from now than a new one would. `span`: absolute and idle seconds.
+pub async fn shorten(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    client: ClientId,
+    (absolute, idle): (i64, i64),
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families SET
+           expires_at = CASE WHEN expires_at > $1 THEN $1 ELSE expires_at END,
+           idle_expires_at = CASE WHEN idle_expires_at > $2 THEN $2 ELSE idle_expires_at END
+         WHERE project_id = $3 AND client_id = $4 AND revoked_at IS NULL AND expires_at > $5
+           AND (expires_at > $1 OR idle_expires_at > $2)",
+        now.plus_seconds(absolute),
+        now.plus_seconds(idle),
+        project,
+        client,
+        now
     )
 }

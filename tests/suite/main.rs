@@ -9,3 +9,4 @@ mod sign_in;
 mod sign_out;
 mod support;
 mod tenants;
+mod validity;

@@ -19,7 +19,7 @@ use crate::keys::master::MasterKeys;
 use crate::model::client::ClientSettings;
 use crate::projects;
 use crate::secret::Secret;
-use crate::store::db::Db;
+use crate::store::db::{Db, Settings};
 use crate::telemetry;
 
 #[derive(Args)]
@@ -77,7 +77,7 @@ pub async fn run(dev: Dev) -> anyhow::Result<()> {
     fs::create_dir_all(&dev.data).context("the data directory cannot be made")?;
     let embedded = || format!("sqlite://{}/tessera.db", dev.data.display());
     let database_url = dev.database_url.clone().unwrap_or_else(embedded);
-    let db = Db::connect(&database_url, 16).await?;
+    let db = Db::connect(&Settings::new(&database_url)).await?;
     db.migrate().await?;
     let keys = MasterKeys::parse(&master_key(&dev.data)?)?;
     let listener = TcpListener::bind(dev.listen).await.context("the address cannot be listened on")?;

@@ -16,7 +16,7 @@ use crate::entropy::Entropy;
 use crate::http;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
-use crate::store::db::Db;
+use crate::store::db::{Db, Settings};
 use crate::store::projects;
 use crate::telemetry;
 
@@ -45,7 +45,9 @@ async fn open(config: &Config) -> anyhow::Result<Db> {
     if config.database_url.is_none() {
         std::fs::create_dir_all(&config.data_dir).context("the data directory cannot be made")?;
     }
-    Ok(Db::connect(&config.database_url(), config.max_connections).await?)
+    let settings =
+        Settings { max_connections: config.max_connections, ..Settings::new(config.database_url()) };
+    Ok(Db::connect(&settings).await?)
 }
 
 /// Serves until SIGTERM or SIGINT, then stops accepting, finishes what runs for at most `grace`, and closes the store.

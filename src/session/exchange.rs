@@ -57,7 +57,8 @@ pub async fn exchange(ctx: &Ctx, client: &Client, request: &Request) -> Result<T
                 return revoke_replayed(ctx, &conn, &code).await;
             }
             let denied = Ok(Verdict::Denied("the code has expired or its sign-in has ended"));
-            if code.project_epoch != ctx.project.token_epoch
+            if !ctx.project.is_active()
+                || code.project_epoch != ctx.project.token_epoch
                 || code.client_epoch != client.token_epoch
                 || users::touch_sign_in(&conn, project, ctx.now, code.user_id, code.user_epoch).await? == 0
                 || codes::consume(&conn, project, ctx.now, hash, family).await? == 0

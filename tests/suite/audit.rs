@@ -9,10 +9,7 @@ use crate::support::{Engine, TestApp, both_engines};
 both_engines!(every_edit_is_found);
 
 async fn run(db: &Db, sql: &'static str) {
-    match db {
-        Db::Postgres(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|_| ()).unwrap(),
-        Db::Sqlite { writer, .. } => sqlx::raw_sql(sql).execute(writer).await.map(|_| ()).unwrap(),
-    }
+    db.write(|conn| async move { tessera::execute!(&conn, sql) }).await.unwrap();
 }
 
 async fn every_edit_is_found(engine: Engine) {

@@ -4,9 +4,11 @@
 mod audit;
 mod flow;
 mod refresh;
-mod schema;
 mod sign_in;
 mod sign_out;
+mod store_engine;
+mod store_schema;
+mod store_support;
 mod support;
 mod tenants;
 mod validity;

@@ -16,7 +16,7 @@ use tessera::model::client::ClientSettings;
 use tessera::model::timestamp::Timestamp;
 use tessera::projects;
 use tessera::secret::Secret;
-use tessera::store::db::Db;
+use tessera::store::db::{Db, Settings};
 use url::Url;
 
 pub const REDIRECT: &str = "http://localhost:9/callback";
@@ -94,7 +94,7 @@ impl TestApp {
 
     /// A node over an existing store; `first` shares its clock and keys.
     async fn on(url: String, data: TempDir, clock: Clock, keys: Option<String>) -> Self {
-        let db = Db::connect(&url, 4).await.unwrap();
+        let db = Db::connect(&Settings { max_connections: 4, ..Settings::new(&url) }).await.unwrap();
         db.migrate().await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -1,0 +1,83 @@
+//! The schema's history, embedded in the program. Nodes that start at once take their turns.
+
+use std::time::{Duration, Instant};
+
+use sqlx::migrate::Migrator;
+use sqlx::{Connection, SqliteConnection};
+
+use super::conn::{fetch_all, fetch_one, sqlite_code, store_error};
+use super::{Backend, Db};
+use crate::error::{Error, Result};
+
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Ours among the advisory locks of a shared cluster: "tessera" in ASCII.
+const LOCK: i64 = 0x74_65_73_73_65_72_61;
+
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+const BUSY_LIMIT: Duration = Duration::from_secs(30);
+
+impl Db {
+    /// Brings the schema up to this program.
+    ///
+    /// All in one transaction that holds the lock: sqlx's own lock is the session's, which a pooler in transaction
+    /// mode gives to someone else.
+    pub async fn migrate(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Postgres(db) => {
+                let mut transaction = db.pool.begin().await.map_err(store_error)?;
+                let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").persistent(false).bind(LOCK);
+                lock.execute(&mut *transaction).await.map_err(store_error)?;
+                unlocked(&POSTGRES).run(&mut *transaction).await.map_err(Error::internal)?;
+                transaction.commit().await.map_err(store_error)
+            }
+            Backend::Sqlite(db) => {
+                let mut conn = SqliteConnection::connect_with(&db.options).await.map_err(store_error)?;
+                let begun = Instant::now();
+                let mut transaction = loop {
+                    match conn.begin_with("BEGIN IMMEDIATE").await {
+                        Err(e) if sqlite_code(&e) == Some(5) && begun.elapsed() < BUSY_LIMIT => {
+                            tokio::time::sleep(BUSY_PAUSE).await;
+                        }
+                        begun => break begun.map_err(store_error)?,
+                    }
+                };
+                unlocked(&SQLITE).run(&mut *transaction).await.map_err(Error::internal)?;
+                transaction.commit().await.map_err(store_error)?;
+                conn.close().await.map_err(store_error)
+            }
+        }
+    }
+
+    /// How many migrations this program has that the schema does not.
+    pub async fn pending_migrations(&self) -> Result<usize> {
+        let (migrator, table) = match &self.backend {
+            Backend::Postgres(_) => (
+                &POSTGRES,
+                "SELECT count(*) FROM information_schema.tables \
+                 WHERE table_schema = current_schema() AND table_name = '_sqlx_migrations'",
+            ),
+            Backend::Sqlite(_) => {
+                (&SQLITE, "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
+            }
+        };
+        let applied = self
+            .read(|conn| async move {
+                let (tables,) = fetch_one!(conn, (i64,), table)?;
+                if tables == 0 {
+                    return Ok(Vec::new());
+                }
+                fetch_all!(conn, (i64,), "SELECT version FROM _sqlx_migrations WHERE success LIMIT 10000")
+            })
+            .await?;
+        Ok(migrator.iter().filter(|migration| !applied.contains(&(migration.version,))).count())
+    }
+}
+
+/// The same migrations without sqlx's session lock.
+fn unlocked(migrator: &Migrator) -> Migrator {
+    let mut migrator = Migrator { migrations: migrator.migrations.clone(), ..Migrator::DEFAULT };
+    migrator.set_locking(false);
+    migrator
+}

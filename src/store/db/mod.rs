@@ -1,0 +1,144 @@
+//! The only module that knows which engine runs: connections, units of work, and the macros that write one call for both.
+//!
+//! - [`Db::read`]: statements that only read, each seeing the newest commit.
+//! - [`Db::write`]: one writing statement in autocommit.
+//! - [`Db::unit`]: one transaction; the closure may run again, so it has no side effects outside the store.
+
+mod conn;
+mod migrate;
+mod postgres;
+mod sqlite;
+mod writer;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::conn::{Conn, StatementCounts, execute, fetch_all, fetch_one, fetch_optional};
+use self::conn::{Counters, Kind};
+#[doc(hidden)]
+pub use self::conn::{Lease, Wire, on_engine};
+use self::postgres::PostgresDb;
+use self::sqlite::SqliteDb;
+use crate::error::{Error, Result};
+
+/// How often a unit runs again after a serialization failure, a deadlock or a lost connection.
+const UNIT_RETRIES: u32 = 3;
+
+/// A health check that takes longer than this is an answer too.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where the store is and how it is reached.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `postgres://…` or `sqlite:///path/file.db`.
+    pub url: String,
+    pub max_connections: u32,
+    pub acquire_timeout_seconds: u64,
+    /// A pooler in transaction mode stands before PostgreSQL and does not follow named statements.
+    pub transaction_pooler: bool,
+}
+
+impl Settings {
+    /// The defaults for everything but the place.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), max_connections: 10, acquire_timeout_seconds: 5, transaction_pooler: false }
+    }
+
+    fn acquire_timeout(&self) -> Duration {
+        Duration::from_secs(self.acquire_timeout_seconds)
+    }
+}
+
+/// The store; cloning it shares the connections.
+#[derive(Clone)]
+pub struct Db {
+    backend: Backend,
+    counters: Arc<Counters>,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Postgres(PostgresDb),
+    Sqlite(Arc<SqliteDb>),
+}
+
+impl Db {
+    /// Opens the store and refuses one that would lose commits.
+    pub async fn connect(settings: &Settings) -> Result<Self> {
+        let backend = match settings.url.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => Backend::Postgres(PostgresDb::connect(settings).await?),
+            Some(("sqlite", _)) => Backend::Sqlite(Arc::new(SqliteDb::connect(settings).await?)),
+            _ => return Err(Error::internal("the database url begins with neither postgres: nor sqlite:")),
+        };
+        Ok(Self { backend, counters: Arc::default() })
+    }
+
+    /// Runs reading statements; the closure runs once more when a connection turns out to be closed.
+    pub async fn read<T, F, Fut>(&self, statements: F) -> Result<T>
+    where
+        F: Fn(Conn) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        match &self.backend {
+            Backend::Postgres(db) => db.read(&self.counters, statements).await,
+            Backend::Sqlite(db) => db.read(&self.counters, statements).await,
+        }
+    }
+
+    /// Runs one writing statement in autocommit. It is never repeated: a lost connection leaves its outcome open.
+    pub async fn write<T, F, Fut>(&self, statement: F) -> Result<T>
+    where
+        F: Fn(Conn) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        match &self.backend {
+            Backend::Postgres(db) => db.write(&self.counters, statement).await,
+            Backend::Sqlite(db) => db.unit(&self.counters, Kind::Write, &statement).await,
+        }
+    }
+
+    /// Runs one transaction: committed when the closure gives `Ok`, rolled back otherwise or when dropped.
+    pub async fn unit<T, F, Fut>(&self, statements: F) -> Result<T>
+    where
+        F: Fn(Conn) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let mut retries = 0;
+        loop {
+            self.counters.unit();
+            let outcome = match &self.backend {
+                Backend::Postgres(db) => db.unit(&self.counters, &statements).await,
+                Backend::Sqlite(db) => db.unit(&self.counters, Kind::Unit, &statements).await,
+            };
+            match outcome {
+                Err(error) if error.may_retry_unit() && retries < UNIT_RETRIES => retries += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Whether the store answers, and as a primary.
+    pub async fn is_healthy(&self) -> bool {
+        let answer = async {
+            match &self.backend {
+                Backend::Postgres(db) => db.is_healthy().await,
+                Backend::Sqlite(db) => db.is_healthy().await,
+            }
+        };
+        tokio::time::timeout(HEALTH_TIMEOUT, answer).await.unwrap_or(false)
+    }
+
+    /// Ends the connections; what is under way is finished first.
+    pub async fn close(&self) {
+        match &self.backend {
+            Backend::Postgres(db) => db.pool.close().await,
+            Backend::Sqlite(db) => db.close().await,
+        }
+    }
+
+    /// How many statements ran so far: tests hold hot paths to a number.
+    pub fn statements(&self) -> StatementCounts {
+        self.counters.counts()
+    }
+}

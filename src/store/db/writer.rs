@@ -1,0 +1,216 @@
+//! SQLite's one writer: a task that owns the write connection and alone begins, saves, rolls back and commits.
+//!
+//! Units run one after the other, each in a savepoint; a group of them shares one COMMIT, and so one fsync.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::conn::{Conn, Counters, Engine, Kind, sqlite_code, store_error};
+use super::sqlite::UNIT_LIMIT;
+use crate::error::{Error, Result};
+
+/// A group commits after so many units…
+const GROUP_UNITS: usize = 64;
+/// …or after this time, or when nobody waits.
+const GROUP_TIME: Duration = Duration::from_millis(2);
+/// How often another process's lock is tried, and for how long: SQLite's own back-off starves beside a busy writer.
+const BUSY_PAUSE: Duration = Duration::from_micros(500);
+const BUSY_LIMIT: Duration = Duration::from_secs(30);
+/// Units that may wait for their turn.
+const QUEUE: usize = 1024;
+
+/// The way to the writer task.
+#[derive(Clone)]
+pub(super) struct Writer(mpsc::Sender<Request>);
+
+enum Request {
+    Borrow { kind: Kind, counters: Arc<Counters>, grant: oneshot::Sender<Result<Loan>> },
+    Stop { done: oneshot::Sender<()> },
+}
+
+/// The write connection in a unit's hands. Dropping `verdict` means rolling back.
+pub(super) struct Loan {
+    pub(super) conn: Conn,
+    pub(super) verdict: oneshot::Sender<bool>,
+    pub(super) settled: oneshot::Receiver<Result<()>>,
+}
+
+pub(super) fn unit_too_long() -> Error {
+    Error::unavailable(1, "the unit held the write connection for too long")
+}
+
+impl Writer {
+    pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self> {
+        let conn = open(&options).await?;
+        let (sender, requests) = mpsc::channel(QUEUE);
+        tokio::spawn(Task { options, requests, next: None, conn: Some(conn) }.run());
+        Ok(Self(sender))
+    }
+
+    pub(super) async fn borrow(&self, kind: Kind, counters: &Arc<Counters>) -> Result<Loan> {
+        let (grant, granted) = oneshot::channel();
+        let gone = || Error::unavailable(1, "the writer has ended");
+        let request = Request::Borrow { kind, counters: Arc::clone(counters), grant };
+        self.0.send(request).await.map_err(|_| gone())?;
+        granted.await.map_err(|_| gone())?
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        !self.0.is_closed()
+    }
+
+    pub(super) async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.0.send(Request::Stop { done }).await.is_ok() {
+            let _ = stopped.await;
+        }
+    }
+}
+
+struct Task {
+    options: SqliteConnectOptions,
+    requests: mpsc::Receiver<Request>,
+    /// A request that was taken from the queue but belongs to the next group.
+    next: Option<Request>,
+    /// None while a unit has it, and after a failure that makes a new one necessary.
+    conn: Option<SqliteConnection>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        loop {
+            let request = match self.next.take() {
+                Some(request) => Some(request),
+                None => self.requests.recv().await,
+            };
+            match request {
+                Some(Request::Borrow { kind, counters, grant }) => match self.begin().await {
+                    Ok(()) => self.group((kind, counters, grant)).await,
+                    Err(error) => drop(grant.send(Err(error))),
+                },
+                Some(Request::Stop { done }) => {
+                    self.requests.close();
+                    self.discard().await;
+                    let _ = done.send(());
+                    return;
+                }
+                None => return self.discard().await,
+            }
+        }
+    }
+
+    /// Runs units until the group is full, old, or nobody waits, then commits and wakes them all.
+    async fn group(&mut self, first: (Kind, Arc<Counters>, oneshot::Sender<Result<Loan>>)) {
+        let begun = Instant::now();
+        let mut waiting = Vec::new();
+        let mut turn = Some(first);
+        let mut outcome = Ok(());
+        let mut units = 0;
+        while let Some((kind, counters, grant)) = turn.take() {
+            outcome = self.unit(kind, &counters, grant, &mut waiting).await;
+            units += 1;
+            if outcome.is_err() || units >= GROUP_UNITS || begun.elapsed() >= GROUP_TIME {
+                break;
+            }
+            match self.requests.try_recv() {
+                Ok(Request::Borrow { kind, counters, grant }) => turn = Some((kind, counters, grant)),
+                Ok(stop @ Request::Stop { .. }) => self.next = Some(stop),
+                Err(_) => {}
+            }
+        }
+        if outcome.is_ok() {
+            outcome = self.say("COMMIT").await;
+        }
+        if outcome.is_err() {
+            self.discard().await;
+        }
+        for settled in waiting {
+            let answer = match &outcome {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Error::unavailable(1, error)),
+            };
+            let _ = settled.send(answer);
+        }
+    }
+
+    /// Lends the connection for one unit. An error means that the transaction of the whole group is gone.
+    async fn unit(
+        &mut self,
+        kind: Kind,
+        counters: &Arc<Counters>,
+        grant: oneshot::Sender<Result<Loan>>,
+        waiting: &mut Vec<oneshot::Sender<Result<()>>>,
+    ) -> Result<(), sqlx::Error> {
+        if grant.is_closed() {
+            return Ok(());
+        }
+        self.say("SAVEPOINT unit").await?;
+        let Some(conn) = self.conn.take() else { return Err(sqlx::Error::WorkerCrashed) };
+        let lent = Conn::lend(Engine::SqliteWriter(conn), kind, true, counters);
+        let handle = lent.share();
+        let (verdict, decided) = oneshot::channel();
+        let (settled, answer) = oneshot::channel();
+        waiting.push(settled);
+        // A unit that gave up meanwhile drops the loan, and with it the verdict.
+        let _ = grant.send(Ok(Loan { conn: lent, verdict, settled: answer }));
+        let verdict = tokio::time::timeout(UNIT_LIMIT, decided).await;
+        let (engine, failed) = handle.take().await;
+        let Some(Engine::SqliteWriter(conn)) = engine else { return Err(sqlx::Error::WorkerCrashed) };
+        self.conn = Some(conn);
+        if matches!(verdict, Ok(Ok(true))) && !failed {
+            return self.say("RELEASE unit").await;
+        }
+        self.say("ROLLBACK TO unit").await?;
+        self.say("RELEASE unit").await?;
+        // A unit that believes in its success has to hear that it was rolled back.
+        if let Some(settled) = waiting.pop() {
+            let _ = settled.send(Err(match verdict {
+                Err(_) => unit_too_long(),
+                Ok(_) => Error::internal("a unit went on after a failed statement"),
+            }));
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        if self.conn.is_none() {
+            self.conn = Some(open(&self.options).await?);
+        }
+        let begun = Instant::now();
+        loop {
+            match self.say("BEGIN IMMEDIATE").await {
+                Ok(()) => return Ok(()),
+                Err(error) if sqlite_code(&error) == Some(5) && begun.elapsed() < BUSY_LIMIT => {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(error) => {
+                    self.discard().await;
+                    return Err(Error::unavailable(1, error));
+                }
+            }
+        }
+    }
+
+    async fn say(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        let conn = self.conn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        sqlx::query(sql).execute(conn).await.map(drop)
+    }
+
+    /// Closing rolls back whatever is open; the next group gets a connection without a past.
+    async fn discard(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            let _ = conn.close().await;
+        }
+    }
+}
+
+/// Opens the write connection. Waiting for a lock is the task's business, except while opening.
+async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection> {
+    let mut conn = SqliteConnection::connect_with(options).await.map_err(store_error)?;
+    sqlx::query("PRAGMA busy_timeout = 0").execute(&mut conn).await.map_err(store_error)?;
+    Ok(conn)
+}

@@ -1,6 +1,7 @@
 //! The only room that speaks axum: routes, bodies in, answers out.
 
 pub mod answer;
+pub mod deletion;
 pub mod hosted;
 pub mod protocol;
 pub mod session;
@@ -39,6 +40,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/verifyaccesstoken", post(session::verify_access_token))
         .route("/api/userinfofromaccesstoken", post(session::user_info_from_access_token))
         .route("/api/token-validity", get(session::read_token_validity).put(session::change_token_validity))
+        .route("/api/delete-user", post(deletion::request))
+        .route("/api/delete-user/confirm", post(deletion::confirm))
+        .route("/api/delete-user/cancel", post(deletion::cancel))
+        .route("/api/delete-user/{deletion_id}", get(deletion::state))
         .route("/api/GlobalSignOut", post(session::global_sign_out));
     if app.demo_pages {
         project = project.route("/demo/callback", get(hosted::demo_callback));

@@ -158,7 +158,7 @@ struct GlobalSignOut {
 /// An id, or `{"username": "…"}`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum UserName {
+pub(super) enum UserName {
     Id(UserId),
     Named { username: String },
 }
@@ -242,7 +242,7 @@ async fn require_account_access(ctx: &Ctx, live: &crate::session::verify::Live) 
     Err(insufficient_scope("the scope account is needed"))
 }
 
-async fn find_user(ctx: &Ctx, named: UserName) -> Result<UserId> {
+pub(super) async fn find_user(ctx: &Ctx, named: UserName) -> Result<UserId> {
     let named = &named;
     let found = ctx
         .app
@@ -275,6 +275,15 @@ async fn admin_key(ctx: &Ctx, headers: &HeaderMap) -> Result<Option<AdminKey>> {
     let found = ctx.app.db.read(|conn| async move { admin_keys::find_live(&conn, hash).await }).await?;
     let key = found.filter(|key| key.project_id.is_none_or(|project| project == ctx.project.id));
     key.map(Some).ok_or_else(|| invalid_token("the admin key is not valid here"))
+}
+
+/// The actor behind an admin key that may delete users.
+pub(super) async fn require_admin(ctx: &Ctx, headers: &HeaderMap) -> Result<String> {
+    let key = admin_key(ctx, headers).await?.ok_or_else(no_admin_key)?;
+    if matches!(key.role.as_str(), "owner" | "admin") {
+        return Ok(format!("admin_key:{}", key.id));
+    }
+    Err(forbidden("the role of this admin key may not delete users"))
 }
 
 fn no_admin_key() -> Error {

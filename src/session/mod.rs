@@ -1,5 +1,6 @@
 //! The session API as decisions. `http/session` is a thin face over it.
 
+pub mod delete_user;
 pub mod exchange;
 pub mod refresh;
 pub mod sign_out;

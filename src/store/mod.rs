@@ -5,6 +5,7 @@ pub mod browser_sessions;
 pub mod clients;
 pub mod codes;
 pub mod db;
+pub mod deletions;
 pub mod families;
 pub mod projects;
 pub mod signing_keys;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
 mod audit;
+mod delete_user;
 mod flow;
 mod refresh;
 mod sign_in;

@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use crate::app::Ctx;
 use crate::error::{Error, Result};
-use crate::ids::{ClientId, FamilyId};
+use crate::ids::{ClientId, FamilyId, UserId};
 use crate::keys::verify::{TokenFault, verify_jws};
 use crate::model::token::{AccessClaims, Family};
-use crate::store::families;
+use crate::store::{families, users};
 
 /// Clocks of two machines may differ by this many seconds for `iat`.
 const LEEWAY_SECONDS: i64 = 5;
@@ -109,9 +109,8 @@ pub async fn judge(ctx: &Ctx, token: &str, demands: &Demands) -> Result<Result<L
         }
         None => None,
     };
-    // A family goes when its user is deleted, and 31 days after its end; the token does not outlive either.
     let Some(family) = family else {
-        return Ok(Err(refusal("user_deleted", "the session and its user are gone")));
+        return gone(ctx, &claims).await.map(Err);
     };
     let same_client = claims.client_id.parse::<ClientId>().is_ok_and(|client| client == family.client_id);
     if !same_client || claims.sub != family.user_id.to_string() {
@@ -124,6 +123,21 @@ pub async fn judge(ctx: &Ctx, token: &str, demands: &Demands) -> Result<Result<L
         None => Ok(Ok(Live { claims, family })),
         Some(refusal) => Ok(Err(refusal)),
     }
+}
+
+/// A family goes when its user is deleted, or long after its own end.
+async fn gone(ctx: &Ctx, claims: &AccessClaims) -> Result<Refusal> {
+    let user: Option<UserId> = claims.sub.parse().ok();
+    let user = match user {
+        Some(id) => {
+            ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, id).await }).await?
+        }
+        None => None,
+    };
+    Ok(match user {
+        Some(_) => refusal("session_expired", "the session has ended"),
+        None => refusal("user_deleted", "the user has been deleted"),
+    })
 }
 
 /// Scopes are judged on the token; roles, groups and attributes on the user's record as it is now.

@@ -188,9 +188,13 @@ fn grant<'a>(
 fn narrowed(granted: &str, asked: Option<&str>) -> Result<String> {
     let Some(asked) = asked else { return Ok(granted.to_owned()) };
     let has = |word: &&str| granted.split(' ').any(|scope| scope == *word);
-    // offline_access is granted to every client of the session API, asked for or not.
+    // A client may repeat offline_access, which every session has; the answer names what was granted and nothing else.
     if asked.split(' ').filter(|word| *word != "offline_access").all(|word| has(&word)) {
-        return Ok(asked.to_owned());
+        return Ok(granted
+            .split(' ')
+            .filter(|word| asked.split(' ').any(|a| a == *word))
+            .collect::<Vec<_>>()
+            .join(" "));
     }
     Err(invalid_scope("scope asks for more than was granted"))
 }

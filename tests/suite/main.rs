@@ -9,7 +9,6 @@ mod sign_in;
 mod sign_out;
 mod store_engine;
 mod store_schema;
-mod store_support;
 mod support;
 mod tenants;
 mod validity;

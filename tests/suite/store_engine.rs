@@ -6,7 +6,18 @@ use futures_util::future::join_all;
 use tessera::error::{Code, Result, invalid_request};
 use tessera::store::db::{Conn, Db, Settings, execute, fetch_one};
 
-use crate::store_support::{postgres_url, sqlite_db, sqlite_settings};
+use crate::support::{Database, Engine, both_engines};
+
+both_engines!(
+    ok_commits_and_error_rolls_back,
+    a_dropped_unit_rolls_back,
+    a_violation_is_a_conflict_and_undoes_its_unit_alone,
+    a_unit_cannot_go_on_after_a_failed_statement,
+    concurrent_units_are_all_seen_once_they_answer,
+    statements_are_counted,
+    a_closed_store_is_unavailable,
+    migrations_are_applied_once,
+);
 
 async fn insert(conn: &Conn, name: &str) -> Result<u64> {
     execute!(conn, "INSERT INTO jobs_of_test (name) VALUES ($1)", name)
@@ -25,120 +36,131 @@ async fn count(db: &Db) -> i64 {
         .0
 }
 
-crate::both_engines! {
-    async fn ok_commits_and_error_rolls_back(db: Db) {
-        create(&db).await;
-        db.unit(|conn| async move { insert(&conn, "kept").await }).await.unwrap();
-        let error = db
-            .unit(|conn| async move {
-                insert(&conn, "undone").await?;
-                Err::<(), _>(invalid_request("no"))
+async fn ok_commits_and_error_rolls_back(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    create(&db).await;
+    db.unit(|conn| async move { insert(&conn, "kept").await }).await.unwrap();
+    let error = db
+        .unit(|conn| async move {
+            insert(&conn, "undone").await?;
+            Err::<(), _>(invalid_request("no"))
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert_eq!(count(&db).await, 1);
+}
+
+async fn a_dropped_unit_rolls_back(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    create(&db).await;
+    let unit = db.unit(|conn| async move {
+        insert(&conn, "undone").await?;
+        std::future::pending::<Result<()>>().await
+    });
+    assert!(tokio::time::timeout(Duration::from_millis(200), unit).await.is_err());
+    db.unit(|conn| async move { insert(&conn, "undone").await }).await.unwrap();
+    assert_eq!(count(&db).await, 1);
+}
+
+async fn a_violation_is_a_conflict_and_undoes_its_unit_alone(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    create(&db).await;
+    db.write(|conn| async move { insert(&conn, "taken").await }).await.unwrap();
+    let units = (0..40).map(|n| {
+        let db = db.clone();
+        async move {
+            db.unit(move |conn| async move {
+                insert(&conn, &format!("{n}")).await?;
+                if n % 2 == 0 { insert(&conn, "taken").await } else { Ok(1) }
             })
             .await
-            .unwrap_err();
-        assert_eq!(error.code(), Code::InvalidRequest);
-        assert_eq!(count(&db).await, 1);
+        }
+    });
+    for (n, outcome) in join_all(units).await.into_iter().enumerate() {
+        match outcome {
+            Ok(_) => assert_eq!(n % 2, 1),
+            Err(error) => assert_eq!((n % 2, error.code()), (0, Code::Conflict), "{error:?}"),
+        }
     }
+    assert_eq!(count(&db).await, 21);
+}
 
-    async fn a_dropped_unit_rolls_back(db: Db) {
-        create(&db).await;
-        let unit = db.unit(|conn| async move {
-            insert(&conn, "undone").await?;
-            std::future::pending::<Result<()>>().await
-        });
-        assert!(tokio::time::timeout(Duration::from_millis(200), unit).await.is_err());
-        db.unit(|conn| async move { insert(&conn, "undone").await }).await.unwrap();
-        assert_eq!(count(&db).await, 1);
-    }
+async fn a_unit_cannot_go_on_after_a_failed_statement(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    create(&db).await;
+    db.write(|conn| async move { insert(&conn, "taken").await }).await.unwrap();
+    let swallowed = db.unit(|conn| async move {
+        insert(&conn, "before").await?;
+        let _ = insert(&conn, "taken").await;
+        Ok(())
+    });
+    assert_eq!(swallowed.await.unwrap_err().code(), Code::ServerError);
+    let went_on = db.unit(|conn| async move {
+        let _ = insert(&conn, "taken").await;
+        insert(&conn, "after").await
+    });
+    assert_eq!(went_on.await.unwrap_err().code(), Code::ServerError);
+    assert_eq!(count(&db).await, 1);
+}
 
-    async fn a_violation_is_a_conflict_and_undoes_its_unit_alone(db: Db) {
-        create(&db).await;
-        db.write(|conn| async move { insert(&conn, "taken").await }).await.unwrap();
-        let units = (0..40).map(|n| {
-            let db = db.clone();
-            async move {
-                db.unit(move |conn| async move {
-                    insert(&conn, &format!("{n}")).await?;
-                    if n % 2 == 0 { insert(&conn, "taken").await } else { Ok(1) }
+async fn concurrent_units_are_all_seen_once_they_answer(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    create(&db).await;
+    let units = (0..300).map(|n| {
+        let db = db.clone();
+        tokio::spawn(async move {
+            db.unit(move |conn| async move { insert(&conn, &format!("{n}")).await }).await.unwrap();
+            let name = format!("{n}");
+            let (seen,) = db
+                .read(|conn| {
+                    let name = name.clone();
+                    async move {
+                        fetch_one!(conn, (i64,), "SELECT count(*) FROM jobs_of_test WHERE name = $1", name)
+                    }
                 })
                 .await
-            }
-        });
-        for (n, outcome) in join_all(units).await.into_iter().enumerate() {
-            match outcome {
-                Ok(_) => assert_eq!(n % 2, 1),
-                Err(error) => assert_eq!((n % 2, error.code()), (0, Code::Conflict), "{error:?}"),
-            }
-        }
-        assert_eq!(count(&db).await, 21);
+                .unwrap();
+            assert_eq!(seen, 1);
+        })
+    });
+    for unit in join_all(units).await {
+        unit.unwrap();
     }
+    assert_eq!(count(&db).await, 300);
+    assert!(db.is_healthy().await);
+}
 
-    async fn a_unit_cannot_go_on_after_a_failed_statement(db: Db) {
-        create(&db).await;
-        db.write(|conn| async move { insert(&conn, "taken").await }).await.unwrap();
-        let swallowed = db.unit(|conn| async move {
-            insert(&conn, "before").await?;
-            let _ = insert(&conn, "taken").await;
-            Ok(())
-        });
-        assert_eq!(swallowed.await.unwrap_err().code(), Code::ServerError);
-        let went_on = db.unit(|conn| async move {
-            let _ = insert(&conn, "taken").await;
-            insert(&conn, "after").await
-        });
-        assert_eq!(went_on.await.unwrap_err().code(), Code::ServerError);
-        assert_eq!(count(&db).await, 1);
-    }
+async fn statements_are_counted(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    create(&db).await;
+    let before = db.statements();
+    count(&db).await;
+    db.write(|conn| async move { insert(&conn, "a").await }).await.unwrap();
+    db.unit(|conn| async move {
+        insert(&conn, "b").await?;
+        insert(&conn, "c").await
+    })
+    .await
+    .unwrap();
+    let after = db.statements();
+    assert_eq!(after.reads - before.reads, 1);
+    assert_eq!(after.writes - before.writes, 3);
+    assert_eq!(after.units - before.units, 1);
+}
 
-    async fn concurrent_units_are_all_seen_once_they_answer(db: Db) {
-        create(&db).await;
-        let units = (0..300).map(|n| {
-            let db = db.clone();
-            tokio::spawn(async move {
-                db.unit(move |conn| async move { insert(&conn, &format!("{n}")).await }).await.unwrap();
-                let name = format!("{n}");
-                let (seen,) = db
-                    .read(|conn| {
-                        let name = name.clone();
-                        async move {
-                            fetch_one!(conn, (i64,), "SELECT count(*) FROM jobs_of_test WHERE name = $1", name)
-                        }
-                    })
-                    .await
-                    .unwrap();
-                assert_eq!(seen, 1);
-            })
-        });
-        for unit in join_all(units).await {
-            unit.unwrap();
-        }
-        assert_eq!(count(&db).await, 300);
-        assert!(db.is_healthy().await);
-    }
+async fn a_closed_store_is_unavailable(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    db.close().await;
+    let error = db.unit(|conn| async move { insert(&conn, "late").await }).await.unwrap_err();
+    assert_eq!(error.code(), Code::TemporarilyUnavailable);
+    assert!(!db.is_healthy().await);
+}
 
-    async fn statements_are_counted(db: Db) {
-        create(&db).await;
-        let before = db.statements();
-        count(&db).await;
-        db.write(|conn| async move { insert(&conn, "a").await }).await.unwrap();
-        db.unit(|conn| async move { insert(&conn, "b").await?; insert(&conn, "c").await }).await.unwrap();
-        let after = db.statements();
-        assert_eq!(after.reads - before.reads, 1);
-        assert_eq!(after.writes - before.writes, 3);
-        assert_eq!(after.units - before.units, 1);
-    }
-
-    async fn a_closed_store_is_unavailable(db: Db) {
-        db.close().await;
-        let error = db.unit(|conn| async move { insert(&conn, "late").await }).await.unwrap_err();
-        assert_eq!(error.code(), Code::TemporarilyUnavailable);
-        assert!(!db.is_healthy().await);
-    }
-
-    async fn migrations_are_applied_once(db: Db) {
-        assert_eq!(db.pending_migrations().await.unwrap(), 0);
-        db.migrate().await.unwrap();
-    }
+async fn migrations_are_applied_once(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    assert_eq!(db.pending_migrations().await.unwrap(), 0);
+    db.migrate().await.unwrap();
 }
 
 /// Several nodes meet an empty database at the same time.
@@ -154,18 +176,17 @@ async fn migrate_at_once(settings: Settings) {
 
 #[tokio::test]
 async fn nodes_that_migrate_at_once_take_turns_on_sqlite() {
-    let directory = tempfile::tempdir().unwrap();
-    migrate_at_once(sqlite_settings(&directory)).await;
+    migrate_at_once(Database::new(Engine::Sqlite).await.settings()).await;
 }
 
 #[tokio::test]
 async fn nodes_that_migrate_at_once_take_turns_on_postgres() {
-    migrate_at_once(Settings::new(postgres_url().await)).await;
+    migrate_at_once(Database::new(Engine::Postgres).await.settings()).await;
 }
 
 #[tokio::test]
 async fn a_unit_over_its_second_is_ended_and_the_writer_goes_on() {
-    let (_directory, db) = sqlite_db().await;
+    let (_database, db) = Database::migrated(Engine::Sqlite).await;
     create(&db).await;
     let begun = Instant::now();
     let error = db
@@ -184,7 +205,7 @@ async fn a_unit_over_its_second_is_ended_and_the_writer_goes_on() {
 /// The unit's future is neither polled nor dropped, as when its task is stuck between two statements.
 #[tokio::test]
 async fn a_stuck_unit_loses_the_connection_and_learns_it() {
-    let (_directory, db) = sqlite_db().await;
+    let (_database, db) = Database::migrated(Engine::Sqlite).await;
     create(&db).await;
     let mut unit = Box::pin(db.unit(|conn| async move {
         insert(&conn, "first").await?;
@@ -200,9 +221,9 @@ async fn a_stuck_unit_loses_the_connection_and_learns_it() {
 /// As the command line does beside the server: a store of its own on the same file.
 #[tokio::test]
 async fn a_second_writer_writes_beside() {
-    let (directory, server) = sqlite_db().await;
+    let (database, server) = Database::migrated(Engine::Sqlite).await;
     create(&server).await;
-    let command_line = Db::connect(&sqlite_settings(&directory)).await.unwrap();
+    let command_line = Db::connect(&database.settings()).await.unwrap();
     let units = (0..100).map(|n| {
         let db = if n % 2 == 0 { server.clone() } else { command_line.clone() };
         tokio::spawn(
@@ -217,7 +238,7 @@ async fn a_second_writer_writes_beside() {
 
 #[tokio::test]
 async fn readers_cannot_write() {
-    let (_directory, db) = sqlite_db().await;
+    let (_database, db) = Database::migrated(Engine::Sqlite).await;
     create(&db).await;
     assert!(db.read(|conn| async move { insert(&conn, "sneaked").await }).await.is_err());
 }
@@ -225,10 +246,9 @@ async fn readers_cannot_write() {
 /// As after a restart of the server: every idle connection is dead.
 #[tokio::test]
 async fn closed_connections_are_met_by_trying_once_more() {
-    let url = postgres_url().await;
-    let db = Db::connect(&Settings::new(url.clone())).await.unwrap();
+    let (database, db) = Database::migrated(Engine::Postgres).await;
     create(&db).await;
-    let other = Db::connect(&Settings::new(url)).await.unwrap();
+    let other = Db::connect(&database.settings()).await.unwrap();
     for _ in 0..2 {
         join_all((0..5).map(|_| count(&db))).await;
         let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -243,7 +263,7 @@ async fn closed_connections_are_met_by_trying_once_more() {
 
 #[tokio::test]
 async fn a_store_that_would_lose_commits_is_refused() {
-    let url = postgres_url().await;
+    let url = Database::new(Engine::Postgres).await.url;
     let lax = format!("{url}?options[synchronous_commit]=off");
     let error = Db::connect(&Settings::new(lax)).await.err().expect("refused");
     assert!(format!("{:?}", error.cause()).contains("synchronous_commit is off"), "{error:?}");
@@ -251,7 +271,7 @@ async fn a_store_that_would_lose_commits_is_refused() {
 
 #[tokio::test]
 async fn behind_a_transaction_pooler_everything_is_unnamed_and_in_a_transaction() {
-    let mut settings = Settings::new(postgres_url().await);
+    let mut settings = Database::new(Engine::Postgres).await.settings();
     settings.transaction_pooler = true;
     let db = Db::connect(&settings).await.unwrap();
     create(&db).await;
@@ -272,7 +292,7 @@ async fn behind_a_transaction_pooler_everything_is_unnamed_and_in_a_transaction(
 /// A deferred foreign key is looked at by COMMIT alone, so this unit makes the group's COMMIT fail.
 #[tokio::test]
 async fn a_failing_commit_is_unavailable_and_the_writer_goes_on() {
-    let (_directory, db) = sqlite_db().await;
+    let (_database, db) = Database::migrated(Engine::Sqlite).await;
     create(&db).await;
     let child =
         "CREATE TABLE child_of_test (name text REFERENCES jobs_of_test DEFERRABLE INITIALLY DEFERRED)";

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
-use tessera::store::db::{Db, Settings};
 
-use crate::store_support::{postgres_url, sqlite_db};
+use crate::support::{Database, Engine};
 
 /// `table.column null|not null` and `table (columns) unique|plain`. A lone SQLite primary key counts as not null.
 const SQLITE: &str = "
@@ -35,14 +34,12 @@ const POSTGRES: &str = "
 
 #[tokio::test]
 async fn both_migration_trees_describe_the_same_schema() {
-    let (directory, _sqlite) = sqlite_db().await;
-    let url = format!("sqlite://{}", directory.path().join("tessera.db").display());
-    let mut conn = SqliteConnection::connect(&url).await.unwrap();
+    let (database, _db) = Database::migrated(Engine::Sqlite).await;
+    let mut conn = SqliteConnection::connect(&database.url).await.unwrap();
     let sqlite: Vec<String> = sqlx::query_scalar(SQLITE).fetch_all(&mut conn).await.unwrap();
 
-    let url = postgres_url().await;
-    Db::connect(&Settings::new(url.clone())).await.unwrap().migrate().await.unwrap();
-    let mut conn = PgConnection::connect(&url).await.unwrap();
+    let (database, _db) = Database::migrated(Engine::Postgres).await;
+    let mut conn = PgConnection::connect(&database.url).await.unwrap();
     let postgres: Vec<String> = sqlx::query_scalar(POSTGRES).fetch_all(&mut conn).await.unwrap();
 
     let sqlite: BTreeSet<String> = sqlite.into_iter().collect();

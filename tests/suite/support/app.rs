@@ -1,0 +1,59 @@
+//! The app under test, built the way `main` builds it; only the clock is swapped, and nobody sleeps.
+
+use std::sync::Arc;
+
+use reqwest::{Client as Http, redirect};
+use tessera::app::App;
+use tessera::clock::Clock;
+use tessera::entropy::Entropy;
+use tessera::http::router;
+use tessera::identity::passwords::Hasher;
+use tessera::keys::master::MasterKeys;
+use tessera::model::timestamp::Timestamp;
+use tessera::store::db::{Db, Settings};
+
+use super::{Database, Engine};
+
+/// One node, listening.
+pub struct TestApp {
+    pub app: Arc<App>,
+    pub base: String,
+    pub http: Http,
+    pub database: Arc<Database>,
+}
+
+impl TestApp {
+    pub async fn new(engine: Engine) -> Self {
+        let clock = Clock::manual(Timestamp::from_unix(1_800_000_000));
+        Self::on(Arc::new(Database::new(engine).await), clock).await
+    }
+
+    /// Another node over the same store, with the same clock and keys.
+    pub async fn second_node(&self) -> Self {
+        Self::on(Arc::clone(&self.database), self.app.clock.clone()).await
+    }
+
+    async fn on(database: Arc<Database>, clock: Clock) -> Self {
+        let db = Db::connect(&Settings { max_connections: 4, ..database.settings() }).await.unwrap();
+        db.migrate().await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let entropy = Entropy::default();
+        let keys = format!("test:{}", "A".repeat(43));
+        // Cheap hashing: what is tested is the flow, not argon2.
+        let hasher = Hasher::new(&entropy, 8, 1, 2, 64).unwrap();
+        let app = Arc::new(App {
+            base_url: base.clone(),
+            db,
+            clock,
+            entropy,
+            master_keys: MasterKeys::parse(&keys).unwrap(),
+            hasher,
+            demo_pages: false,
+        });
+        let router = router(app.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let http = Http::builder().redirect(redirect::Policy::none()).build().unwrap();
+        Self { app, base, http, database }
+    }
+}

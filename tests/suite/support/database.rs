@@ -1,0 +1,56 @@
+//! A database of its own for each test, on either engine.
+
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+use tessera::clock::Clock;
+use tessera::entropy::Entropy;
+use tessera::store::db::{Db, Settings};
+use url::Url;
+
+use super::Engine;
+
+/// An empty database. A SQLite one goes with this value, so keep it as long as the store is used.
+pub struct Database {
+    pub url: String,
+    _directory: Option<TempDir>,
+}
+
+impl Database {
+    pub async fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                let url = format!("sqlite://{}/test.db", directory.path().display());
+                Self { url, _directory: Some(directory) }
+            }
+            Engine::Postgres => Self { url: postgres_url().await, _directory: None },
+        }
+    }
+
+    pub fn settings(&self) -> Settings {
+        Settings::new(&self.url)
+    }
+
+    /// A database with the schema, and the store over it.
+    pub async fn migrated(engine: Engine) -> (Self, Db) {
+        let database = Self::new(engine).await;
+        let db = Db::connect(&database.settings()).await.unwrap();
+        db.migrate().await.unwrap();
+        (database, db)
+    }
+}
+
+async fn postgres_url() -> String {
+    let server = std::env::var("TESSERA_TEST_POSTGRES").expect(
+        "TESSERA_TEST_POSTGRES is not set: run the tests with scripts/test, which starts a PostgreSQL, \
+         or set it to the url of a cluster's superuser",
+    );
+    let name = format!("t{}", Entropy::default().id::<uuid::Uuid>(Clock::System.now()).unwrap().simple());
+    let mut conn = PgConnection::connect(&server).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    let mut url = Url::parse(&server).unwrap();
+    url.set_path(&name);
+    url.into()
+}

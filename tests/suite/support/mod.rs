@@ -1,0 +1,33 @@
+//! What every test stands on: both engines, a database of its own, the app under test, and the steps of the flow.
+
+mod answer;
+mod app;
+mod database;
+mod flow;
+
+pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
+pub use app::TestApp;
+pub use database::Database;
+pub use flow::Shop;
+
+pub const REDIRECT: &str = "http://localhost:9/callback";
+pub const PASSWORD: &str = "correct horse battery";
+
+#[derive(Clone, Copy)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// One body, told on both engines.
+macro_rules! both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() { super::$name($crate::support::Engine::Sqlite).await })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() { super::$name($crate::support::Engine::Postgres).await })*
+        }
+    };
+}
+pub(crate) use both_engines;

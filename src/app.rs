@@ -1,26 +1,24 @@
 //! Everything a request needs, behind one `Arc`; and the context that services take instead of ten arguments.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::cache::{Cache, ProjectEntry};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::identity::passwords::Hasher;
-use crate::ids::ProjectId;
-use crate::keys::master::{MasterKeys, Place};
-use crate::keys::signing::{Alg, Signer, Verifier};
+use crate::keys::master::MasterKeys;
+use crate::keys::signing::{Alg, Signer};
 use crate::model::project::Project;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Db;
-use crate::store::signing_keys::SigningKeyRow;
-use crate::store::{projects, signing_keys};
 
 /// The application.
 pub struct App {
     /// `scheme://host[:port]`; every URL is built from it, never from a Host header.
     pub base_url: String,
     pub db: Db,
+    pub cache: Cache,
     pub clock: Clock,
     pub entropy: Entropy,
     pub master_keys: MasterKeys,
@@ -29,57 +27,58 @@ pub struct App {
     pub demo_pages: bool,
 }
 
+/// A request to a project, before the project has been looked up.
+#[derive(Clone)]
+pub struct Visit {
+    pub app: Arc<App>,
+    /// The slug or the id that the path names.
+    pub project: String,
+    pub request_id: String,
+    pub now: Timestamp,
+}
+
 /// One request's view: the project, its keys, and one now.
+#[derive(Clone)]
 pub struct Ctx {
     pub app: Arc<App>,
-    pub project: Project,
+    pub project: Arc<Project>,
+    pub entry: Arc<ProjectEntry>,
     pub now: Timestamp,
     pub request_id: String,
-    keys: Vec<SigningKeyRow>,
+}
+
+impl Visit {
+    fn ctx(&self, entry: Arc<ProjectEntry>) -> Ctx {
+        Ctx {
+            app: self.app.clone(),
+            project: entry.project.clone(),
+            entry,
+            now: self.now,
+            request_id: self.request_id.clone(),
+        }
+    }
+
+    /// The project as it is now; an unknown one is a 404.
+    pub async fn current(&self) -> Result<Ctx> {
+        let entry = self.app.cache.validated_project(&self.app, &self.project, self.now).await?;
+        Ok(self.ctx(entry))
+    }
+
+    /// The project as remembered. Whoever decides with it compares its version in the same read as the rest.
+    pub async fn remembered(&self) -> Result<Ctx> {
+        Ok(self.ctx(self.app.cache.project(&self.app, &self.project).await?))
+    }
+
+    /// The project as it was at most `seconds` ago, for documents that everybody may keep for longer than that.
+    pub async fn recent(&self, seconds: i64) -> Result<Ctx> {
+        let entry = self.app.cache.recent_project(&self.app, &self.project, self.now, seconds).await?;
+        Ok(self.ctx(entry))
+    }
 }
 
 impl Ctx {
-    /// Reads the project and its keys; an unknown project is a 404.
-    pub async fn load(app: Arc<App>, name: &str, request_id: String) -> Result<Self> {
-        let now = app.clock.now();
-        let (project, keys) = app
-            .db
-            .read(|conn| async move {
-                let project = projects::get(&conn, name).await?;
-                let keys = signing_keys::list(&conn, project.id).await?;
-                Ok((project, keys))
-            })
-            .await?;
-        Ok(Self { app, project, now, request_id, keys })
+    /// The key that signs today.
+    pub fn signer(&self, alg: Alg) -> Result<Arc<Signer>> {
+        self.entry.signer(&self.app.master_keys, alg)
     }
-
-    /// The published halves of the project's keys.
-    pub fn public_jwks(&self) -> Vec<String> {
-        self.keys.iter().map(|key| key.public_jwk.clone()).collect()
-    }
-
-    /// Verifiers by `kid`. A key that is not the project's proves nothing here.
-    pub fn verifiers(&self) -> Result<HashMap<&str, Arc<Verifier>>> {
-        self.keys
-            .iter()
-            .map(|key| Ok((key.kid.as_str(), Arc::new(Verifier::new(key.alg.parse()?, &key.public_jwk)?))))
-            .collect()
-    }
-
-    /// The key that signs today, unsealed.
-    pub fn signer(&self, alg: Alg) -> Result<Signer> {
-        let key = self
-            .keys
-            .iter()
-            .find(|key| key.state == "current" && key.alg == alg.as_str())
-            .ok_or_else(|| Error::internal(format!("the project has no current {} key", alg.as_str())))?;
-        let private =
-            self.app.master_keys.open(&key_place(self.project.id, &key.kid), &key.sealed_private)?;
-        Signer::new(alg, &key.kid, &private)
-    }
-}
-
-/// Where a signing key is sealed.
-pub fn key_place(project: ProjectId, kid: &str) -> Place<'_> {
-    Place { table: "signing_keys", project, row: kid, column: "sealed_private" }
 }

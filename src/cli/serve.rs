@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::app::App;
 use crate::audit::{self, Verdict};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
@@ -27,7 +28,16 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, demo_pages: bool) ->
     // OWASP: argon2id with 19 MiB, two passes, one lane.
     let hasher = Hasher::new(&entropy, 19_456, 2, workers, 64)?;
     let base_url = base_url.to_owned();
-    Ok(Arc::new(App { base_url, db, clock: Clock::System, entropy, master_keys, hasher, demo_pages }))
+    Ok(Arc::new(App {
+        base_url,
+        db,
+        cache: Cache::default(),
+        clock: Clock::System,
+        entropy,
+        master_keys,
+        hasher,
+        demo_pages,
+    }))
 }
 
 pub async fn run() -> anyhow::Result<()> {

@@ -90,6 +90,23 @@ pub fn parse_json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Res
     })
 }
 
+/// A query of a known shape: unknown, missing and repeated parameters are refused by name.
+pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
+    serde_urlencoded::from_str(query).map_err(|error| {
+        // The parser names the parameter between backticks, and quotes no value in these three.
+        let text = error.to_string();
+        let named = ["unknown field", "missing field", "duplicate field"];
+        let what = named.into_iter().find(|what| text.starts_with(what));
+        match (what, text.split('`').nth(1)) {
+            (Some(what), Some(name)) => {
+                let what = what.replace("field", "parameter");
+                Error::invalid_field(name.to_owned(), format!("{what} {name}"))
+            }
+            _ => invalid_request("a parameter of the query has the wrong type"),
+        }
+    })
+}
+
 /// A header as text; `None` when missing or not visible ASCII.
 pub fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())

@@ -1,8 +1,10 @@
 //! The only room that speaks axum: routes, bodies in, answers out.
 
 pub mod answer;
+pub mod call;
 pub mod deletion;
 pub mod hosted;
+pub mod permissions;
 pub mod protocol;
 pub mod session;
 
@@ -17,7 +19,7 @@ use axum::routing::{get, post};
 use tracing::Instrument;
 
 use crate::app::App;
-use crate::error::{Error, not_found};
+use crate::error::{Code, Error, not_found};
 
 /// Bodies are at most this many bytes.
 const MOST_BODY_BYTES: usize = 64 * 1024;
@@ -53,6 +55,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health", get(health))
         .route("/assets/{name}", get(hosted::asset))
         .fallback(|| async { answer::json_error(&not_found("there is nothing at this address")) })
+        .method_not_allowed_fallback(|| async {
+            answer::json_error(&Error::new(Code::MethodNotAllowed, "this address takes another method"))
+        })
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
         .layer(from_fn_with_state(app.clone(), in_a_task))
         .with_state(app)
@@ -83,8 +88,8 @@ async fn in_a_task(State(app): State<Arc<App>>, mut request: Request, next: Next
 
 /// 200 while the store answers.
 async fn health(State(app): State<Arc<App>>) -> Response {
-    match app.db.read(|conn| async move { crate::store::projects::find(&conn, "-").await }).await {
-        Ok(_) => "ok\n".into_response(),
-        Err(error) => answer::json_error(&error),
+    if app.db.is_healthy().await {
+        return "ok\n".into_response();
     }
+    answer::json_error(&Error::unavailable(1, "the store does not answer"))
 }

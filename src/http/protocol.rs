@@ -1,33 +1,25 @@
 //! The OpenID Connect face: discovery, keys, token endpoint, userinfo. It advertises what works and nothing else.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::RequestId;
-use super::answer::{bearer, header_text, ok};
-use crate::app::{App, Ctx};
-use crate::error::{Code, Error, Result, invalid_request, invalid_token, not_found};
-use crate::keys::verify::jwks_document;
-use crate::oauth::client_auth::{authenticate, presented};
+use super::answer::ok;
+use super::call::Call;
+use crate::error::{Code, Error, Result, invalid_request};
 use crate::secret::Secret;
 use crate::session::{exchange, refresh, user_info as userinfo};
 
 const CACHED: &str = "public, max-age=300";
 
+/// Seconds for which these documents are served from memory.
+const RECENT_SECONDS: i64 = 5;
+
 /// OpenID Connect Discovery 1.0, 4.
-pub async fn discovery(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-) -> Result<Response> {
-    let ctx = load(app, &project, id).await?;
+pub async fn discovery(call: Call) -> Result<Response> {
+    let ctx = call.visit_by_slug()?.recent(RECENT_SECONDS).await?;
     let issuer = &ctx.project.issuer;
     let document = json!({
         "issuer": issuer,
@@ -52,19 +44,10 @@ pub async fn discovery(
 }
 
 /// RFC 7517, 5.
-pub async fn jwks(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-) -> Result<Response> {
-    let ctx = load(app, &project, id).await?;
-    Ok(([(header::CACHE_CONTROL, CACHED)], Json(jwks_document(&ctx.public_jwks()))).into_response())
-}
-
-/// Protocol endpoints answer only under the issuer, which is built from the slug.
-async fn load(app: Arc<App>, project: &str, id: String) -> Result<Ctx> {
-    let ctx = Ctx::load(app, project, id).await?;
-    if ctx.project.slug == project { Ok(ctx) } else { Err(not_found("no such project")) }
+pub async fn jwks(call: Call) -> Result<Response> {
+    let ctx = call.visit_by_slug()?.recent(RECENT_SECONDS).await?;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, CACHED)];
+    Ok((headers, ctx.entry.jwks.clone()).into_response())
 }
 
 #[derive(Deserialize)]
@@ -80,15 +63,9 @@ struct TokenForm {
 }
 
 /// RFC 6749, 3.2: the same decisions as the session API, form-encoded.
-pub async fn token(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response> {
-    let ctx = load(app, &project, id).await?;
-    let kind = header_text(&headers, "content-type").and_then(|text| text.split(';').next()).map(str::trim);
+pub async fn token(call: Call) -> Result<Response> {
+    let visit = call.visit_by_slug()?;
+    let kind = call.header("content-type").and_then(|text| text.split(';').next()).map(str::trim);
     if kind != Some("application/x-www-form-urlencoded") {
         return Err(Error::new(
             Code::UnsupportedMediaType,
@@ -96,10 +73,9 @@ pub async fn token(
         ));
     }
     // serde refuses a parameter given twice (RFC 6749, 3.2).
-    let form: TokenForm = serde_urlencoded::from_bytes(&body)
+    let form: TokenForm = serde_urlencoded::from_bytes(&call.body)
         .map_err(|_| invalid_request("the body is not form-encoded, or a parameter is given twice"))?;
-    let credentials = presented(header_text(&headers, "authorization"), form.client_id, form.client_secret)?;
-    let client = authenticate(&ctx, credentials).await?;
+    let credentials = call.credentials(form.client_id, form.client_secret)?;
     match form.grant_type.as_deref() {
         Some("authorization_code") => {
             let request = exchange::Request {
@@ -109,13 +85,13 @@ pub async fn token(
                     .ok_or_else(|| Error::invalid_field("redirect_uri", "redirect_uri is missing"))?,
                 code_verifier: form.code_verifier,
             };
-            Ok(ok(&exchange::exchange(&ctx, &client, &request).await?))
+            Ok(ok(&exchange::exchange(&visit, &credentials, &request).await?))
         }
         Some("refresh_token") => {
             let token = form
                 .refresh_token
                 .ok_or_else(|| Error::invalid_field("refresh_token", "refresh_token is missing"))?;
-            Ok(ok(&refresh::refresh(&ctx, &client, token.expose(), form.scope.as_deref()).await?))
+            Ok(ok(&refresh::refresh(&visit, credentials, &token, form.scope.as_deref()).await?))
         }
         Some(_) => Err(Error::new(Code::UnsupportedGrantType, "this grant type is not supported")),
         None => Err(Error::invalid_field("grant_type", "grant_type is missing")),
@@ -123,13 +99,7 @@ pub async fn token(
 }
 
 /// OpenID Connect Core, 5.3: by GET or POST, the token in the Authorization header.
-pub async fn user_info(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-) -> Result<Response> {
-    let ctx = load(app, &project, id).await?;
-    let token = bearer(&headers).ok_or_else(|| invalid_token("the request carries no access token"))?;
-    Ok(ok(&userinfo::user_info(&ctx, token).await?))
+pub async fn user_info(call: Call) -> Result<Response> {
+    let token = call.access_token(None)?;
+    Ok(ok(&userinfo::user_info(&call.visit_by_slug()?, token.expose()).await?))
 }

@@ -1,25 +1,18 @@
 //! The session API on the wire: extract, call, respond.
 
-use std::sync::Arc;
-
-use axum::body::Bytes;
-use axum::extract::{Extension, Path, Query, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::RequestId;
-use super::answer::{bearer, header_text, ok, parse_json};
-use crate::app::{App, Ctx};
-use crate::error::{Error, Result, forbidden, insufficient_scope, invalid_token, not_found};
+use super::answer::ok;
+use super::call::Call;
+use crate::app::Ctx;
+use crate::error::{Error, Result, insufficient_scope, not_found};
 use crate::ids::{ClientId, UserId};
-use crate::model::client::Client;
-use crate::oauth::client_auth::{authenticate, presented};
 use crate::secret::Secret;
-use crate::session::verify::{Demands, judge};
-use crate::session::{exchange, refresh as refreshing, sign_out, user_info, validity};
-use crate::store::admin_keys::{self, AdminKey};
+use crate::session::standing::Asker;
+use crate::session::verify::{Demands, Live, require_live};
+use crate::session::{exchange, refresh as refreshing, sign_out, user_info, validity, verify};
 use crate::store::{clients, users};
 
 #[derive(Deserialize)]
@@ -32,22 +25,15 @@ struct GetTokenFromCode {
     code_verifier: Option<Secret>,
 }
 
-pub async fn get_token_from_code(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response> {
-    let ctx = Ctx::load(app, &project, id).await?;
-    let body: GetTokenFromCode = parse_json(&headers, &body)?;
-    let client = client_of(&ctx, &headers, body.client_id, body.client_secret).await?;
+pub async fn get_token_from_code(call: Call) -> Result<Response> {
+    let body: GetTokenFromCode = call.json()?;
+    let credentials = call.credentials(body.client_id, body.client_secret)?;
     let request = exchange::Request {
         code: body.code,
         redirect_uri: body.redirect_uri,
         code_verifier: body.code_verifier,
     };
-    Ok(ok(&exchange::exchange(&ctx, &client, &request).await?))
+    Ok(ok(&exchange::exchange(&call.visit()?, &credentials, &request).await?))
 }
 
 #[derive(Deserialize)]
@@ -59,17 +45,11 @@ struct Refresh {
     scope: Option<String>,
 }
 
-pub async fn refresh(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response> {
-    let ctx = Ctx::load(app, &project, id).await?;
-    let body: Refresh = parse_json(&headers, &body)?;
-    let client = client_of(&ctx, &headers, body.client_id, body.client_secret).await?;
-    Ok(ok(&refreshing::refresh(&ctx, &client, body.refresh_token.expose(), body.scope.as_deref()).await?))
+pub async fn refresh(call: Call) -> Result<Response> {
+    let body: Refresh = call.json()?;
+    let credentials = call.credentials(body.client_id, body.client_secret)?;
+    let scope = body.scope.as_deref();
+    Ok(ok(&refreshing::refresh(&call.visit()?, credentials, &body.refresh_token, scope).await?))
 }
 
 #[derive(Deserialize)]
@@ -89,42 +69,22 @@ struct Verify {
     required_attributes: Map<String, Value>,
 }
 
-pub async fn verify_access_token(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response> {
-    let ctx = Ctx::load(app, &project, id).await?;
-    let body: Verify = parse_json(&headers, &body)?;
-    // Without `audience`, the calling client is the audience; an admin key without one skips the check.
-    let (audience, public_caller) = match admin_key(&ctx, &headers).await? {
-        Some(_) => (body.audience, None),
-        None => {
-            let client = client_of(&ctx, &headers, body.client_id, body.client_secret).await?;
-            (body.audience.or_else(|| Some(client.audience())), client.is_public().then_some(client.id))
-        }
+pub async fn verify_access_token(call: Call) -> Result<Response> {
+    let body: Verify = call.json()?;
+    let asker = match call.admin_key() {
+        Some(key) => Asker::AdminKey(key),
+        None => Asker::Client(call.credentials(body.client_id, body.client_secret)?),
     };
     let demands = Demands {
-        audience,
+        audience: body.audience,
         scopes: body.required_scopes,
         roles: body.required_roles,
         groups: body.required_groups,
         attributes: body.required_attributes,
     };
-    match judge(&ctx, body.access_token.expose(), &demands).await? {
-        Ok(live) if public_caller.is_some_and(|client| client != live.family.client_id) => {
-            Err(forbidden("a public client may verify only its own tokens"))
-        }
-        Ok(live) => Ok(ok(&json!({
-            "active": true,
-            "claims_stale": live.claims.user_version != live.family.user_version,
-            "audience_checked": demands.audience.is_some(),
-            "claims": live.claims,
-        }))),
-        Err(refusal) => Ok(ok(&json!({"active": false, "reason": refusal.reason, "detail": refusal.detail}))),
-    }
+    let allowed = |admin: &_| call.check_role(admin);
+    let token = body.access_token.expose();
+    Ok(ok(&verify::verify(&call.visit()?, &asker, token, demands, allowed).await?))
 }
 
 #[derive(Default, Deserialize)]
@@ -133,18 +93,10 @@ struct AccessTokenBody {
     access_token: Option<Secret>,
 }
 
-pub async fn user_info_from_access_token(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response> {
-    let ctx = Ctx::load(app, &project, id).await?;
-    let body: AccessTokenBody =
-        if body.is_empty() { Default::default() } else { parse_json(&headers, &body)? };
-    let token = bearer(&headers).or(body.access_token.as_ref().map(Secret::expose)).ok_or_else(no_token)?;
-    Ok(ok(&user_info::user_info(&ctx, token).await?))
+pub async fn user_info_from_access_token(call: Call) -> Result<Response> {
+    let body: AccessTokenBody = call.json_or_default()?;
+    let token = call.access_token(body.access_token)?;
+    Ok(ok(&user_info::user_info(&call.visit()?, token.expose()).await?))
 }
 
 #[derive(Default, Deserialize)]
@@ -163,33 +115,26 @@ pub(super) enum UserName {
     Named { username: String },
 }
 
-pub async fn global_sign_out(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response> {
-    let ctx = Ctx::load(app, &project, id).await?;
-    let body: GlobalSignOut = if body.is_empty() { Default::default() } else { parse_json(&headers, &body)? };
-    let (user, name, kind) = match admin_key(&ctx, &headers).await? {
-        Some(key) if matches!(key.role.as_str(), "owner" | "admin" | "user_manager") => {
-            let named = body.user.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;
-            (find_user(&ctx, named).await?, format!("admin_key:{}", key.id), "admin_key")
+pub async fn global_sign_out(call: Call) -> Result<Response> {
+    let body: GlobalSignOut = call.json_or_default()?;
+    let (ctx, user, name, kind) = if call.admin_key().is_some() {
+        let ctx = call.ctx().await?;
+        let admin = call.project_admin(&ctx).await?;
+        let named = body.user.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;
+        let user = find_user(&ctx, named).await?;
+        (ctx, user, admin.actor(), "admin_key")
+    } else {
+        let token = call.access_token(None)?;
+        let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
+        if body.user.is_some() {
+            return Err(Error::invalid_field(
+                "user",
+                "user is for admin keys; a token signs out its own user",
+            ));
         }
-        Some(_) => return Err(forbidden("the role of this admin key may not sign users out")),
-        None => {
-            let token = bearer(&headers).ok_or_else(no_token)?;
-            let live = user_info::require_live(&ctx, token).await?;
-            if body.user.is_some() {
-                return Err(Error::invalid_field(
-                    "user",
-                    "user is for admin keys; a token signs out its own user",
-                ));
-            }
-            require_account_access(&ctx, &live).await?;
-            (live.family.user_id, sign_out::audit_target(&ctx, live.family.user_id), "user")
-        }
+        require_account_access(&ctx, &live).await?;
+        let name = sign_out::audit_target(&ctx, live.family.user_id);
+        (ctx, live.family.user_id, name, "user")
     };
     let actor = sign_out::Actor { name: &name, kind };
     Ok(ok(&sign_out::sign_out(&ctx, user, body.end_browser_sessions, &actor).await?))
@@ -197,41 +142,27 @@ pub async fn global_sign_out(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WhichClient {
+struct WhichClient {
     client_id: ClientId,
 }
 
-pub async fn read_token_validity(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Query(WhichClient { client_id }): Query<WhichClient>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-) -> Result<Response> {
-    let ctx = Ctx::load(app, &project, id).await?;
-    admin_key(&ctx, &headers).await?.ok_or_else(no_admin_key)?;
+pub async fn read_token_validity(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    call.project_admin(&ctx).await?;
+    let WhichClient { client_id } = call.query()?;
     Ok(ok(&validity::read(&ctx, client_id).await?))
 }
 
-pub async fn change_token_validity(
-    State(app): State<Arc<App>>,
-    Path(project): Path<String>,
-    Query(WhichClient { client_id }): Query<WhichClient>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response> {
-    let ctx = Ctx::load(app, &project, id).await?;
-    let key = admin_key(&ctx, &headers).await?.ok_or_else(no_admin_key)?;
-    if !matches!(key.role.as_str(), "owner" | "admin") {
-        return Err(forbidden("the role of this admin key may not change clients"));
-    }
-    let change: validity::Change = parse_json(&headers, &body)?;
-    Ok(ok(&validity::change(&ctx, key.id, client_id, &change).await?))
+pub async fn change_token_validity(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    let admin = call.project_admin(&ctx).await?;
+    let WhichClient { client_id } = call.query()?;
+    let change: validity::Change = call.json()?;
+    Ok(ok(&validity::change(&ctx, &admin, client_id, &change).await?))
 }
 
 /// A user's token may act on the account only for a first-party client or with the scope `account`.
-async fn require_account_access(ctx: &Ctx, live: &crate::session::verify::Live) -> Result<()> {
+async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
     let id = live.family.client_id;
     let client =
         ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
@@ -257,39 +188,4 @@ pub(super) async fn find_user(ctx: &Ctx, named: UserName) -> Result<UserId> {
         })
         .await?;
     found.map(|user| user.id).ok_or_else(|| not_found("no such user"))
-}
-
-async fn client_of(
-    ctx: &Ctx,
-    headers: &HeaderMap,
-    id: Option<String>,
-    secret: Option<Secret>,
-) -> Result<Client> {
-    authenticate(ctx, presented(header_text(headers, "authorization"), id, secret)?).await
-}
-
-/// The admin key of a request that carries one; another project's key answers like an unknown one.
-async fn admin_key(ctx: &Ctx, headers: &HeaderMap) -> Result<Option<AdminKey>> {
-    let Some(key) = bearer(headers).filter(|token| token.starts_with("tak_")) else { return Ok(None) };
-    let hash = &Secret::new(key).sha256();
-    let found = ctx.app.db.read(|conn| async move { admin_keys::find_live(&conn, hash).await }).await?;
-    let key = found.filter(|key| key.project_id.is_none_or(|project| project == ctx.project.id));
-    key.map(Some).ok_or_else(|| invalid_token("the admin key is not valid here"))
-}
-
-/// The actor behind an admin key that may delete users.
-pub(super) async fn require_admin(ctx: &Ctx, headers: &HeaderMap) -> Result<String> {
-    let key = admin_key(ctx, headers).await?.ok_or_else(no_admin_key)?;
-    if matches!(key.role.as_str(), "owner" | "admin") {
-        return Ok(format!("admin_key:{}", key.id));
-    }
-    Err(forbidden("the role of this admin key may not delete users"))
-}
-
-fn no_admin_key() -> Error {
-    invalid_token("the request carries no admin key")
-}
-
-fn no_token() -> Error {
-    invalid_token("the request carries no access token")
 }

@@ -1,8 +1,10 @@
 //! Plain data, states and pure rules; used by all, knows none.
 
+pub mod attribute;
 pub mod client;
 pub mod names;
 pub mod project;
+pub mod role;
 pub mod timestamp;
 pub mod token;
 pub mod user;

@@ -41,10 +41,17 @@ pub fn check_password(password: &str) -> Result<()> {
 /// `invalid_request` naming the bound.
 pub fn check_slug(slug: &str) -> Result<()> {
     let shape = slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if shape && (2..=63).contains(&slug.len()) && slug.as_bytes()[0].is_ascii_lowercase() {
-        return Ok(());
+    if !shape || !(2..=63).contains(&slug.len()) || !slug.as_bytes()[0].is_ascii_lowercase() {
+        return Err(Error::invalid_field(
+            "slug",
+            "slug has 2 to 63 of a-z, 0-9 and -, and begins with a letter",
+        ));
     }
-    Err(Error::invalid_field("slug", "slug has 2 to 63 of a-z, 0-9 and -, and begins with a letter"))
+    // A path names a project by slug or by id, so no slug may be another project's id.
+    if slug.parse::<uuid::Uuid>().is_ok() {
+        return Err(Error::invalid_field("slug", "slug must not have the form of an id"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -65,6 +72,8 @@ mod tests {
         assert!(check_slug("demo-1").is_ok());
         assert!(check_slug("1demo").is_err());
         assert!(check_slug("Demo").is_err());
+        assert!(check_slug("a0000000-0000-7000-8000-000000000000").is_err());
+        assert!(check_slug("a0000000000070008000000000000000").is_err());
         assert!(check_password("short").is_err());
     }
 }

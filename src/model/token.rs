@@ -26,6 +26,9 @@ pub struct AccessClaims {
     pub user_version: i64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sandbox: bool,
+    /// Those whose definition says so.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub attributes: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The claims of an ID token (OpenID Connect Core, 2).
@@ -57,6 +60,8 @@ pub struct Family {
     pub auth_time: Timestamp,
     pub amr: String,
     pub acr: String,
+    /// The thumbprint of the key that tokens are bound to (RFC 9449, 6).
+    pub cnf_jkt: Option<String>,
     pub seq: i64,
     pub prev_seq: Option<i64>,
     pub rotated_at: Timestamp,
@@ -73,6 +78,7 @@ pub struct Family {
     pub username: Option<String>,
     pub email: Option<String>,
     pub email_verified: bool,
+    pub profile: String,
     pub roles: String,
     pub groups: String,
     pub attributes: String,
@@ -92,6 +98,7 @@ pub enum Ended {
     UserDisabled,
     UserDeleted,
     SessionRevoked,
+    TokenRevoked,
     SessionExpired,
     SignedOut,
 }
@@ -105,6 +112,7 @@ impl Ended {
             Self::UserDisabled => "user_disabled",
             Self::UserDeleted => "user_deleted",
             Self::SessionRevoked => "session_revoked",
+            Self::TokenRevoked => "token_revoked",
             Self::SessionExpired => "session_expired",
             Self::SignedOut => "signed_out",
         }
@@ -113,7 +121,8 @@ impl Ended {
 
 impl Family {
     /// Alive when project, client and user are active, it is neither revoked nor expired, and its epochs equal today's.
-    pub fn ended(&self, now: Timestamp) -> Option<Ended> {
+    /// `token_revoked`: the one token that is judged was revoked by itself.
+    pub fn ended(&self, now: Timestamp, token_revoked: bool) -> Option<Ended> {
         if self.project_status != "active" {
             return Some(Ended::ProjectDisabled);
         }
@@ -129,6 +138,9 @@ impl Family {
         }
         if self.revoked_at.is_some() {
             return Some(Ended::SessionRevoked);
+        }
+        if token_revoked {
+            return Some(Ended::TokenRevoked);
         }
         if now >= self.expires_at || now >= self.idle_expires_at {
             return Some(Ended::SessionExpired);

@@ -1,15 +1,17 @@
 //! Who calls: HTTP Basic, `client_id` and `client_secret` in the body, or `client_id` alone for public clients.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
 use crate::app::Ctx;
-use crate::error::{Error, Result, invalid_client, invalid_request};
+use crate::cache::ClientEntry;
+use crate::error::{Code, Result, invalid_client, invalid_request};
 use crate::ids::ClientId;
-use crate::model::client::Client;
+use crate::model::timestamp::Timestamp;
 use crate::secret::{Secret, equal_in_constant_time};
-use crate::store::clients;
 
 /// Credentials as they came.
 #[derive(Debug)]
@@ -49,26 +51,40 @@ pub fn presented(
     Ok(presented)
 }
 
-/// Authenticates; an unknown client and a wrong secret answer alike.
-pub async fn authenticate(ctx: &Ctx, presented: Presented) -> Result<Client> {
+/// Authenticates with what is remembered of the client; the caller compares its version in the read that follows.
+///
+/// A refusal is never decided by memory alone: the secret may be newer than what is remembered.
+///
+/// # Errors
+/// `invalid_client`; an unknown client and a wrong secret answer alike.
+pub async fn authenticate(ctx: &Ctx, presented: &Presented) -> Result<Arc<ClientEntry>> {
     let refused = || invalid_client("client authentication failed");
     let id: ClientId = presented.client_id.parse().map_err(|_| refused())?;
-    let (client, hashes) = ctx
-        .app
-        .db
-        .read(|conn| async move {
-            let client = clients::find(&conn, ctx.project.id, id).await?;
-            Ok::<_, Error>((client, clients::secret_hashes(&conn, ctx.project.id, ctx.now, id).await?))
-        })
-        .await?;
-    let client = client.ok_or_else(refused)?;
-    let proven = match &presented.client_secret {
-        None => client.is_public(),
-        Some(_) if client.is_public() => false,
+    let (cache, project) = (&ctx.app.cache, ctx.project.id);
+    loop {
+        let found = cache.client(&ctx.app, project, id, ctx.now).await;
+        let (entry, fresh) = found.map_err(|error| match error.code() {
+            Code::NotFound => refused(),
+            _ => error,
+        })?;
+        if proves(&entry, presented.client_secret.as_ref(), ctx.now) && entry.client.is_active() {
+            return Ok(entry);
+        }
+        cache.forget_client(project, id);
+        if fresh {
+            return Err(refused());
+        }
+    }
+}
+
+fn proves(entry: &ClientEntry, secret: Option<&Secret>, now: Timestamp) -> bool {
+    match secret {
+        None => entry.client.is_public(),
+        Some(_) if entry.client.is_public() => false,
         Some(secret) => {
             let hash = secret.sha256();
-            hashes.iter().fold(false, |found, stored| found | equal_in_constant_time(stored, &hash))
+            let live = entry.secrets.iter().filter(|stored| stored.expires_at.is_none_or(|end| end > now));
+            live.fold(false, |found, stored| found | equal_in_constant_time(&stored.hash, &hash))
         }
-    };
-    if proven && client.is_active() { Ok(client) } else { Err(refused()) }
+    }
 }

@@ -1,17 +1,21 @@
 //! Making projects, clients, users and admin keys.
 
+pub mod admin_keys;
+
 use serde_json::json;
 
-use crate::app::{App, key_place};
+use crate::app::App;
 use crate::audit::{self, Event};
+use crate::cache::key_place;
 use crate::error::{Error, Result};
 use crate::ids::{AdminKeyId, ProjectId};
 use crate::keys::signing;
 use crate::model::client::{Client, ClientSettings, check_redirect_uri};
 use crate::model::names::{check_password, check_slug, check_username};
-use crate::model::project::Project;
+use crate::model::project::{Project, ProjectSettings};
+use crate::model::role::Role;
 use crate::secret::Secret;
-use crate::store::admin_keys::{self, AdminKey};
+use crate::store::admin_keys::{self as stored_admin_keys, AdminKey};
 use crate::store::signing_keys::{self, SigningKeyRow};
 use crate::store::users::{self, NewUser};
 use crate::store::{clients, projects};
@@ -41,6 +45,7 @@ pub async fn create_project(app: &App, slug: &str, name: &str) -> Result<Project
         status: "active".into(),
         token_epoch: now.micros(),
         version: 1,
+        settings: ProjectSettings::default(),
         created_at: now,
         updated_at: now,
     };
@@ -144,17 +149,15 @@ pub async fn create_admin_key(
     name: &str,
     role: &str,
 ) -> Result<(AdminKeyId, Secret)> {
-    if !matches!(role, "owner" | "admin" | "user_manager" | "auditor") {
-        return Err(Error::invalid_field("role", "role is owner, admin, user_manager or auditor"));
-    }
+    role.parse::<Role>()?;
     let now = app.clock.now();
     let key =
         AdminKey { id: app.entropy.id(now)?, project_id: project, name: name.into(), role: role.into() };
-    let secret = app.entropy.token("tak_")?;
+    let secret = app.entropy.token(admin_keys::PREFIX)?;
     let (made, hash, chain) = (&key, &secret.sha256(), project.unwrap_or(ProjectId::INSTANCE));
     app.db
         .unit(|conn| async move {
-            admin_keys::insert(&conn, now, made, hash).await?;
+            stored_admin_keys::insert(&conn, now, made, hash).await?;
             let target = format!("admin_key:{}", made.id);
             audit::append(&conn, chain, now, &event("admin_key.created", &target)).await
         })

@@ -2,20 +2,19 @@
 
 use serde_json::json;
 
+use super::standing::ATTEMPTS;
 use super::tokens::{Grant, TokenSet, issue};
-use crate::app::Ctx;
+use crate::app::{Ctx, Visit};
 use crate::audit::{self, Event};
-use crate::error::{Result, invalid_grant};
+use crate::error::{Error, Result, invalid_grant};
 use crate::ids::FamilyId;
 use crate::model::client::Client;
-use crate::model::user::UserRow;
+use crate::oauth::client_auth;
 use crate::secret::{Secret, encode_base64url, equal_in_constant_time, sha256};
 use crate::store::codes::{self, CodeRow};
+use crate::store::db::Conn;
 use crate::store::families::{self, Lifetime};
-use crate::store::users;
-
-/// At most this many live families per user and client; the longest unused ends.
-const MOST_FAMILIES: i64 = 100;
+use crate::store::users::{self, SignedIn};
 
 /// What the client sends.
 pub struct Request {
@@ -26,58 +25,99 @@ pub struct Request {
 
 /// The verdict of the unit: a denial may leave a trace, so it is committed before it is answered.
 enum Verdict {
-    Granted(Box<(CodeRow, UserRow)>),
+    Granted(Box<(CodeRow, SignedIn)>),
     Denied(&'static str),
+    /// What is remembered of the project or the client is old: judge again from the start.
+    Stale,
 }
 
 /// # Errors
-/// `invalid_grant` for a code that is unknown, used, expired, of another client or redirect URI, for a wrong verifier,
-/// and for a sign-in that has ended.
-pub async fn exchange(ctx: &Ctx, client: &Client, request: &Request) -> Result<TokenSet> {
-    let (hash, family): (_, FamilyId) = (request.code.sha256(), ctx.app.entropy.id(ctx.now)?);
-    let lifetime = Lifetime {
-        idle_expires_at: ctx.now.plus_seconds(client.settings.validity.refresh_idle),
-        expires_at: ctx.now.plus_seconds(client.settings.validity.refresh_token),
-    };
+/// `invalid_client`; `invalid_grant` for a code that is unknown, used, expired, of another client or redirect URI, for a
+/// wrong verifier, and for a sign-in that has ended.
+pub async fn exchange(
+    visit: &Visit,
+    presented: &client_auth::Presented,
+    request: &Request,
+) -> Result<TokenSet> {
+    let (hash, family): (_, FamilyId) = (request.code.sha256(), visit.app.entropy.id(visit.now)?);
+    for _ in 0..ATTEMPTS {
+        let ctx = visit.remembered().await?;
+        let client = client_auth::authenticate(&ctx, presented).await?;
+        let (code, user) = match consume(&ctx, &client.client, request, &hash, family).await? {
+            Verdict::Granted(granted) => *granted,
+            Verdict::Denied(why) => return Err(invalid_grant(why)),
+            Verdict::Stale => {
+                ctx.app.cache.forget_project(ctx.project.id);
+                ctx.app.cache.forget_client(ctx.project.id, client.client.id);
+                continue;
+            }
+        };
+        return issue(&ctx, &client.client, &grant(&ctx, &client.client, family, &code, &user));
+    }
+    Err(Error::unavailable(1, "the project or the client changed at every attempt"))
+}
+
+/// The one transaction of an exchange.
+async fn consume(
+    ctx: &Ctx,
+    client: &Client,
+    request: &Request,
+    hash: &[u8],
+    family: FamilyId,
+) -> Result<Verdict> {
+    let (project, now, lifetime) = (ctx.project.id, ctx.now, lifetime(ctx, client));
     let mac_key_id = ctx.app.master_keys.current_id();
-    let hash = &hash;
-    let verdict = ctx
-        .app
-        .db
-        .unit(|conn| async move {
-            let project = ctx.project.id;
-            let Some(code) = codes::find(&conn, project, hash).await? else {
-                return Ok(Verdict::Denied("the code is unknown"));
-            };
-            // RFC 6749, 4.1.3: client, redirect URI and verifier come first, so that a stranger neither burns nor revokes.
-            if let Err(why) = check_binding(client, request, &code) {
-                return Ok(Verdict::Denied(why));
-            }
-            if code.consumed_at.is_some() {
-                return revoke_replayed(ctx, &conn, &code).await;
-            }
-            let denied = Ok(Verdict::Denied("the code has expired or its sign-in has ended"));
-            if !ctx.project.is_active()
-                || code.project_epoch != ctx.project.token_epoch
-                || code.client_epoch != client.token_epoch
-                || users::touch_sign_in(&conn, project, ctx.now, code.user_id, code.user_epoch).await? == 0
-                || codes::consume(&conn, project, ctx.now, hash, family).await? == 0
-            {
-                return denied;
-            }
-            families::insert(&conn, project, ctx.now, family, &code, mac_key_id, lifetime).await?;
-            families::displace(&conn, project, ctx.now, &code, MOST_FAMILIES).await?;
-            match users::find(&conn, project, code.user_id).await? {
-                Some(user) => Ok(Verdict::Granted(Box::new((code, user)))),
-                None => denied,
-            }
-        })
-        .await?;
-    let (code, user) = match verdict {
-        Verdict::Granted(granted) => *granted,
-        Verdict::Denied(why) => return Err(invalid_grant(why)),
+    let verdict = |conn: Conn| async move {
+        let Some(presented) = codes::present(&conn, project, client.id, hash).await? else {
+            return Ok(Verdict::Stale);
+        };
+        if presented.project_version != ctx.project.version || presented.client_version != client.version {
+            return Ok(Verdict::Stale);
+        }
+        let Some(code) = &presented.code else { return Ok(Verdict::Denied("the code is unknown")) };
+        // RFC 6749, 4.1.3: client, redirect URI and verifier come first, so that a stranger neither burns nor revokes.
+        if let Err(why) = check_binding(client, request, code) {
+            return Ok(Verdict::Denied(why));
+        }
+        if code.consumed_at.is_some() {
+            return revoke_replayed(ctx, &conn, code).await;
+        }
+        let denied = Ok(Verdict::Denied("the code has expired or its sign-in has ended"));
+        if presented.project_status != "active"
+            || code.project_epoch != presented.project_epoch
+            || code.client_epoch != presented.client_epoch
+        {
+            return denied;
+        }
+        let user = users::touch_sign_in(&conn, project, now, code.user_id, code.user_epoch).await?;
+        let Some(user) = user else { return denied };
+        if codes::consume(&conn, project, now, hash, family).await? == 0 {
+            return denied;
+        }
+        families::insert(&conn, project, now, family, code, mac_key_id, lifetime).await?;
+        families::displace(&conn, project, now, code, ctx.project.settings.max_families).await?;
+        Ok(Verdict::Granted(Box::new((code.clone(), user))))
     };
-    let grant = Grant {
+    ctx.app.db.unit(verdict).await
+}
+
+fn lifetime(ctx: &Ctx, client: &Client) -> Lifetime {
+    let validity = &client.settings.validity;
+    Lifetime {
+        idle_expires_at: ctx.now.plus_seconds(validity.refresh_idle),
+        expires_at: ctx.now.plus_seconds(validity.refresh_token),
+    }
+}
+
+fn grant<'a>(
+    ctx: &'a Ctx,
+    client: &Client,
+    family: FamilyId,
+    code: &'a CodeRow,
+    user: &'a SignedIn,
+) -> Grant<'a> {
+    let lifetime = lifetime(ctx, client);
+    Grant {
         family,
         user: code.user_id,
         scope: &code.scope,
@@ -88,13 +128,13 @@ pub async fn exchange(ctx: &Ctx, client: &Client, request: &Request) -> Result<T
         nonce: code.nonce.as_deref(),
         roles: &user.roles,
         groups: &user.groups,
+        attributes: &user.attributes,
         user_version: user.version,
         idle_expires_at: lifetime.idle_expires_at,
         expires_at: lifetime.expires_at,
-        mac_key_id,
+        mac_key_id: ctx.app.master_keys.current_id(),
         seq: 0,
-    };
-    issue(ctx, client, &grant)
+    }
 }
 
 fn check_binding(client: &Client, request: &Request, code: &CodeRow) -> Result<(), &'static str> {
@@ -118,7 +158,7 @@ fn check_binding(client: &Client, request: &Request, code: &CodeRow) -> Result<(
 }
 
 /// RFC 6749, 4.1.2: a second use ends what the first one got.
-async fn revoke_replayed(ctx: &Ctx, conn: &crate::store::db::Conn, code: &CodeRow) -> Result<Verdict> {
+async fn revoke_replayed(ctx: &Ctx, conn: &Conn, code: &CodeRow) -> Result<Verdict> {
     if let Some(family) = code.family_id
         && families::revoke(conn, ctx.project.id, ctx.now, family, "code_replayed").await? == 1
     {

@@ -1,9 +1,11 @@
 //! The session API as decisions. `http/session` is a thin face over it.
 
+pub mod access_token;
 pub mod delete_user;
 pub mod exchange;
 pub mod refresh;
 pub mod sign_out;
+pub mod standing;
 pub mod tokens;
 pub mod user_info;
 pub mod validity;

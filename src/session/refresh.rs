@@ -2,14 +2,18 @@
 
 use serde_json::json;
 
+use super::standing::{ATTEMPTS, Asker, prove};
 use super::tokens::{Grant, TokenSet, issue};
-use crate::app::Ctx;
+use crate::app::{Ctx, Visit};
 use crate::audit::{self, Event};
 use crate::error::{Error, Result, invalid_grant, invalid_scope};
 use crate::keys::refresh_token::RefreshToken;
 use crate::model::client::{Client, RefreshRetry};
 use crate::model::token::Family;
+use crate::oauth::client_auth::Presented;
+use crate::secret::Secret;
 use crate::store::families;
+use crate::store::liveness::Question;
 
 /// What a presented sequence number means for a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,28 +51,38 @@ fn judge(client: &Client, family: &Family, seq: i64, seconds_since_rotation: i64
 /// # Errors
 /// `invalid_grant` for a token that is forged, unknown, expired, ended, of another client, or replayed; `invalid_scope`
 /// when more is asked for than was granted.
-pub async fn refresh(ctx: &Ctx, client: &Client, token: &str, scope: Option<&str>) -> Result<TokenSet> {
+pub async fn refresh(
+    visit: &Visit,
+    presented: Presented,
+    token: &Secret,
+    scope: Option<&str>,
+) -> Result<TokenSet> {
     let refused = || invalid_grant("the refresh token is not valid");
-    // The MAC is checked before the store is asked: a forged token costs no statement.
-    let token = RefreshToken::parse(&ctx.app.master_keys, ctx.project.id, token).ok_or_else(refused)?;
+    let asker = Asker::Client(presented);
     // A concurrent call may win the compare-and-set; judging again then finds its successor.
-    for _ in 0..3 {
-        let family = ctx
-            .app
-            .db
-            .read(|conn| async move { families::find(&conn, ctx.project.id, token.family).await })
-            .await?;
+    for _ in 0..ATTEMPTS {
+        let proven = prove(visit, &asker, |ctx| {
+            // The MAC is checked before the store is asked: a forged token costs no statement.
+            let keys = &ctx.app.master_keys;
+            let token = RefreshToken::parse(keys, ctx.project.id, token.expose()).ok_or_else(refused)?;
+            let question = Question { family: Some(token.family), ..Question::default() };
+            Ok((token, question))
+        })
+        .await?;
+        let (ctx, token) = (&proven.ctx, &proven.seen);
+        let client = &proven.client.as_ref().ok_or_else(refused)?.client;
         // Nothing is revoked for a wrong client, or strangers could sign people out.
-        let family = family.filter(|family| family.client_id == client.id).ok_or_else(refused)?;
-        if let Some(ended) = family.ended(ctx.now) {
+        let family = proven.standing.family.filter(|family| family.client_id == client.id);
+        let family = family.ok_or_else(refused)?;
+        if let Some(ended) = family.ended(ctx.now, false) {
             return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
         }
         let scope = narrowed(&family.scope, scope)?;
-        if let Some(tokens) = advance(ctx, client, &token, &family, &scope).await? {
+        if let Some(tokens) = advance(ctx, client, token, &family, &scope).await? {
             return Ok(tokens);
         }
     }
-    Err(Error::unavailable(1, "a family changed three times under one refresh"))
+    Err(Error::unavailable(1, "a family changed at every attempt of one refresh"))
 }
 
 /// One attempt; `None` when another call changed the row first.
@@ -176,6 +190,7 @@ fn grant<'a>(
         nonce: None,
         roles: &family.roles,
         groups: &family.groups,
+        attributes: &family.attributes,
         user_version: family.user_version,
         idle_expires_at: idle_expires_at.min(family.expires_at),
         expires_at: family.expires_at,

@@ -1,6 +1,7 @@
 //! Making the tokens of a family.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::app::Ctx;
 use crate::error::{Error, Result};
@@ -36,6 +37,7 @@ pub struct Grant<'a> {
     pub nonce: Option<&'a str>,
     pub roles: &'a str,
     pub groups: &'a str,
+    pub attributes: &'a str,
     pub user_version: i64,
     pub idle_expires_at: Timestamp,
     pub expires_at: Timestamp,
@@ -67,6 +69,7 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> 
         groups: list(grant.groups)?,
         user_version: grant.user_version,
         sandbox: ctx.project.is_sandbox(),
+        attributes: shown_attributes(ctx, grant.attributes)?,
     };
     let access_token = signer.sign("at+jwt", &access)?;
     let id = IdClaims {
@@ -94,4 +97,15 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> 
         refresh_expires_in: grant.idle_expires_at.min(grant.expires_at).seconds_since(ctx.now),
         scope: grant.scope.to_owned(),
     })
+}
+
+/// The attributes whose definition puts them into access tokens.
+fn shown_attributes(ctx: &Ctx, attributes: &str) -> Result<Map<String, Value>> {
+    let definitions = &ctx.entry.definitions;
+    if attributes == "{}" || !definitions.iter().any(|definition| definition.in_access_token) {
+        return Ok(Map::new());
+    }
+    let mut attributes: Map<String, Value> = serde_json::from_str(attributes).map_err(Error::internal)?;
+    attributes.retain(|name, _| definitions.iter().any(|known| known.in_access_token && known.name == *name));
+    Ok(attributes)
 }

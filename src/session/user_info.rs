@@ -2,21 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::verify::{Demands, Live, judge};
-use crate::app::Ctx;
-use crate::error::{Error, Result, invalid_token};
-
-/// A live access token, or `invalid_token` with the reason.
-pub async fn require_live(ctx: &Ctx, token: &str) -> Result<Live> {
-    judge(ctx, token, &Demands::default())
-        .await?
-        .map_err(|refusal| invalid_token(refusal.detail).with_details(json!({"reason": refusal.reason})))
-}
+use super::verify::{Live, require_live};
+use crate::app::Visit;
+use crate::error::{Error, Result};
 
 /// # Errors
 /// `invalid_token` naming the reason.
-pub async fn user_info(ctx: &Ctx, token: &str) -> Result<Map<String, Value>> {
-    let Live { claims, family } = require_live(ctx, token).await?;
+pub async fn user_info(visit: &Visit, token: &str) -> Result<Map<String, Value>> {
+    let (_, Live { claims, family }) = require_live(visit, token).await?;
     let has = |scope: &str| claims.scope.split(' ').any(|granted| granted == scope);
     let mut answer = Map::new();
     answer.insert("sub".into(), json!(claims.sub));

@@ -7,8 +7,9 @@ use serde_json::json;
 use crate::app::Ctx;
 use crate::audit::{self, Event};
 use crate::error::{Error, Result, conflict, not_found};
-use crate::ids::{AdminKeyId, ClientId};
+use crate::ids::ClientId;
 use crate::model::client::{Client, Validity};
+use crate::projects::admin_keys::Admin;
 use crate::store::{clients, families};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ pub async fn read(ctx: &Ctx, id: ClientId) -> Result<Shown> {
 
 /// # Errors
 /// `invalid_request` naming the field out of bounds; 409 when the client changed meanwhile.
-pub async fn change(ctx: &Ctx, key: AdminKeyId, id: ClientId, change: &Change) -> Result<Shown> {
+pub async fn change(ctx: &Ctx, admin: &Admin, id: ClientId, change: &Change) -> Result<Shown> {
     let client = find(ctx, id).await?;
     let mut settings = client.settings;
     let old = settings.validity;
@@ -147,7 +148,7 @@ pub async fn change(ctx: &Ctx, key: AdminKeyId, id: ClientId, change: &Change) -
                 0
             };
             let event = Event {
-                actor: &format!("admin_key:{key}"),
+                actor: &admin.actor(),
                 actor_kind: "admin_key",
                 action: "client.token_validity_changed",
                 target: &format!("client:{id}"),

@@ -1,17 +1,18 @@
 //! `verifyaccesstoken`: the answer says why. Faults are judged in one fixed order and the first one is named.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use crate::app::Ctx;
-use crate::error::{Error, Result};
-use crate::ids::{ClientId, FamilyId, UserId};
-use crate::keys::verify::{TokenFault, verify_jws};
+use super::standing::{Asker, prove};
+use crate::app::{Ctx, Visit};
+use crate::error::{Error, Result, forbidden, invalid_token};
+use crate::ids::ClientId;
 use crate::model::token::{AccessClaims, Family};
-use crate::store::{families, users};
+use crate::projects::admin_keys::Admin;
+use crate::store::liveness::{Question, Standing};
 
-/// Clocks of two machines may differ by this many seconds for `iat`.
-const LEEWAY_SECONDS: i64 = 5;
+use super::access_token::{LookedAt, look_at};
+pub use super::access_token::{Refusal, refusal};
 
 /// What the caller asks of a token beyond being alive.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ pub struct Demands {
     pub scopes: Vec<String>,
     pub roles: Vec<String>,
     pub groups: Vec<String>,
-    pub attributes: serde_json::Map<String, Value>,
+    pub attributes: Map<String, Value>,
 }
 
 /// A token that passed, with the record behind it.
@@ -31,68 +32,87 @@ pub struct Live {
     pub family: Family,
 }
 
-/// Why a token does not pass: the reason from the fixed list, and a sentence.
+/// The answer of `verifyaccesstoken`.
 #[derive(Debug, Serialize)]
-pub struct Refusal {
-    pub reason: &'static str,
-    pub detail: &'static str,
+#[serde(untagged)]
+pub enum Verdict {
+    Active { active: bool, claims: Box<AccessClaims>, claims_stale: bool, audience_checked: bool },
+    Inactive { active: bool, reason: &'static str, detail: &'static str },
 }
 
-const fn refusal(reason: &'static str, detail: &'static str) -> Refusal {
-    Refusal { reason, detail }
-}
-
-/// The part of the claims that proves the kind; everything is optional so that another kind of token is named as such.
-#[derive(Deserialize)]
-struct Envelope {
-    iss: Option<String>,
-    #[serde(flatten)]
-    rest: Value,
-}
-
-/// Signature, issuer, kind and time: what needs no store.
-fn check_token(ctx: &Ctx, token: &str) -> Result<Result<AccessClaims, Refusal>> {
-    let verifiers = ctx.verifiers()?;
-    let (header, envelope) = match verify_jws::<Envelope>(token, |kid| verifiers.get(kid).cloned()) {
-        Ok(parts) => parts,
-        Err(fault) => {
-            return Ok(Err(match fault {
-                TokenFault::Malformed => refusal("malformed", "this is not a signed JWT"),
-                TokenFault::UnsupportedAlg => refusal("unsupported_alg", "the algorithm is not one of ours"),
-                TokenFault::UnknownKey => refusal("unknown_key", "no key of this project has that kid"),
-                TokenFault::BadSignature => refusal("bad_signature", "the signature does not fit"),
-            }));
-        }
-    };
-    if envelope.iss.as_deref() != Some(ctx.project.issuer.as_str()) {
-        return Ok(Err(refusal("wrong_issuer", "the token was issued by somebody else")));
-    }
-    // RFC 9068, 4: the type keeps ID tokens and others from passing as access tokens.
-    if header.typ.as_deref() != Some("at+jwt") {
-        return Ok(Err(refusal("wrong_token_use", "this is not an access token")));
-    }
-    let mut members = envelope.rest;
-    if let Some(object) = members.as_object_mut() {
-        object.insert("iss".into(), Value::String(ctx.project.issuer.clone()));
-    }
-    let Ok(claims) = serde_json::from_value::<AccessClaims>(members) else {
-        return Ok(Err(refusal("wrong_token_use", "this is not an access token of a session")));
-    };
-    if ctx.now.unix() >= claims.exp {
-        return Ok(Err(refusal("expired", "the token has expired")));
-    }
-    if claims.iat > ctx.now.unix() + LEEWAY_SECONDS {
-        return Ok(Err(refusal("not_yet_valid", "the token was issued in the future")));
-    }
-    Ok(Ok(claims))
-}
-
-/// Judges a token. One read, and none for a token whose signature, issuer, kind or time is at fault.
+/// Judges a token for a client or an admin key. `allowed` decides whether the admin key's role may ask.
 ///
 /// # Errors
-/// Only when the store is away; a refusal is an answer.
-pub async fn judge(ctx: &Ctx, token: &str, demands: &Demands) -> Result<Result<Live, Refusal>> {
-    let claims = match check_token(ctx, token)? {
+/// `invalid_client`, `invalid_token` for callers that do not prove themselves; `forbidden` when a public client asks about
+/// another client's token. A token that does not pass is an answer.
+pub async fn verify(
+    visit: &Visit,
+    asker: &Asker,
+    token: &str,
+    mut demands: Demands,
+    allowed: impl Fn(&Admin) -> Result<()>,
+) -> Result<Verdict> {
+    let proven = prove(visit, asker, |ctx| Ok(question(look_at(ctx, token)))).await?;
+    let (ctx, client) = (&proven.ctx, proven.client.as_ref().map(|entry| &entry.client));
+    if let Asker::AdminKey(_) = asker {
+        let key = proven.standing.admin.clone();
+        let key = key.ok_or_else(|| invalid_token("the admin key is not valid here"))?;
+        allowed(&key.try_into()?)?;
+    }
+    // Without `audience`, the calling client is the audience; an admin key without one skips the check.
+    if let Some(client) = client.filter(|_| demands.audience.is_none()) {
+        demands.audience = Some(client.audience());
+    }
+    let verdict = judge(ctx, proven.seen, proven.standing, &demands)?;
+    let live = match verdict {
+        Ok(live) => live,
+        Err(Refusal { reason, detail }) => return Ok(Verdict::Inactive { active: false, reason, detail }),
+    };
+    if client.is_some_and(|client| client.is_public() && client.id != live.family.client_id) {
+        return Err(forbidden("a public client may verify only its own tokens"));
+    }
+    Ok(Verdict::Active {
+        active: true,
+        claims_stale: live.claims.user_version != live.family.user_version,
+        audience_checked: demands.audience.is_some(),
+        claims: Box::new(live.claims),
+    })
+}
+
+/// A live access token that speaks for itself, with the context it was judged in.
+///
+/// # Errors
+/// `invalid_token` with the reason.
+pub async fn require_live(visit: &Visit, token: &str) -> Result<(Ctx, Live)> {
+    let proven = prove(visit, &Asker::Bearer, |ctx| Ok(question(look_at(ctx, token)))).await?;
+    let live = judge(&proven.ctx, proven.seen, proven.standing, &Demands::default())?;
+    let live = live.map_err(|refusal| {
+        invalid_token(refusal.detail).with_details(serde_json::json!({"reason": refusal.reason}))
+    })?;
+    Ok((proven.ctx, live))
+}
+
+/// What to ask the store about. A token at fault is asked about as well: its key may be newer than what is remembered.
+fn question(looked: LookedAt) -> (LookedAt, Question) {
+    let question = match &looked {
+        Ok(claims) => Question {
+            family: claims.sid.parse().ok(),
+            user: claims.sub.parse().ok(),
+            jti: Some(claims.jti.clone()),
+            ..Question::default()
+        },
+        Err(_) => Question::default(),
+    };
+    (looked, question)
+}
+
+fn judge(
+    ctx: &Ctx,
+    looked: LookedAt,
+    standing: Standing,
+    demands: &Demands,
+) -> Result<Result<Live, Refusal>> {
+    let claims = match looked {
         Ok(claims) => claims,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -102,61 +122,53 @@ pub async fn judge(ctx: &Ctx, token: &str, demands: &Demands) -> Result<Result<L
     if demands.audience.as_ref().is_some_and(|audience| *audience != claims.aud) {
         return Ok(Err(refusal("wrong_audience", "the token is meant for somebody else")));
     }
-    let id: Option<FamilyId> = claims.sid.parse().ok();
-    let family = match id {
-        Some(id) => {
-            ctx.app.db.read(|conn| async move { families::find(&conn, ctx.project.id, id).await }).await?
-        }
-        None => None,
-    };
-    let Some(family) = family else {
-        return gone(ctx, &claims).await.map(Err);
+    let Some(family) = standing.family else {
+        return Ok(Err(gone(&standing.project_status, standing.user_status.as_deref())));
     };
     let same_client = claims.client_id.parse::<ClientId>().is_ok_and(|client| client == family.client_id);
     if !same_client || claims.sub != family.user_id.to_string() {
         return Err(Error::internal("a signed token names another client or user than its family"));
     }
-    if let Some(ended) = family.ended(ctx.now) {
-        return Ok(Err(refusal(ended.reason(), "the session has ended")));
-    }
-    match check_demands(&claims, &family, demands)? {
-        None => Ok(Ok(Live { claims, family })),
-        Some(refusal) => Ok(Err(refusal)),
+    match family.ended(ctx.now, standing.token_revoked) {
+        Some(ended) => Ok(Err(refusal(ended.reason(), "the session has ended"))),
+        None => Ok(check_demands(&claims, &family, demands)?.map_or(Ok(Live { claims, family }), Err)),
     }
 }
 
 /// A family goes when its user is deleted, or long after its own end.
-async fn gone(ctx: &Ctx, claims: &AccessClaims) -> Result<Refusal> {
-    let user: Option<UserId> = claims.sub.parse().ok();
-    let user = match user {
-        Some(id) => {
-            ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, id).await }).await?
-        }
-        None => None,
-    };
-    Ok(match user {
-        Some(_) => refusal("session_expired", "the session has ended"),
-        None => refusal("user_deleted", "the user has been deleted"),
-    })
+fn gone(project_status: &str, user_status: Option<&str>) -> Refusal {
+    match (project_status, user_status) {
+        ("active", Some("active")) => refusal("session_expired", "the session has ended"),
+        ("active", Some("disabled")) => refusal("user_disabled", "the session has ended"),
+        ("active", _) => refusal("user_deleted", "the user has been deleted"),
+        _ => refusal("project_disabled", "the session has ended"),
+    }
 }
 
 /// Scopes are judged on the token; roles, groups and attributes on the user's record as it is now.
 fn check_demands(claims: &AccessClaims, family: &Family, demands: &Demands) -> Result<Option<Refusal>> {
     let list = |text: &str| serde_json::from_str::<Vec<String>>(text).map_err(Error::internal);
-    let (roles, groups) = (list(&family.roles)?, list(&family.groups)?);
-    let attributes: serde_json::Map<String, Value> =
-        serde_json::from_str(&family.attributes).map_err(Error::internal)?;
     if !demands.scopes.iter().all(|scope| claims.scope.split(' ').any(|granted| granted == scope)) {
         return Ok(Some(refusal("missing_scope", "a required scope was not granted")));
     }
-    if !demands.roles.iter().all(|role| roles.contains(role)) {
-        return Ok(Some(refusal("missing_role", "the user lacks a required role")));
+    if !demands.roles.is_empty() {
+        let roles = list(&family.roles)?;
+        if !demands.roles.iter().all(|role| roles.contains(role)) {
+            return Ok(Some(refusal("missing_role", "the user lacks a required role")));
+        }
     }
-    if !demands.groups.iter().all(|group| groups.contains(group)) {
-        return Ok(Some(refusal("missing_group", "the user is not in a required group")));
+    if !demands.groups.is_empty() {
+        let groups = list(&family.groups)?;
+        if !demands.groups.iter().all(|group| groups.contains(group)) {
+            return Ok(Some(refusal("missing_group", "the user is not in a required group")));
+        }
     }
-    if !demands.attributes.iter().all(|(name, value)| attributes.get(name) == Some(value)) {
-        return Ok(Some(refusal("attribute_mismatch", "an attribute has another value")));
+    if !demands.attributes.is_empty() {
+        let attributes: Map<String, Value> =
+            serde_json::from_str(&family.attributes).map_err(Error::internal)?;
+        if !demands.attributes.iter().all(|(name, value)| attributes.get(name) == Some(value)) {
+            return Ok(Some(refusal("attribute_mismatch", "an attribute has another value")));
+        }
     }
     Ok(None)
 }

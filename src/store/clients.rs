@@ -80,25 +80,38 @@ pub async fn set_secret(
     )
 }
 
-/// The hashes of the (at most two) live secrets.
-pub async fn secret_hashes(
+/// A live secret: its hash, and when it ends.
+#[derive(Clone, Debug, FromRow)]
+pub struct StoredSecret {
+    pub hash: Vec<u8>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The (at most two) live secrets.
+pub async fn live_secrets(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
     id: ClientId,
-) -> Result<Vec<Vec<u8>>> {
-    #[derive(FromRow)]
-    struct Hash {
-        hash: Vec<u8>,
-    }
-    let rows = fetch_all!(
+) -> Result<Vec<StoredSecret>> {
+    fetch_all!(
         conn,
-        Hash,
-        "SELECT hash FROM client_secrets
+        StoredSecret,
+        "SELECT hash, expires_at FROM client_secrets
          WHERE project_id = $1 AND client_id = $2 AND (expires_at IS NULL OR expires_at > $3)",
         project,
         id,
         now
-    )?;
-    Ok(rows.into_iter().map(|row| row.hash).collect())
+    )
+}
+
+/// Makes every node forget what it remembers of the client: for changes of its secrets.
+pub async fn raise_version(conn: &Conn, project: ProjectId, now: Timestamp, id: ClientId) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE clients SET version = version + 1, updated_at = $1 WHERE project_id = $2 AND id = $3",
+        now,
+        project,
+        id
+    )
 }

@@ -1,6 +1,8 @@
 //! Authorization codes: one use, sixty seconds.
 
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
 
 use super::db::{Conn, execute, fetch_optional};
 use crate::error::Result;
@@ -30,14 +32,61 @@ pub struct CodeRow {
     pub family_id: Option<FamilyId>,
 }
 
-pub async fn find(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option<CodeRow>> {
+/// A code beside how its project and the calling client stand now: the first read of an exchange.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    pub project_version: i64,
+    pub project_status: String,
+    pub project_epoch: i64,
+    pub client_version: i64,
+    pub client_epoch: i64,
+    pub code: Option<CodeRow>,
+}
+
+macro_rules! from_rows {
+    ($($row:ty),*) => {$(
+        impl<'r> FromRow<'r, $row> for Presented {
+            fn from_row(row: &'r $row) -> sqlx::Result<Self> {
+                let code = match row.try_get::<Option<UserId>, _>("user_id")? {
+                    Some(_) => Some(CodeRow::from_row(row)?),
+                    None => None,
+                };
+                Ok(Self {
+                    project_version: row.try_get("project_version")?,
+                    project_status: row.try_get("project_status")?,
+                    project_epoch: row.try_get("project_token_epoch")?,
+                    client_version: row.try_get("client_version")?,
+                    client_epoch: row.try_get("client_token_epoch")?,
+                    code,
+                })
+            }
+        }
+    )*};
+}
+
+from_rows!(PgRow, SqliteRow);
+
+/// `None` when the project or the client is not there.
+pub async fn present(
+    conn: &Conn,
+    project: ProjectId,
+    client: ClientId,
+    hash: &[u8],
+) -> Result<Option<Presented>> {
     fetch_optional!(
         conn,
-        CodeRow,
-        "SELECT client_id, user_id, browser_session_id, redirect_uri, code_challenge, scope, nonce, audience, auth_time,
-                amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id
-         FROM authorization_codes WHERE project_id = $1 AND code_hash = $2",
+        Presented,
+        "SELECT p.version AS project_version, p.status AS project_status, p.token_epoch AS project_token_epoch,
+                k.version AS client_version, k.token_epoch AS client_token_epoch,
+                a.client_id, a.user_id, a.browser_session_id, a.redirect_uri, a.code_challenge, a.scope, a.nonce,
+                a.audience, a.auth_time, a.amr, a.acr, a.user_agent, a.address, a.project_epoch, a.client_epoch,
+                a.user_epoch, a.expires_at, a.consumed_at, a.family_id
+         FROM projects p
+         JOIN clients k ON k.project_id = p.id AND k.id = $2
+         LEFT JOIN authorization_codes a ON a.project_id = p.id AND a.code_hash = $3
+         WHERE p.id = $1",
         project,
+        client,
         hash
     )
 }

@@ -1,34 +1,10 @@
 //! Token families: one row each, however often they are refreshed.
 
 use super::codes::CodeRow;
-use super::db::{Conn, execute, fetch_optional};
+use super::db::{Conn, execute};
 use crate::error::Result;
 use crate::ids::{ClientId, FamilyId, ProjectId};
 use crate::model::timestamp::Timestamp;
-use crate::model::token::Family;
-
-/// The hot read: a family beside today's states and epochs of its user, client and project.
-pub async fn find(conn: &Conn, project: ProjectId, id: FamilyId) -> Result<Option<Family>> {
-    fetch_optional!(
-        conn,
-        Family,
-        "SELECT f.id, f.client_id, f.user_id, f.browser_session_id, f.scope, f.audience, f.auth_time, f.amr, f.acr,
-                f.seq, f.prev_seq, f.rotated_at, f.mac_key_id, f.idle_expires_at, f.expires_at, f.revoked_at,
-                f.project_epoch, f.client_epoch, f.user_epoch,
-                u.status AS user_status, u.token_epoch AS user_token_epoch, u.version AS user_version,
-                u.username, u.email, u.email_verified, u.roles, u.groups, u.attributes,
-                u.updated_at AS user_updated_at,
-                c.status AS client_status, c.token_epoch AS client_token_epoch,
-                p.status AS project_status, p.token_epoch AS project_token_epoch
-         FROM token_families f
-         JOIN projects p ON p.id = f.project_id
-         JOIN clients c ON c.project_id = f.project_id AND c.id = f.client_id
-         JOIN users u ON u.project_id = f.project_id AND u.id = f.user_id
-         WHERE f.project_id = $1 AND f.id = $2",
-        project,
-        id
-    )
-}
 
 /// When a family ends: unused, and at the latest.
 #[derive(Clone, Copy, Debug)]

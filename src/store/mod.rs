@@ -1,12 +1,14 @@
 //! SQL in plain sight: free functions, one file per table family, the connection first and the project second.
 
 pub mod admin_keys;
+pub mod attribute_definitions;
 pub mod browser_sessions;
 pub mod clients;
 pub mod codes;
 pub mod db;
 pub mod deletions;
 pub mod families;
+pub mod liveness;
 pub mod projects;
 pub mod signing_keys;
 pub mod users;

@@ -101,19 +101,30 @@ pub async fn insert_password(
     )
 }
 
+/// What the tokens of a sign-in say about its user.
+#[derive(Clone, Debug, FromRow)]
+pub struct SignedIn {
+    pub version: i64,
+    pub roles: String,
+    pub groups: String,
+    pub attributes: String,
+}
+
 /// First step of every exchange: orders it against sign-out, disable and deletion, which raise the epoch on this row.
-/// No row changed: the sign-in that led here has ended.
+/// No row: the sign-in that led here has ended.
 pub async fn touch_sign_in(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
     id: UserId,
     token_epoch: i64,
-) -> Result<u64> {
-    execute!(
+) -> Result<Option<SignedIn>> {
+    fetch_optional!(
         conn,
+        SignedIn,
         "UPDATE users SET last_sign_in_at = $1
-         WHERE project_id = $2 AND id = $3 AND status = 'active' AND token_epoch = $4",
+         WHERE project_id = $2 AND id = $3 AND status = 'active' AND token_epoch = $4
+         RETURNING version, roles, groups, attributes",
         now,
         project,
         id,

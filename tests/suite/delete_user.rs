@@ -60,7 +60,7 @@ async fn denials(engine: Engine) {
     let (admin, manager) = (key(shop.project, "admin").await, key(shop.project, "user_manager").await);
     let (second, foreign) = (key(shop.project, "admin").await, key(other.project, "admin").await);
     let ask = json!({"user": shop.user, "reason": "asked for it in writing"});
-    let role = "the role of this admin key may not delete users";
+    let role = "the role user_manager may not do this";
     app.bearer(&shop, "delete-user", &manager, ask.clone()).await.refused(403, "forbidden", role);
     let invalid = "the admin key is not valid here";
     app.bearer(&shop, "delete-user", &foreign, ask.clone()).await.refused(401, "invalid_token", invalid);

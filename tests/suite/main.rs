@@ -7,6 +7,7 @@ mod flow;
 mod refresh;
 mod sign_in;
 mod sign_out;
+mod statements;
 mod store_engine;
 mod store_schema;
 mod support;

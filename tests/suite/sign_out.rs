@@ -46,7 +46,7 @@ async fn by_admin_key(engine: Engine) {
         let (app, shop, alice) = (&app, &shop, alice.clone());
         async move { app.bearer(shop, "GlobalSignOut", &key, alice).await }
     };
-    call(&auditor).await.refused(403, "forbidden", "the role of this admin key may not sign users out");
+    call(&auditor).await.refused(403, "forbidden", "the role auditor may not do this");
     call(&foreign).await.refused(401, "invalid_token", "the admin key is not valid here");
     assert_eq!(app.verify(&shop, tokens.get("access_token")).await["active"], true);
     let ended = call(&admin).await.ok();

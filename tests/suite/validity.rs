@@ -52,7 +52,7 @@ async fn denials(engine: Engine) {
         async move { call(app, shop, &key, Method::PUT, &client, body).await }
     };
     let change = json!({"access_token": 2});
-    let role = "the role of this admin key may not change clients";
+    let role = "the role auditor may not do this";
     put(auditor.expose(), &shop, &shop.id, change.clone()).await.refused(403, "forbidden", role);
     let foreign = put(key.expose(), &other, &other.id, change.clone()).await;
     foreign.refused(401, "invalid_token", "the admin key is not valid here");

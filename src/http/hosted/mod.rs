@@ -16,7 +16,7 @@ use url::Url;
 use self::pages::{DemoCallbackPage, ErrorPage, SignInPage};
 use super::RequestId;
 use super::answer::header_text;
-use crate::app::{App, Ctx};
+use crate::app::{App, Ctx, Visit};
 use crate::error::{Code, Error, Result, invalid_request, not_found};
 use crate::identity::sign_in as signing_in;
 use crate::model::client::Client;
@@ -58,7 +58,8 @@ async fn authorize(app: Arc<App>, project: &str, query: &str, call: Call) -> Res
 
 /// Pages answer only under the slug, and only while the project is active.
 async fn load(app: Arc<App>, project: &str, id: String) -> Result<Ctx> {
-    let ctx = Ctx::load(app, project, id).await?;
+    let now = app.clock.now();
+    let ctx = Visit { app, project: project.to_owned(), request_id: id, now }.current().await?;
     if ctx.project.slug != project || !ctx.project.is_active() {
         return Err(not_found("There is no sign-in at this address."));
     }

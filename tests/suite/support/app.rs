@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reqwest::{Client as Http, redirect};
 use tessera::app::App;
+use tessera::cache::Cache;
 use tessera::clock::Clock;
 use tessera::entropy::Entropy;
 use tessera::http::router;
@@ -45,6 +46,7 @@ impl TestApp {
         let app = Arc::new(App {
             base_url: base.clone(),
             db,
+            cache: Cache::default(),
             clock,
             entropy,
             master_keys: MasterKeys::parse(&keys).unwrap(),

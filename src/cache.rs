@@ -1,0 +1,233 @@
+//! What is remembered of projects and clients between requests: bounded, validated by version, never trusted.
+//!
+//! Whatever changes a project, its keys or definitions, or a client and its secrets raises that row's `version` in the
+//! same transaction. A hot path decides with what is remembered, reads the versions in its one read, and when one
+//! differs forgets and judges again from the start.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use moka::sync::Cache as Lru;
+
+use crate::app::App;
+use crate::error::{Error, Result, not_found};
+use crate::ids::{ClientId, ProjectId};
+use crate::keys::master::{MasterKeys, Place};
+use crate::keys::signing::{Alg, Signer, Verifier};
+use crate::keys::verify::jwks_document;
+use crate::model::attribute::AttributeDefinition;
+use crate::model::client::Client;
+use crate::model::project::Project;
+use crate::model::timestamp::Timestamp;
+use crate::store::clients::StoredSecret;
+use crate::store::signing_keys::SigningKeyRow;
+use crate::store::{attribute_definitions, clients, projects, signing_keys};
+
+const MOST_PROJECTS: u64 = 1000;
+const MOST_CLIENTS: u64 = 4000;
+
+pub struct Cache {
+    /// A slug is never given to another project, so this needs no validation.
+    ids: Lru<String, ProjectId>,
+    projects: Lru<ProjectId, Arc<ProjectEntry>>,
+    clients: Lru<(ProjectId, ClientId), Arc<ClientEntry>>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            ids: Lru::new(MOST_PROJECTS),
+            projects: Lru::new(MOST_PROJECTS),
+            clients: Lru::new(MOST_CLIENTS),
+        }
+    }
+}
+
+/// A project with its keys, ready to use, and its attribute definitions.
+pub struct ProjectEntry {
+    pub project: Arc<Project>,
+    pub definitions: Vec<AttributeDefinition>,
+    /// The JWK Set of the published halves (RFC 7517, 5).
+    pub jwks: String,
+    keys: Vec<KeyEntry>,
+    verifiers: HashMap<String, Arc<Verifier>>,
+    /// When the store last said that this is current, in microseconds.
+    validated_at: AtomicI64,
+}
+
+struct KeyEntry {
+    row: SigningKeyRow,
+    alg: Alg,
+    signer: OnceLock<Arc<Signer>>,
+}
+
+/// A client with its live secrets.
+pub struct ClientEntry {
+    pub client: Client,
+    pub secrets: Vec<StoredSecret>,
+}
+
+impl ProjectEntry {
+    fn new(
+        project: Project,
+        keys: Vec<SigningKeyRow>,
+        definitions: Vec<AttributeDefinition>,
+    ) -> Result<Self> {
+        let mut verifiers = HashMap::new();
+        let mut entries = Vec::new();
+        let published: Vec<String> = keys.iter().map(|key| key.public_jwk.clone()).collect();
+        for row in keys {
+            let alg: Alg = row.alg.parse()?;
+            verifiers.insert(row.kid.clone(), Arc::new(Verifier::new(alg, &row.public_jwk)?));
+            entries.push(KeyEntry { row, alg, signer: OnceLock::new() });
+        }
+        Ok(Self {
+            project: Arc::new(project),
+            definitions,
+            jwks: jwks_document(&published).to_string(),
+            keys: entries,
+            verifiers,
+            validated_at: AtomicI64::new(0),
+        })
+    }
+
+    /// The verifier of one of the project's keys. A key that is not the project's proves nothing here.
+    pub fn verifier(&self, kid: &str) -> Option<Arc<Verifier>> {
+        self.verifiers.get(kid).cloned()
+    }
+
+    /// The key that signs today, unsealed once.
+    pub fn signer(&self, master_keys: &MasterKeys, alg: Alg) -> Result<Arc<Signer>> {
+        let key = self.keys.iter().find(|key| key.row.state == "current" && key.alg == alg);
+        let key =
+            key.ok_or_else(|| Error::internal(format!("the project has no current {} key", alg.as_str())))?;
+        if let Some(signer) = key.signer.get() {
+            return Ok(signer.clone());
+        }
+        let place = key_place(self.project.id, &key.row.kid);
+        let private = master_keys.open(&place, &key.row.sealed_private)?;
+        let signer = Arc::new(Signer::new(alg, &key.row.kid, &private)?);
+        Ok(key.signer.get_or_init(|| signer).clone())
+    }
+
+    /// The algorithms that the project signs with today.
+    pub fn signing_algs(&self) -> Vec<Alg> {
+        self.keys.iter().filter(|key| key.row.state == "current").map(|key| key.alg).collect()
+    }
+}
+
+/// Where a signing key is sealed.
+pub fn key_place(project: ProjectId, kid: &str) -> Place<'_> {
+    Place { table: "signing_keys", project, row: kid, column: "sealed_private" }
+}
+
+impl Cache {
+    /// The project as remembered, which the caller validates by its version; read when it is not remembered.
+    ///
+    /// # Errors
+    /// 404 for a name that no project has.
+    pub async fn project(&self, app: &App, name: &str) -> Result<Arc<ProjectEntry>> {
+        let remembered = self.id_of(name).and_then(|id| self.projects.get(&id));
+        match remembered {
+            Some(entry) => Ok(entry),
+            None => self.read_project(app, name).await,
+        }
+    }
+
+    /// The project as it is now: one narrow read confirms what is remembered.
+    pub async fn validated_project(
+        &self,
+        app: &App,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Arc<ProjectEntry>> {
+        if let Some(entry) = self.id_of(name).and_then(|id| self.projects.get(&id)) {
+            let id = entry.project.id;
+            let version = app.db.read(|conn| async move { projects::version(&conn, id).await }).await?;
+            if version == Some(entry.project.version) {
+                entry.validated_at.store(now.micros(), Ordering::Relaxed);
+                return Ok(entry);
+            }
+            self.projects.invalidate(&id);
+        }
+        let entry = self.read_project(app, name).await?;
+        entry.validated_at.store(now.micros(), Ordering::Relaxed);
+        Ok(entry)
+    }
+
+    /// For public documents: the project as it was at most `seconds` ago.
+    pub async fn recent_project(
+        &self,
+        app: &App,
+        name: &str,
+        now: Timestamp,
+        seconds: i64,
+    ) -> Result<Arc<ProjectEntry>> {
+        let remembered = self.id_of(name).and_then(|id| self.projects.get(&id));
+        let since = |entry: &ProjectEntry| {
+            now.seconds_since(Timestamp::from_micros(entry.validated_at.load(Ordering::Relaxed)))
+        };
+        match remembered.filter(|entry| (0..seconds).contains(&since(entry))) {
+            Some(entry) => Ok(entry),
+            None => self.validated_project(app, name, now).await,
+        }
+    }
+
+    /// The version is read first: what changes meanwhile leaves an entry that looks older than it is, never newer.
+    async fn read_project(&self, app: &App, name: &str) -> Result<Arc<ProjectEntry>> {
+        let entry = app
+            .db
+            .read(|conn| async move {
+                let project = projects::get(&conn, name).await?;
+                let keys = signing_keys::list(&conn, project.id).await?;
+                let definitions = attribute_definitions::list(&conn, project.id).await?;
+                ProjectEntry::new(project, keys, definitions)
+            })
+            .await?;
+        let entry = Arc::new(entry);
+        self.ids.insert(entry.project.slug.clone(), entry.project.id);
+        self.projects.insert(entry.project.id, entry.clone());
+        Ok(entry)
+    }
+
+    fn id_of(&self, name: &str) -> Option<ProjectId> {
+        name.parse().ok().or_else(|| self.ids.get(name))
+    }
+
+    /// The client as remembered, and whether it was read just now.
+    ///
+    /// # Errors
+    /// 404 for an unknown client.
+    pub async fn client(
+        &self,
+        app: &App,
+        project: ProjectId,
+        id: ClientId,
+        now: Timestamp,
+    ) -> Result<(Arc<ClientEntry>, bool)> {
+        if let Some(entry) = self.clients.get(&(project, id)) {
+            return Ok((entry, false));
+        }
+        let entry = app
+            .db
+            .read(|conn| async move {
+                let client =
+                    clients::find(&conn, project, id).await?.ok_or_else(|| not_found("no such client"))?;
+                let secrets = clients::live_secrets(&conn, project, now, id).await?;
+                Ok::<_, Error>(ClientEntry { client, secrets })
+            })
+            .await?;
+        let entry = Arc::new(entry);
+        self.clients.insert((project, id), entry.clone());
+        Ok((entry, true))
+    }
+
+    pub fn forget_project(&self, project: ProjectId) {
+        self.projects.invalidate(&project);
+    }
+
+    pub fn forget_client(&self, project: ProjectId, client: ClientId) {
+        self.clients.invalidate(&(project, client));
+    }
+}

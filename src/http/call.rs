@@ -1,0 +1,156 @@
+//! A request, read once: who calls, what is asked, and the context that the decision takes.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
+use axum::http::{HeaderMap, Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::RequestId;
+use super::answer::{bearer, header_text, parse_json, parse_query};
+use super::permissions;
+use crate::app::{App, Ctx, Visit};
+use crate::error::{Code, Error, Result, forbidden, invalid_request, invalid_token, not_found};
+use crate::ids::ProjectId;
+use crate::oauth::client_auth::{Presented, presented};
+use crate::projects::admin_keys::{self, Admin};
+use crate::secret::Secret;
+
+/// Everything that a handler may ask of its request. Reading the body is the extractor's work, so that every endpoint
+/// answers an oversized one alike.
+pub struct Call {
+    pub app: Arc<App>,
+    pub request_id: String,
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    query: String,
+    /// The route, as the router knows it.
+    path: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl FromRequest<Arc<App>> for Call {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let (mut parts, body) = request.into_parts();
+        let parameters = RawPathParams::from_request_parts(&mut parts, app).await;
+        // Not UTF-8 when decoded, so the name of nothing here.
+        let parameters = parameters.map_err(|_| not_found("there is nothing at this address"))?;
+        let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let path = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
+        let (method, headers) = (parts.method.clone(), parts.headers.clone());
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let body = Bytes::from_request(Request::from_parts(parts, body), app).await;
+        let body = body.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Error::new(Code::PayloadTooLarge, "the body is larger than 64 KiB")
+            }
+            _ => invalid_request("the body could not be read"),
+        })?;
+        let path = path.unwrap_or_default();
+        Ok(Self { app: app.clone(), request_id, method, headers, body, query, path, parameters })
+    }
+}
+
+impl Call {
+    /// A part of the path, as its type; what does not parse names nothing.
+    pub fn path<T: FromStr>(&self, name: &str) -> Result<T> {
+        let text = self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        text.and_then(|text| text.parse().ok()).ok_or_else(|| not_found("there is nothing at this address"))
+    }
+
+    /// The project that the path names, not yet looked up.
+    pub fn visit(&self) -> Result<Visit> {
+        let app = self.app.clone();
+        let now = app.clock.now();
+        Ok(Visit { app, project: self.path("project")?, request_id: self.request_id.clone(), now })
+    }
+
+    /// Like [`Self::visit`], for protocol endpoints and pages: they answer only under the issuer, which has the slug.
+    pub fn visit_by_slug(&self) -> Result<Visit> {
+        let visit = self.visit()?;
+        if visit.project.parse::<ProjectId>().is_ok() { Err(not_found("no such project")) } else { Ok(visit) }
+    }
+
+    /// The project that the path names, as it is now; an unknown one is a 404.
+    pub async fn ctx(&self) -> Result<Ctx> {
+        self.visit()?.current().await
+    }
+
+    /// A JSON body of a known shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        parse_json(&self.headers, &self.body)
+    }
+
+    /// Like [`Self::json`], for endpoints whose body may be left out.
+    pub fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T> {
+        if self.body.is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
+    /// The query of a known shape: unknown and repeated parameters are refused by name.
+    pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
+        parse_query(&self.query)
+    }
+
+    pub fn raw_query(&self) -> &str {
+        &self.query
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header_text(&self.headers, name)
+    }
+
+    /// The access token of the Authorization header, or the one of the body.
+    pub fn access_token(&self, in_body: Option<Secret>) -> Result<Secret> {
+        let in_header = bearer(&self.headers).map(Secret::new);
+        // RFC 6750, 2: one way at a time.
+        if in_header.is_some() && in_body.is_some() {
+            return Err(invalid_request("the access token is given in two ways at once"));
+        }
+        in_header.or(in_body).ok_or_else(|| invalid_token("the request carries no access token"))
+    }
+
+    /// The client's credentials, from the Authorization header or the body.
+    pub fn credentials(&self, id: Option<String>, secret: Option<Secret>) -> Result<Presented> {
+        presented(self.header("authorization"), id, secret)
+    }
+
+    /// The admin key that the request carries, if it carries one. Nothing is proven yet.
+    pub fn admin_key(&self) -> Option<Secret> {
+        bearer(&self.headers).filter(|token| token.starts_with(admin_keys::PREFIX)).map(Secret::new)
+    }
+
+    /// The caller of an admin endpoint that stands above the projects, with a role that may call it.
+    pub async fn admin(&self) -> Result<Admin> {
+        let key = self.admin_key().ok_or_else(|| invalid_token("the request carries no admin key"))?;
+        let admin = admin_keys::authenticate(&self.app, &key).await?;
+        self.check_role(&admin)?;
+        Ok(admin)
+    }
+
+    /// The caller of an admin endpoint of one project: the key serves this project or all of them.
+    pub async fn project_admin(&self, ctx: &Ctx) -> Result<Admin> {
+        let admin = self.admin().await?;
+        // A key of another project answers like an unknown one.
+        if admin.project.is_some_and(|project| project != ctx.project.id) {
+            return Err(invalid_token("the admin key is not valid here"));
+        }
+        Ok(admin)
+    }
+
+    /// Whether the role of the key may call this endpoint.
+    pub fn check_role(&self, admin: &Admin) -> Result<()> {
+        let Some(permission) = permissions::required(&self.method, &self.path) else {
+            return Err(forbidden("admin keys do not serve this endpoint"));
+        };
+        if admin.role.may(permission) {
+            return Ok(());
+        }
+        Err(forbidden(format!("the role {} may not do this", admin.role.as_str())))
+    }
+}

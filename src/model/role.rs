@@ -1,0 +1,67 @@
+//! What an admin key may do: a role holds permissions, an endpoint asks for one.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// The role of an admin key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything.
+    Owner,
+    /// Everything but admin keys and the deletion of projects.
+    Admin,
+    /// Users, their attributes and sessions.
+    UserManager,
+    /// Reads.
+    Auditor,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::UserManager, Self::Auditor];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::UserManager => "user_manager",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    pub const fn may(self, permission: Permission) -> bool {
+        match permission {
+            Permission::Own => matches!(self, Self::Owner),
+            Permission::Administer => matches!(self, Self::Owner | Self::Admin),
+            Permission::ManageUsers => matches!(self, Self::Owner | Self::Admin | Self::UserManager),
+            Permission::Read => matches!(self, Self::Owner | Self::Admin | Self::Auditor),
+            Permission::ReadUsers => true,
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|role| role.as_str() == text);
+        known.ok_or_else(|| Error::invalid_field("role", "role is owner, admin, user_manager or auditor"))
+    }
+}
+
+/// What an endpoint asks of the role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Admin keys, and the deletion of a project.
+    Own,
+    /// Projects, clients, definitions, roles, groups, and the deletion of users.
+    Administer,
+    /// Users, their attributes and sessions.
+    ManageUsers,
+    /// Reads of everything, the audit log among it.
+    Read,
+    /// Reads of users, and of what is needed to manage them.
+    ReadUsers,
+}

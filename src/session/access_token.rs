@@ -1,0 +1,67 @@
+//! An access token as it comes from a stranger: what can be said of it without the store.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::app::Ctx;
+use crate::keys::verify::{TokenFault, verify_jws};
+use crate::model::token::AccessClaims;
+
+/// Clocks of two machines may differ by this many seconds for `iat`.
+const LEEWAY_SECONDS: i64 = 5;
+
+/// Why a token does not pass: the reason from the fixed list, and a sentence.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refusal {
+    pub reason: &'static str,
+    pub detail: &'static str,
+}
+
+pub const fn refusal(reason: &'static str, detail: &'static str) -> Refusal {
+    Refusal { reason, detail }
+}
+
+/// The claims of a token whose signature, issuer, kind and time are right, or the first fault.
+pub type LookedAt = Result<AccessClaims, Refusal>;
+
+/// The part of the claims that proves the issuer; the rest stays open, so that another kind of token is named as such.
+#[derive(Deserialize)]
+struct Envelope {
+    iss: Option<String>,
+    #[serde(flatten)]
+    rest: Value,
+}
+
+/// Signature, issuer, kind and time, in this order.
+pub fn look_at(ctx: &Ctx, token: &str) -> LookedAt {
+    let (header, envelope) = verify_jws::<Envelope>(token, |kid| ctx.entry.verifier(kid)).map_err(faulty)?;
+    if envelope.iss.as_deref() != Some(ctx.project.issuer.as_str()) {
+        return Err(refusal("wrong_issuer", "the token was issued by somebody else"));
+    }
+    // RFC 9068, 4: the type keeps ID tokens and others from passing as access tokens.
+    if header.typ.as_deref() != Some("at+jwt") {
+        return Err(refusal("wrong_token_use", "this is not an access token"));
+    }
+    let mut members = envelope.rest;
+    if let Some(object) = members.as_object_mut() {
+        object.insert("iss".into(), Value::String(ctx.project.issuer.clone()));
+    }
+    let claims: AccessClaims = serde_json::from_value(members)
+        .map_err(|_| refusal("wrong_token_use", "this is not an access token of a session"))?;
+    if ctx.now.unix() >= claims.exp {
+        return Err(refusal("expired", "the token has expired"));
+    }
+    if claims.iat > ctx.now.unix() + LEEWAY_SECONDS {
+        return Err(refusal("not_yet_valid", "the token was issued in the future"));
+    }
+    Ok(claims)
+}
+
+fn faulty(fault: TokenFault) -> Refusal {
+    match fault {
+        TokenFault::Malformed => refusal("malformed", "this is not a signed JWT"),
+        TokenFault::UnsupportedAlg => refusal("unsupported_alg", "the algorithm is not one of ours"),
+        TokenFault::UnknownKey => refusal("unknown_key", "no key of this project has that kid"),
+        TokenFault::BadSignature => refusal("bad_signature", "the signature does not fit"),
+    }
+}

@@ -323,24 +323,26 @@ CREATE INDEX audit_log_user ON audit_log (project_id, user_id);
 CREATE TABLE outbox (
     project_id      uuid NOT NULL REFERENCES projects (id),
     id              uuid NOT NULL,
-    kind            text NOT NULL,
+    kind            text NOT NULL,          -- mail
     sealed_body     bytea,                  -- erased when delivered, given up, or after 7 days
     state           text NOT NULL,          -- waiting | delivered | dead
     attempts        bigint NOT NULL,
-    next_attempt_at timestamptz NOT NULL,
+    next_attempt_at timestamptz NOT NULL,   -- while leased: when the lease lapses
     lease           text,
-    last_error      text,
+    last_error      text,                   -- a fixed word or a reply code, never a person's data
     created_at      timestamptz NOT NULL,
     finished_at     timestamptz,
     PRIMARY KEY (project_id, id)
 );
 CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE state = 'waiting';
+CREATE INDEX outbox_finished ON outbox (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE jobs (
     name        text COLLATE "C" PRIMARY KEY,
     lease       text,
     lease_until timestamptz,
     next_run_at timestamptz NOT NULL,
+    failures    bigint NOT NULL,           -- in a row; more of them, longer pauses
     started_at  timestamptz,
     finished_at timestamptz,
     outcome     text

@@ -9,6 +9,7 @@ pub mod db;
 pub mod deletions;
 pub mod families;
 pub mod liveness;
+pub mod outbox;
 pub mod projects;
 pub mod signing_keys;
 pub mod users;

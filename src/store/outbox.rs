@@ -1,0 +1,138 @@
+//! The outbox: what must leave the house after a unit is committed. Bodies are sealed by the caller.
+//!
+//! The jobs look across projects, by time; everything that touches one message names its project.
+
+use sqlx::FromRow;
+
+use super::db::{Conn, execute, fetch_all, fetch_optional};
+use crate::error::Result;
+use crate::ids::{OutboxId, ProjectId};
+use crate::model::timestamp::Timestamp;
+
+/// A message whose time has come.
+#[derive(Clone, Debug, FromRow)]
+pub struct Due {
+    pub project_id: ProjectId,
+    pub id: OutboxId,
+}
+
+/// A message that is ours until the lease lapses.
+#[derive(Clone, Debug, FromRow)]
+pub struct Leased {
+    pub kind: String,
+    pub sealed_body: Vec<u8>,
+    /// This one included.
+    pub attempts: i64,
+    pub created_at: Timestamp,
+}
+
+/// Puts a message into the outbox, in the unit of the act that it tells of.
+pub async fn enqueue(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: OutboxId,
+    kind: &str,
+    sealed_body: &[u8],
+) -> Result<u64> {
+    execute!(
+        conn,
+        "INSERT INTO outbox (project_id, id, kind, sealed_body, state, attempts, next_attempt_at, created_at)
+         VALUES ($1, $2, $3, $4, 'waiting', 0, $5, $5)",
+        project,
+        id,
+        kind,
+        sealed_body,
+        now
+    )
+}
+
+/// The messages that wait longest past their time, of all projects.
+pub async fn list_due(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
+    fetch_all!(
+        conn,
+        Due,
+        "SELECT project_id, id FROM outbox WHERE state = 'waiting' AND next_attempt_at <= $1
+         ORDER BY next_attempt_at LIMIT $2",
+        now,
+        most
+    )
+}
+
+/// Takes a due message until `until`; of many nodes one gets the row. A lease that lapsed is taken over the same way.
+pub async fn lease(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: OutboxId,
+    lease: &str,
+    until: Timestamp,
+) -> Result<Option<Leased>> {
+    fetch_optional!(
+        conn,
+        Leased,
+        "UPDATE outbox SET lease = $1, next_attempt_at = $2, attempts = attempts + 1
+         WHERE project_id = $3 AND id = $4 AND state = 'waiting' AND next_attempt_at <= $5
+         RETURNING kind, sealed_body, attempts, created_at",
+        lease,
+        until,
+        project,
+        id,
+        now
+    )
+}
+
+/// Marks as delivered and erases the body, whoever holds the lease by now: delivered is a fact.
+pub async fn mark_delivered(conn: &Conn, project: ProjectId, now: Timestamp, id: OutboxId) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE outbox SET state = 'delivered', sealed_body = NULL, lease = NULL, last_error = NULL, finished_at = $1
+         WHERE project_id = $2 AND id = $3 AND state = 'waiting'",
+        now,
+        project,
+        id
+    )
+}
+
+/// Gives up for good and erases the body.
+pub async fn mark_dead(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: OutboxId,
+    lease: &str,
+    error: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE outbox SET state = 'dead', sealed_body = NULL, lease = NULL, last_error = $1, finished_at = $2
+         WHERE project_id = $3 AND id = $4 AND lease = $5 AND state = 'waiting'",
+        error,
+        now,
+        project,
+        id,
+        lease
+    )
+}
+
+/// Gives the lease back after a failure: the next attempt is at `next`. `attempts` is what counts as made.
+pub async fn postpone(
+    conn: &Conn,
+    project: ProjectId,
+    id: OutboxId,
+    lease: &str,
+    (next, attempts): (Timestamp, i64),
+    error: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE outbox SET lease = NULL, next_attempt_at = $1, attempts = $2, last_error = $3
+         WHERE project_id = $4 AND id = $5 AND lease = $6 AND state = 'waiting'",
+        next,
+        attempts,
+        error,
+        project,
+        id,
+        lease
+    )
+}

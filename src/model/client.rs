@@ -12,6 +12,8 @@ use crate::ids::ClientId;
 #[serde(default, deny_unknown_fields)]
 pub struct ClientSettings {
     pub redirect_uris: Vec<String>,
+    /// Where the application starts a sign-in of its own (OpenID Connect Core, 4).
+    pub initiate_login_uri: Option<String>,
     pub first_party: bool,
     pub require_pkce: bool,
     /// `None`: on for public clients, off for confidential ones (FAPI 2.0, 5.3.2.1).
@@ -27,6 +29,7 @@ impl Default for ClientSettings {
     fn default() -> Self {
         Self {
             redirect_uris: Vec::new(),
+            initiate_login_uri: None,
             first_party: true,
             require_pkce: true,
             refresh_rotation: None,
@@ -168,12 +171,36 @@ pub fn check_redirect_uri(uri: &str) -> Result<()> {
         return refuse("a redirect URI has neither fragment nor user information");
     }
     match url.scheme() {
-        "https" => Ok(()),
-        "http" if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) => Ok(()),
+        "http" | "https" if is_web(&url) => Ok(()),
         scheme if scheme.contains('.') => Ok(()),
         _ => {
             refuse("a redirect URI is https, http on a loopback address, or a private-use scheme with a dot")
         }
+    }
+}
+
+/// Where an application starts a sign-in: https (OpenID Connect Core, 4), or http on a loopback address.
+///
+/// # Errors
+/// `invalid_request` naming the bound.
+pub fn check_initiate_login_uri(uri: &str) -> Result<()> {
+    let visible = uri.len() <= 2048 && uri.bytes().all(|b| b.is_ascii_graphic()) && !uri.contains('#');
+    let web = url::Url::parse(uri)
+        .is_ok_and(|url| is_web(&url) && url.username().is_empty() && url.password().is_none());
+    if visible && web {
+        return Ok(());
+    }
+    Err(Error::invalid_field(
+        "initiate_login_uri",
+        "initiate_login_uri is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information",
+    ))
+}
+
+fn is_web(url: &url::Url) -> bool {
+    match url.scheme() {
+        "https" => true,
+        "http" => matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
+        _ => false,
     }
 }
 
@@ -195,6 +222,17 @@ mod tests {
             "https://a/\r\n",
         ] {
             assert!(check_redirect_uri(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn initiate_login_uris_are_of_the_web() {
+        for good in ["https://app.example/login?tenant=1", "http://localhost:3000/login"] {
+            assert!(check_initiate_login_uri(good).is_ok(), "{good}");
+        }
+        for bad in ["/login", "http://app.example/", "com.example.app:/login", "https://a/#f", "https://u@a/"]
+        {
+            assert!(check_initiate_login_uri(bad).is_err(), "{bad}");
         }
     }
 }

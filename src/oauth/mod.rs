@@ -2,3 +2,6 @@
 
 pub mod authorize;
 pub mod client_auth;
+mod login_link;
+
+pub use self::login_link::login_link;

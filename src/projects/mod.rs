@@ -10,7 +10,7 @@ use crate::cache::key_place;
 use crate::error::{Error, Result};
 use crate::ids::{AdminKeyId, ProjectId};
 use crate::keys::signing;
-use crate::model::client::{Client, ClientSettings, check_redirect_uri};
+use crate::model::client::{Client, ClientSettings, check_initiate_login_uri, check_redirect_uri};
 use crate::model::names::{check_password, check_slug, check_username};
 use crate::model::project::{Project, ProjectSettings};
 use crate::model::role::Role;
@@ -82,6 +82,7 @@ pub async fn create_client(
         return Err(Error::invalid_field("type", "type is confidential or public"));
     }
     settings.redirect_uris.iter().try_for_each(|uri| check_redirect_uri(uri))?;
+    settings.initiate_login_uri.iter().try_for_each(|uri| check_initiate_login_uri(uri))?;
     settings.validity.check()?;
     let now = app.clock.now();
     let client = Client {

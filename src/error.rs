@@ -169,6 +169,14 @@ impl Error {
     }
 }
 
+/// The object is no longer the one that the caller has seen: 412 when it named a version, 409 otherwise.
+pub fn stale(named_version: bool) -> Error {
+    match named_version {
+        true => precondition_failed("it was changed since the version that If-Match names"),
+        false => conflict("it was changed by somebody else at the same time; read it and try again"),
+    }
+}
+
 macro_rules! speech {
     ($($name:ident => $code:ident),* $(,)?) => {$(
         #[doc = concat!("An error with the code of [`Code::", stringify!($code), "`].")]
@@ -189,4 +197,5 @@ speech! {
     forbidden => Forbidden,
     not_found => NotFound,
     conflict => Conflict,
+    precondition_failed => PreconditionFailed,
 }

@@ -20,6 +20,22 @@ pub struct Event<'a> {
     pub request_id: &'a str,
 }
 
+impl<'a> Event<'a> {
+    /// Why it was done, in the actor's words.
+    #[must_use]
+    pub fn because(mut self, reason: &'a str) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// What else is worth knowing; nothing personal.
+    #[must_use]
+    pub fn with(mut self, detail: serde_json::Value) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
 #[derive(FromRow)]
 struct Head {
     seq: i64,

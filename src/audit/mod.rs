@@ -1,7 +1,9 @@
 //! The audit log: append only, one hash chain per project.
 
+mod actor;
 mod chain;
 mod verify;
 
+pub use actor::{Actor, user_name};
 pub use chain::{Event, append};
 pub use verify::{Verdict, verify};

@@ -122,3 +122,12 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 pub fn ok(body: &impl Serialize) -> Response {
     Json(body).into_response()
 }
+
+/// A JSON body with the ETag of its version, for `If-Match`.
+pub fn versioned(status: StatusCode, version: i64, body: &impl Serialize) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}

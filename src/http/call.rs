@@ -12,6 +12,7 @@ use super::RequestId;
 use super::answer::{bearer, header_text, parse_json, parse_query};
 use super::permissions;
 use crate::app::{App, Ctx, Visit};
+use crate::audit::Actor;
 use crate::error::{Code, Error, Result, forbidden, invalid_request, invalid_token, not_found};
 use crate::ids::ProjectId;
 use crate::oauth::client_auth::{Presented, presented};
@@ -141,6 +142,27 @@ impl Call {
             return Err(invalid_token("the admin key is not valid here"));
         }
         Ok(admin)
+    }
+
+    /// The admin as the audit log names who acts.
+    pub fn actor(&self, admin: &Admin) -> Actor {
+        Actor::admin(admin, &self.request_id)
+    }
+
+    /// The version that the caller has seen (RFC 9110, 13.1.1): an ETag of ours, which is the version in quotes.
+    ///
+    /// # Errors
+    /// `invalid_request` for anything but one such ETag or `*`.
+    pub fn if_match(&self) -> Result<Option<i64>> {
+        let Some(text) = self.header("if-match").map(str::trim) else { return Ok(None) };
+        if text == "*" {
+            return Ok(None);
+        }
+        let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let version = version.and_then(|version| version.parse().ok());
+        version.map(Some).ok_or_else(|| {
+            Error::invalid_field("If-Match", "If-Match is one ETag as we gave it, such as \"3\"")
+        })
     }
 
     /// Whether the role of the key may call this endpoint.

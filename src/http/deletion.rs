@@ -23,7 +23,7 @@ struct DeleteUser {
 
 pub async fn request(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.project_admin(&ctx).await?.actor();
+    let actor = call.actor(&call.project_admin(&ctx).await?);
     let body: DeleteUser = call.json()?;
     let user = find_user(&ctx, body.user).await?;
     if body.dry_run {
@@ -42,7 +42,7 @@ struct Confirm {
 
 pub async fn confirm(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.project_admin(&ctx).await?.actor();
+    let actor = call.actor(&call.project_admin(&ctx).await?);
     let body: Confirm = call.json()?;
     delete_user::confirm(&ctx, &actor, body.deletion_id, &body.confirmation).await?;
     Ok(ok(&delete_user::state(&ctx, body.deletion_id).await?))
@@ -56,7 +56,7 @@ struct Cancel {
 
 pub async fn cancel(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.project_admin(&ctx).await?.actor();
+    let actor = call.actor(&call.project_admin(&ctx).await?);
     let body: Cancel = call.json()?;
     delete_user::cancel(&ctx, &actor, body.deletion_id).await?;
     Ok(ok(&delete_user::state(&ctx, body.deletion_id).await?))

@@ -1,5 +1,6 @@
 //! The only room that speaks axum: routes, bodies in, answers out.
 
+pub mod admin;
 pub mod answer;
 pub mod call;
 pub mod deletion;
@@ -52,6 +53,7 @@ pub fn router(app: Arc<App>) -> Router {
     }
     Router::new()
         .nest("/projects/{project}", project)
+        .merge(admin::router())
         .route("/health", get(health))
         .route("/assets/{name}", get(hosted::asset))
         .fallback(|| async { answer::json_error(&not_found("there is nothing at this address")) })

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::answer::ok;
 use super::call::Call;
 use crate::app::Ctx;
+use crate::audit::Actor;
 use crate::error::{Error, Result, insufficient_scope, not_found};
 use crate::ids::{ClientId, UserId};
 use crate::secret::Secret;
@@ -117,12 +118,12 @@ pub(super) enum UserName {
 
 pub async fn global_sign_out(call: Call) -> Result<Response> {
     let body: GlobalSignOut = call.json_or_default()?;
-    let (ctx, user, name, kind) = if call.admin_key().is_some() {
+    let (ctx, user, actor) = if call.admin_key().is_some() {
         let ctx = call.ctx().await?;
         let admin = call.project_admin(&ctx).await?;
         let named = body.user.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;
         let user = find_user(&ctx, named).await?;
-        (ctx, user, admin.actor(), "admin_key")
+        (ctx, user, call.actor(&admin))
     } else {
         let token = call.access_token(None)?;
         let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
@@ -133,10 +134,9 @@ pub async fn global_sign_out(call: Call) -> Result<Response> {
             ));
         }
         require_account_access(&ctx, &live).await?;
-        let name = sign_out::audit_target(&ctx, live.family.user_id);
-        (ctx, live.family.user_id, name, "user")
+        let actor = Actor::user(&ctx, live.family.user_id);
+        (ctx, live.family.user_id, actor)
     };
-    let actor = sign_out::Actor { name: &name, kind };
     Ok(ok(&sign_out::sign_out(&ctx, user, body.end_browser_sessions, &actor).await?))
 }
 
@@ -158,7 +158,7 @@ pub async fn change_token_validity(call: Call) -> Result<Response> {
     let admin = call.project_admin(&ctx).await?;
     let WhichClient { client_id } = call.query()?;
     let change: validity::Change = call.json()?;
-    Ok(ok(&validity::change(&ctx, &admin, client_id, &change).await?))
+    Ok(ok(&validity::change(&ctx, &call.actor(&admin), client_id, &change).await?))
 }
 
 /// A user's token may act on the account only for a first-party client or with the scope `account`.

@@ -27,13 +27,6 @@ impl TryFrom<AdminKey> for Admin {
     }
 }
 
-impl Admin {
-    /// As the audit log names it.
-    pub fn actor(&self) -> String {
-        format!("admin_key:{}", self.id)
-    }
-}
-
 /// # Errors
 /// `invalid_token` for a key that is unknown or revoked.
 pub async fn authenticate(app: &App, key: &Secret) -> Result<Admin> {

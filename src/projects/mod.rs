@@ -2,10 +2,8 @@
 
 pub mod admin_keys;
 
-use serde_json::json;
-
 use crate::app::App;
-use crate::audit::{self, Event};
+use crate::audit::{self, Actor};
 use crate::cache::key_place;
 use crate::error::{Error, Result};
 use crate::ids::{AdminKeyId, ProjectId};
@@ -19,18 +17,6 @@ use crate::store::admin_keys::{self as stored_admin_keys, AdminKey};
 use crate::store::signing_keys::{self, SigningKeyRow};
 use crate::store::users::{self, NewUser};
 use crate::store::{clients, projects};
-
-fn event<'a>(action: &'a str, target: &'a str) -> Event<'a> {
-    Event {
-        actor: "command_line",
-        actor_kind: "command_line",
-        action,
-        target,
-        reason: "",
-        detail: json!({}),
-        request_id: "",
-    }
-}
 
 /// Makes a project with its first signing key. A slug is never used again.
 pub async fn create_project(app: &App, slug: &str, name: &str) -> Result<Project> {
@@ -64,7 +50,7 @@ pub async fn create_project(app: &App, slug: &str, name: &str) -> Result<Project
             projects::insert(&conn, made).await?;
             signing_keys::insert_current(&conn, made.id, now, key).await?;
             let target = format!("project:{}", made.id);
-            audit::append(&conn, made.id, now, &event("project.created", &target)).await
+            audit::append(&conn, made.id, now, &Actor::command_line().did("project.created", &target)).await
         })
         .await?;
     Ok(project)
@@ -103,7 +89,7 @@ pub async fn create_client(
                 clients::set_secret(&conn, project, now, made.id, 1, hash).await?;
             }
             let target = format!("client:{}", made.id);
-            audit::append(&conn, project, now, &event("client.created", &target)).await
+            audit::append(&conn, project, now, &Actor::command_line().did("client.created", &target)).await
         })
         .await?;
     Ok((client, secret))
@@ -137,7 +123,7 @@ pub async fn create_user(
         .unit(|conn| async move {
             users::insert(&conn, project, now, &NewUser { id, username, email }).await?;
             users::insert_password(&conn, project, now, credential, id, phc).await?;
-            audit::append(&conn, project, now, &event("user.created", target)).await
+            audit::append(&conn, project, now, &Actor::command_line().did("user.created", target)).await
         })
         .await?;
     Ok(id)
@@ -160,7 +146,7 @@ pub async fn create_admin_key(
         .unit(|conn| async move {
             stored_admin_keys::insert(&conn, now, made, hash).await?;
             let target = format!("admin_key:{}", made.id);
-            audit::append(&conn, chain, now, &event("admin_key.created", &target)).await
+            audit::append(&conn, chain, now, &Actor::command_line().did("admin_key.created", &target)).await
         })
         .await?;
     Ok((key.id, secret))

@@ -4,9 +4,8 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::sign_out::audit_target;
 use crate::app::Ctx;
-use crate::audit::{self, Event};
+use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, not_found};
 use crate::ids::{DeletionId, UserId};
 use crate::model::names::folded;
@@ -61,7 +60,7 @@ pub async fn impact(ctx: &Ctx, user: UserId) -> Result<Impact> {
 
 /// # Errors
 /// A reason that is too short, too long, or names the person.
-pub async fn request(ctx: &Ctx, actor: &str, user: UserId, reason: &str) -> Result<Requested> {
+pub async fn request(ctx: &Ctx, actor: &Actor, user: UserId, reason: &str) -> Result<Requested> {
     let impact = impact(ctx, user).await?;
     let row = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
     let row = row.ok_or_else(no_user)?;
@@ -71,7 +70,7 @@ pub async fn request(ctx: &Ctx, actor: &str, user: UserId, reason: &str) -> Resu
         user_id: user,
         user_version: row.version,
         state: "pending".into(),
-        actor: actor.into(),
+        actor: actor.name().into(),
         reason: reason.into(),
         impact: serde_json::to_string(&impact).map_err(Error::internal)?,
         expires_at: ctx.now.plus_seconds(CONFIRM_SECONDS),
@@ -112,14 +111,14 @@ enum Verdict {
 ///
 /// # Errors
 /// 403 `confirmation_failed`; 409 when it is finished, has lapsed, or the user changed since the request.
-pub async fn confirm(ctx: &Ctx, actor: &str, id: DeletionId, typed: &str) -> Result<()> {
+pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: &str) -> Result<()> {
     let verdict = ctx
         .app
         .db
         .unit(|conn| async move {
             let project = ctx.project.id;
             let found = deletions::find(&conn, project, id).await?;
-            let deletion = found.filter(|found| found.actor == actor).ok_or_else(no_deletion)?;
+            let deletion = found.filter(|found| found.actor == actor.name()).ok_or_else(no_deletion)?;
             if deletion.state != "pending" || deletion.expires_at <= ctx.now {
                 return Ok(Verdict::Refused(conflict(
                     "this deletion is finished or its confirmation has lapsed",
@@ -151,7 +150,7 @@ pub async fn confirm(ctx: &Ctx, actor: &str, id: DeletionId, typed: &str) -> Res
 }
 
 /// Cancels what has not been executed.
-pub async fn cancel(ctx: &Ctx, actor: &str, id: DeletionId) -> Result<()> {
+pub async fn cancel(ctx: &Ctx, actor: &Actor, id: DeletionId) -> Result<()> {
     ctx.app
         .db
         .unit(|conn| async move {
@@ -171,17 +170,11 @@ pub async fn state(ctx: &Ctx, id: DeletionId) -> Result<serde_json::Value> {
     Ok(json!({"deletion_id": found.id, "state": found.state, "expires_at": found.expires_at}))
 }
 
-async fn record(ctx: &Ctx, conn: &Conn, action: &str, actor: &str, deletion: &Deletion) -> Result<()> {
+async fn record(ctx: &Ctx, conn: &Conn, action: &str, actor: &Actor, deletion: &Deletion) -> Result<()> {
     let impact: serde_json::Value = serde_json::from_str(&deletion.impact).map_err(Error::internal)?;
-    let event = Event {
-        actor,
-        actor_kind: "admin_key",
-        action,
-        target: &audit_target(ctx, deletion.user_id),
-        reason: &deletion.reason,
-        detail: json!({"deletion_id": deletion.id, "method": "typed", "impact": impact}),
-        request_id: &ctx.request_id,
-    };
+    let target = audit::user_name(ctx, deletion.user_id);
+    let detail = json!({"deletion_id": deletion.id, "method": "typed", "impact": impact});
+    let event = actor.did(action, &target).because(&deletion.reason).with(detail);
     audit::append(conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
 }
 

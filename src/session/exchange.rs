@@ -1,11 +1,9 @@
 //! `GetTokenFromCode`: one code becomes one token family.
 
-use serde_json::json;
-
 use super::standing::ATTEMPTS;
 use super::tokens::{Grant, TokenSet, issue};
 use crate::app::{Ctx, Visit};
-use crate::audit::{self, Event};
+use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant};
 use crate::ids::FamilyId;
 use crate::model::client::Client;
@@ -162,15 +160,9 @@ async fn revoke_replayed(ctx: &Ctx, conn: &Conn, code: &CodeRow) -> Result<Verdi
     if let Some(family) = code.family_id
         && families::revoke(conn, ctx.project.id, ctx.now, family, "code_replayed").await? == 1
     {
-        let event = Event {
-            actor: &format!("client:{}", code.client_id),
-            actor_kind: "client",
-            action: "authorization_code.replayed",
-            target: &format!("token_family:{family}"),
-            reason: "",
-            detail: json!({}),
-            request_id: &ctx.request_id,
-        };
+        let actor = Actor::client(code.client_id, &ctx.request_id);
+        let target = format!("token_family:{family}");
+        let event = actor.did("authorization_code.replayed", &target);
         audit::append(conn, ctx.project.id, ctx.now, &event).await?;
     }
     Ok(Verdict::Denied("the code has been used already"))

@@ -1,11 +1,9 @@
 //! `refresh`: lossless rotation on one row. A lost response may be asked for again; only a real replay ends the family.
 
-use serde_json::json;
-
 use super::standing::{ATTEMPTS, Asker, prove};
 use super::tokens::{Grant, TokenSet, issue};
 use crate::app::{Ctx, Visit};
-use crate::audit::{self, Event};
+use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant, invalid_scope};
 use crate::keys::refresh_token::RefreshToken;
 use crate::model::client::{Client, RefreshRetry};
@@ -158,15 +156,9 @@ async fn record(ctx: &Ctx, family: &Family, action: &str, revoke: bool) -> Resul
             {
                 return Ok(());
             }
-            let event = Event {
-                actor: &format!("client:{}", family.client_id),
-                actor_kind: "client",
-                action,
-                target: &format!("token_family:{}", family.id),
-                reason: "",
-                detail: json!({}),
-                request_id: &ctx.request_id,
-            };
+            let actor = Actor::client(family.client_id, &ctx.request_id);
+            let target = format!("token_family:{}", family.id);
+            let event = actor.did(action, &target);
             audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
         })
         .await

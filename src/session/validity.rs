@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::app::Ctx;
-use crate::audit::{self, Event};
+use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, not_found};
 use crate::ids::ClientId;
 use crate::model::client::{Client, Validity};
-use crate::projects::admin_keys::Admin;
 use crate::store::{clients, families};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +114,7 @@ pub async fn read(ctx: &Ctx, id: ClientId) -> Result<Shown> {
 
 /// # Errors
 /// `invalid_request` naming the field out of bounds; 409 when the client changed meanwhile.
-pub async fn change(ctx: &Ctx, admin: &Admin, id: ClientId, change: &Change) -> Result<Shown> {
+pub async fn change(ctx: &Ctx, actor: &Actor, id: ClientId, change: &Change) -> Result<Shown> {
     let client = find(ctx, id).await?;
     let mut settings = client.settings;
     let old = settings.validity;
@@ -147,15 +146,8 @@ pub async fn change(ctx: &Ctx, admin: &Admin, id: ClientId, change: &Change) -> 
             } else {
                 0
             };
-            let event = Event {
-                actor: &admin.actor(),
-                actor_kind: "admin_key",
-                action: "client.token_validity_changed",
-                target: &format!("client:{id}"),
-                reason: "",
-                detail: detail.clone(),
-                request_id: &ctx.request_id,
-            };
+            let target = format!("client:{id}");
+            let event = actor.did("client.token_validity_changed", &target).with(detail.clone());
             audit::append(&conn, ctx.project.id, ctx.now, &event).await?;
             Ok::<_, Error>(shortened)
         })

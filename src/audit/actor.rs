@@ -1,0 +1,64 @@
+//! Who acts, for which request: what the events of one request have in common.
+
+use serde_json::json;
+
+use super::Event;
+use crate::app::Ctx;
+use crate::ids::{ClientId, UserId};
+use crate::projects::admin_keys::Admin;
+use crate::secret::encode_base64url;
+
+/// An admin key, a client, a user, the command line or the system itself.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    name: String,
+    kind: &'static str,
+    request_id: String,
+}
+
+impl Actor {
+    pub fn admin(admin: &Admin, request_id: &str) -> Self {
+        Self { name: format!("admin_key:{}", admin.id), kind: "admin_key", request_id: request_id.into() }
+    }
+
+    pub fn client(client: ClientId, request_id: &str) -> Self {
+        Self { name: format!("client:{client}"), kind: "client", request_id: request_id.into() }
+    }
+
+    /// A user appears by the keyed hash of the id only.
+    pub fn user(ctx: &Ctx, user: UserId) -> Self {
+        Self { name: user_name(ctx, user), kind: "user", request_id: ctx.request_id.clone() }
+    }
+
+    pub fn command_line() -> Self {
+        Self { name: "command_line".into(), kind: "command_line", request_id: String::new() }
+    }
+
+    /// What happens by itself, by the name of the job.
+    pub fn system(job: &str) -> Self {
+        Self { name: format!("system:{job}"), kind: "system", request_id: String::new() }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// An event of this actor; `action` is `noun.verb`.
+    pub fn did<'a>(&'a self, action: &'a str, target: &'a str) -> Event<'a> {
+        Event {
+            actor: &self.name,
+            actor_kind: self.kind,
+            action,
+            target,
+            reason: "",
+            detail: json!({}),
+            request_id: &self.request_id,
+        }
+    }
+}
+
+/// How a user is named in the audit log: the keyed hash of the id, which says nothing once the user is gone.
+pub fn user_name(ctx: &Ctx, user: UserId) -> String {
+    let hash = ctx.app.master_keys.keyed_hash(ctx.project.id, "audit/user", user.0.as_bytes());
+    format!("user:{}", encode_base64url(&hash))
+}

@@ -1,0 +1,14 @@
+//! The admin API on the wire. Every route stands in [`super::permissions`] too, which decides who may call it.
+
+pub mod paging;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::app::App;
+
+/// Routes under `/admin`, a file each for what they are about.
+pub fn router() -> Router<Arc<App>> {
+    Router::new()
+}

@@ -1,104 +1,145 @@
-//! The project's signing keys: made once, sealed, published by `kid`.
+//! Signing and checking with one key. Both sides parse the key once and then serve any number of threads.
 
-use std::str::FromStr;
-
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
-use serde::Serialize;
-use serde_json::json;
-use zeroize::Zeroizing;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::secret::{encode_base64url, sha256};
+pub use crate::model::signing_key::Alg;
+use crate::secret::{decode_base64url, encode_base64url};
 
-/// A signature algorithm (RFC 7518, 3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alg {
-    ES256,
+/// `at_hash` (OpenID Connect Core, 3.1.3.6): the left half of the token's hash, by the hash of the ID token's `alg`.
+///
+/// `EdDSA` does not name one. Ed25519 hashes with SHA-512 inside (RFC 8032, 5.1), the OpenID working group settled on
+/// that, and so do the libraries in use (oidc-token-hash, which openid-client and node-oidc-provider lean on;
+/// openidconnect-rs; zitadel/oidc).
+pub fn token_hash(alg: Alg, token: &str) -> String {
+    let algorithm = match alg {
+        Alg::ES256 | Alg::RS256 => &SHA256,
+        Alg::EdDSA => &SHA512,
+    };
+    let hash = digest(algorithm, token.as_bytes());
+    let (left, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
+    encode_base64url(left)
 }
 
-impl Alg {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ES256 => "ES256",
-        }
-    }
-
-    pub(super) const fn jwt(self) -> Algorithm {
-        match self {
-            Self::ES256 => Algorithm::ES256,
-        }
-    }
-}
-
-impl FromStr for Alg {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "ES256" => Ok(Self::ES256),
-            _ => Err(Error::internal("an unknown signature algorithm in the store")),
-        }
-    }
-}
-
-/// A key just made; the private half is sealed before it is stored.
-pub struct NewKey {
-    pub kid: String,
-    pub alg: Alg,
-    pub public_jwk: String,
-    pub private_der: Zeroizing<Vec<u8>>,
-}
-
-/// Makes a P-256 key; its `kid` is the thumbprint of RFC 7638.
-pub fn generate() -> Result<NewKey> {
-    let fail = |_| Error::internal("no signing key could be made");
-    let pkcs8 =
-        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).map_err(fail)?;
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref())
-        .map_err(Error::internal)?;
-    // SEC 1, 2.3.3: 04, x, y.
-    let point = pair.public_key().as_ref();
-    let halves = point.get(1..33).zip(point.get(33..65));
-    let (x, y) = halves.ok_or_else(|| Error::internal("a public key has an unexpected form"))?;
-    let (x, y) = (encode_base64url(x), encode_base64url(y));
-    let kid =
-        encode_base64url(&sha256(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes()));
-    let jwk = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": kid});
-    let private_der = Zeroizing::new(pkcs8.as_ref().to_vec());
-    Ok(NewKey { kid, alg: Alg::ES256, public_jwk: jwk.to_string(), private_der })
-}
-
-/// Signs JWTs with one key.
+/// Signs JWTs with one key. The pair is kept parsed, because jsonwebtoken would parse it again for each token.
 pub struct Signer {
-    header: Header,
-    key: EncodingKey,
+    alg: Alg,
+    kid: String,
+    pair: Pair,
+}
+
+enum Pair {
+    P256(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+/// RFC 7515, 4.1.
+#[derive(Serialize)]
+struct Header<'a> {
+    typ: &'a str,
+    alg: &'a str,
+    kid: &'a str,
 }
 
 impl Signer {
+    /// # Errors
+    /// A private key that is not PKCS#8 of the algorithm.
     pub fn new(alg: Alg, kid: &str, private_der: &[u8]) -> Result<Self> {
-        let mut header = Header::new(alg.jwt());
-        header.kid = Some(kid.to_owned());
-        Ok(Self { header, key: EncodingKey::from_ec_der(private_der) })
+        let pair = match alg {
+            Alg::ES256 => {
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private_der).map(Pair::P256)
+            }
+            Alg::RS256 => RsaKeyPair::from_pkcs8(private_der).map(Pair::Rsa),
+            Alg::EdDSA => Ed25519KeyPair::from_pkcs8(private_der).map(Pair::Ed25519),
+        };
+        Ok(Self { alg, kid: kid.to_owned(), pair: pair.map_err(Error::internal)? })
     }
 
-    /// A compact JWS with `typ`, `alg` and `kid` in its header.
+    pub fn alg(&self) -> Alg {
+        self.alg
+    }
+
+    /// A compact JWS (RFC 7515, 3.1) with `typ`, `alg` and `kid` in its header.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String> {
-        let mut header = self.header.clone();
-        header.typ = Some(typ.to_owned());
-        jsonwebtoken::encode(&header, claims, &self.key).map_err(Error::internal)
+        let header = Header { typ, alg: self.alg.as_str(), kid: &self.kid };
+        let header = serde_json::to_vec(&header).map_err(Error::internal)?;
+        let claims = serde_json::to_vec(claims).map_err(Error::internal)?;
+        let mut token = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 360);
+        URL_SAFE_NO_PAD.encode_string(header, &mut token);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature = self.signature(token.as_bytes())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let failed = |_| Error::internal("signing failed");
+        let random = SystemRandom::new();
+        match &self.pair {
+            Pair::P256(pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(failed)?;
+                Ok(signature)
+            }
+            Pair::Ed25519(pair) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),
+        }
     }
 }
 
-/// Checks signatures of one key.
+/// Checks signatures of one key, by the one algorithm that the key is for (RFC 8725, 3.1).
 pub struct Verifier {
-    pub(super) alg: Alg,
-    pub(super) key: DecodingKey,
+    alg: Alg,
+    key: ParsedPublicKey,
+}
+
+/// The members of a JWK that matter (RFC 7518, 6; RFC 8037, 2).
+#[derive(Deserialize)]
+struct PublicJwk {
+    x: Option<String>,
+    y: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
 }
 
 impl Verifier {
+    /// # Errors
+    /// A JWK that is not a key of the algorithm.
     pub fn new(alg: Alg, public_jwk: &str) -> Result<Self> {
-        let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_str(public_jwk).map_err(Error::internal)?;
-        Ok(Self { alg, key: DecodingKey::from_jwk(&jwk).map_err(Error::internal)? })
+        let jwk: PublicJwk = serde_json::from_str(public_jwk).map_err(Error::internal)?;
+        let bytes = |member: Option<String>| {
+            let bytes = member.and_then(|text| decode_base64url(&text));
+            bytes.ok_or_else(|| Error::internal("a public key in the store lacks a member"))
+        };
+        let key = match alg {
+            Alg::ES256 => {
+                let point = [&[4][..], &bytes(jwk.x)?, &bytes(jwk.y)?].concat();
+                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+            }
+            Alg::RS256 => RsaPublicKeyComponents { n: bytes(jwk.n)?, e: bytes(jwk.e)? }
+                .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256),
+            Alg::EdDSA => ParsedPublicKey::new(&ED25519, bytes(jwk.x)?),
+        };
+        Ok(Self { alg, key: key.map_err(Error::internal)? })
+    }
+
+    pub fn alg(&self) -> Alg {
+        self.alg
+    }
+
+    /// Whether the key made this signature of `message`.
+    pub fn fits(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.key.verify_sig(message, signature).is_ok()
     }
 }

@@ -5,6 +5,7 @@ pub mod client;
 pub mod names;
 pub mod project;
 pub mod role;
+pub mod signing_key;
 pub mod timestamp;
 pub mod token;
 pub mod user;

@@ -7,11 +7,12 @@ use crate::audit::{self, Actor};
 use crate::cache::key_place;
 use crate::error::{Error, Result};
 use crate::ids::{AdminKeyId, ProjectId};
-use crate::keys::signing;
+use crate::keys::generate::{RsaSize, generate};
 use crate::model::client::{Client, ClientSettings, check_initiate_login_uri, check_redirect_uri};
 use crate::model::names::{check_password, check_slug, check_username};
 use crate::model::project::{Project, ProjectSettings};
 use crate::model::role::Role;
+use crate::model::signing_key::Alg;
 use crate::secret::Secret;
 use crate::store::admin_keys::{self as stored_admin_keys, AdminKey};
 use crate::store::signing_keys::{self, SigningKeyRow};
@@ -35,7 +36,7 @@ pub async fn create_project(app: &App, slug: &str, name: &str) -> Result<Project
         created_at: now,
         updated_at: now,
     };
-    let key = signing::generate()?;
+    let key = generate(Alg::ES256, RsaSize::default()).await?;
     let sealed = app.master_keys.seal(&app.entropy, &key_place(project.id, &key.kid), &key.private_der)?;
     let key = SigningKeyRow {
         kid: key.kid,

@@ -7,11 +7,11 @@ use crate::app::Ctx;
 use crate::error::{Error, Result};
 use crate::ids::{FamilyId, UserId};
 use crate::keys::refresh_token::RefreshToken;
-use crate::keys::signing::Alg;
+use crate::keys::signing::{Alg, token_hash};
 use crate::model::client::Client;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::{AccessClaims, IdClaims};
-use crate::secret::{encode_base64url, sha256};
+use crate::secret::encode_base64url;
 
 /// The answer of `GetTokenFromCode` and `refresh`; durations in seconds.
 #[derive(Debug, Serialize)]
@@ -82,8 +82,7 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> 
         sid: access.sid,
         acr: access.acr,
         amr: access.amr,
-        // OpenID Connect Core, 3.1.3.6: the left half of the hash.
-        at_hash: encode_base64url(&sha256(access_token.as_bytes())[..16]),
+        at_hash: token_hash(signer.alg(), &access_token),
         nonce: grant.nonce.map(str::to_owned),
     };
     let refresh =

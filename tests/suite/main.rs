@@ -4,6 +4,7 @@
 mod audit;
 mod delete_user;
 mod flow;
+mod keys_jws;
 mod refresh;
 mod sign_in;
 mod sign_out;

@@ -11,6 +11,7 @@ use crate::keys::master::MasterKeys;
 use crate::keys::signing::{Alg, Signer};
 use crate::model::project::Project;
 use crate::model::timestamp::Timestamp;
+use crate::running::Running;
 use crate::store::db::Db;
 
 /// The application.
@@ -23,6 +24,7 @@ pub struct App {
     pub entropy: Entropy,
     pub master_keys: MasterKeys,
     pub hasher: Hasher,
+    pub running: Running,
     /// Serves the demo redirect page of `tessera dev`.
     pub demo_pages: bool,
 }

@@ -21,6 +21,7 @@ pub mod mail;
 pub mod model;
 pub mod oauth;
 pub mod projects;
+pub mod running;
 pub mod secret;
 pub mod session;
 pub mod store;

@@ -5,7 +5,7 @@ async fn main() -> std::process::ExitCode {
     match tessera::cli::run().await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", tessera::cli::explain(&error));
             std::process::ExitCode::FAILURE
         }
     }

@@ -6,4 +6,4 @@ mod verify;
 
 pub use actor::{Actor, user_name};
 pub use chain::{Event, append};
-pub use verify::{Verdict, verify};
+pub use verify::{Verdict, next_chain, verify};

@@ -70,3 +70,24 @@ async fn page(db: &Db, project: ProjectId, after: i64) -> Result<Vec<Entry>> {
     })
     .await
 }
+
+/// The chain after `last`, in the order of ids; found by its head or, when that was removed, by its entries.
+pub async fn next_chain(db: &Db, last: ProjectId) -> Result<Option<ProjectId>> {
+    let next = db
+        .read(|conn| async move {
+            fetch_optional!(
+                &conn,
+                (ProjectId,),
+                "SELECT project_id FROM (
+                   SELECT project_id FROM (SELECT project_id FROM audit_heads WHERE project_id > $1 ORDER BY project_id LIMIT 1) h
+                   UNION ALL
+                   SELECT project_id FROM (SELECT project_id FROM audit_log WHERE project_id > $1 ORDER BY project_id LIMIT 1) l
+                   UNION ALL
+                   SELECT id FROM (SELECT id FROM projects WHERE id > $1 ORDER BY id LIMIT 1) p
+                 ) c ORDER BY project_id LIMIT 1",
+                last
+            )
+        })
+        .await?;
+    Ok(next.map(|(project,)| project))
+}

@@ -5,15 +5,16 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use super::serve;
+use super::{serve, server};
 use crate::app::App;
+use crate::config::{Config, MasterKey, Sources};
 use crate::entropy::Entropy;
 use crate::keys::master::MasterKeys;
 use crate::model::client::ClientSettings;
@@ -64,8 +65,9 @@ struct DemoUser {
     password: String,
 }
 
-pub async fn run(dev: Dev) -> anyhow::Result<()> {
-    telemetry::init("warn,tessera=info")?;
+pub async fn run(dev: &Dev, sources: Sources) -> anyhow::Result<()> {
+    let config = Config::load(&sources, MasterKey::Optional)?;
+    telemetry::init(&config.log)?;
     if dev.fresh && dev.data.exists() {
         for name in ["tessera.db", "tessera.db-wal", "tessera.db-shm", "master.key", "dev.json"] {
             let file = dev.data.join(name);
@@ -82,7 +84,7 @@ pub async fn run(dev: Dev) -> anyhow::Result<()> {
     let keys = MasterKeys::parse(&master_key(&dev.data)?)?;
     let listener = TcpListener::bind(dev.listen).await.context("the address cannot be listened on")?;
     let base_url = format!("http://localhost:{}", listener.local_addr()?.port());
-    let app = serve::app(db, &base_url, keys, true)?;
+    let app = serve::app(db, &base_url, keys, &config.passwords, true)?;
     let file = dev.data.join("dev.json");
     let demo = match fs::read(&file) {
         Ok(bytes) => serde_json::from_slice(&bytes).context("dev.json does not parse; try --fresh")?,
@@ -99,7 +101,7 @@ pub async fn run(dev: Dev) -> anyhow::Result<()> {
         );
     }
     println!("{}", welcome(&demo));
-    serve::serve(app, listener, Duration::from_secs(5)).await
+    server::serve(Arc::new(app), listener, config.shutdown.grace).await
 }
 
 /// Reads the master key, or makes one that only its owner can read.

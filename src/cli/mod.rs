@@ -1,16 +1,35 @@
-//! The command line.
+//! The command line: parses, and runs one command. Each has a file of its own.
 
+mod audit;
 mod dev;
+mod health;
+mod migrate;
+mod open;
 mod serve;
+mod server;
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::Sources;
+use crate::error::{Code, Error};
+
 /// Tessera: a multi-tenant identity service.
+///
+/// `tessera dev` is a working server with nothing to set up. `tessera serve` is a node for production.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(
+    version,
+    about,
+    after_help = "\
+Settings come from built-in defaults, a file (--config), the environment (TESSERA__LISTEN, TESSERA__DATABASE__POOLER, …,
+and DATABASE_URL) and flags, the later the stronger. docs/configuration.md explains each of them."
+)]
 struct Cli {
+    /// A TOML file with settings.
+    #[arg(long, global = true, env = "TESSERA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -19,26 +38,50 @@ struct Cli {
 enum Command {
     /// A working server with a demo project, two clients and a user; needs nothing.
     Dev(dev::Dev),
-    /// The server. Settings come from the environment: see docs/configuration.md.
-    Serve,
-    /// Brings the store's schema up to date and ends.
-    Migrate,
-    /// Recomputes the audit chain of a project; exits 1 and names the first broken entry when it is not whole.
-    AuditVerify { project: String },
-    /// Asks a running server whether it is well; for container health checks.
-    Health {
-        #[arg(long, default_value = "127.0.0.1:8080")]
-        address: SocketAddr,
+    /// A node of the service.
+    Serve(serve::Serve),
+    /// Brings the store's schema up to date.
+    Migrate(migrate::Migrate),
+    /// The audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::Audit,
     },
+    /// Asks a running server whether it is well.
+    Health(health::Health),
 }
 
-/// Parses, runs, and maps an error to an exit code.
-pub async fn run() -> Result<(), anyhow::Error> {
-    match Cli::parse().command {
-        Command::Dev(arguments) => dev::run(arguments).await,
-        Command::Serve => serve::run().await,
-        Command::Migrate => serve::migrate().await,
-        Command::AuditVerify { project } => serve::audit_verify(&project).await,
-        Command::Health { address } => serve::health(address).await,
+/// Parses and runs the command of this process.
+pub async fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let sources = Sources::of_process(cli.config);
+    match &cli.command {
+        Command::Dev(command) => dev::run(command, sources).await,
+        Command::Serve(command) => serve::run(command, &sources).await,
+        Command::Migrate(command) => migrate::run(command, &sources).await,
+        Command::Audit { command } => audit::run(command, sources).await,
+        Command::Health(command) => health::run(command, &sources).await,
+    }
+}
+
+/// What to tell the person at the terminal: the cause where a caller over the network gets less.
+pub fn explain(error: &anyhow::Error) -> String {
+    let parts = error.chain().map(|part| match part.downcast_ref::<Error>() {
+        Some(error) if matches!(error.code(), Code::ServerError | Code::TemporarilyUnavailable) => {
+            error.cause().map_or_else(|| error.description().to_owned(), |cause| format!("{cause:#}"))
+        }
+        Some(error) => error.description().to_owned(),
+        None => part.to_string(),
+    });
+    parts.collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -12,7 +12,7 @@ pub mod session;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
+use crate::model::names::check_slug;
 
 /// Bodies are at most this many bytes.
 const MOST_BODY_BYTES: usize = 64 * 1024;
@@ -73,19 +74,37 @@ async fn in_a_task(State(app): State<Arc<App>>, mut request: Request, next: Next
         Err(error) => return answer::json_error(&error),
     };
     request.extensions_mut().insert(RequestId(id.clone()));
-    // The path alone: a query may hold a code or a state.
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
-    let task = tokio::spawn(answer::REQUEST_ID.scope(id.clone(), next.run(request)).instrument(span.clone()));
-    let mut response = match task.await {
-        Ok(response) => response,
-        Err(failure) => span.in_scope(|| answer::json_error(&Error::internal(failure))),
+    let span = span_of(&id, &request);
+    let running = app.running.begin();
+    let work = answer::REQUEST_ID.scope(id.clone(), next.run(request));
+    let work = async move {
+        let response = work.await;
+        let error = response.extensions().get::<Code>().map(|code| code.as_str());
+        tracing::info!(status = response.status().as_u16(), error, "answered");
+        drop(running);
+        response
     };
-    span.in_scope(|| tracing::info!(status = response.status().as_u16(), "answered"));
+    let mut response = match tokio::spawn(work.instrument(span.clone())).await {
+        Ok(response) => response,
+        // Not with the message of the panic, which may quote a secret.
+        Err(_) => span.in_scope(|| answer::json_error(&Error::internal("the task of the request panicked"))),
+    };
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// The route and the project, never the address: people put secrets, names and mail addresses into paths and queries.
+fn span_of(id: &str, request: &Request) -> tracing::Span {
+    let method = request.method().as_str();
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let mut segments = request.uri().path().split('/').skip_while(|segment| *segment != "projects");
+    let project = segments
+        .nth(1)
+        .filter(|name| route.is_some() && (check_slug(name).is_ok() || name.parse::<uuid::Uuid>().is_ok()));
+    tracing::info_span!("request", id, method, route, project)
 }
 
 /// 200 while the store answers.

@@ -31,6 +31,12 @@ impl Place<'_> {
 /// Several may be configured: the first seals, all of them open.
 pub struct MasterKeys(Vec<(String, Zeroizing<Vec<u8>>)>);
 
+impl std::fmt::Debug for MasterKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(id, _)| id)).finish()
+    }
+}
+
 impl MasterKeys {
     /// Reads `id:base64url(32 bytes)` entries, separated by commas.
     ///

@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
 mod audit;
+mod commands;
 mod delete_user;
 mod flow;
 mod keys_jws;
+mod log;
 mod refresh;
+mod shutdown;
 mod sign_in;
 mod sign_out;
 mod statements;

@@ -233,6 +233,7 @@ fn error_page(project_name: Option<&str>, error: &Error, request_id: &str) -> Re
         request_id,
     };
     let mut response = pages::html(error.code().status(), page.render().unwrap_or_default(), &[]);
+    response.extensions_mut().insert(error.code());
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -21,6 +21,7 @@ pub use self::conn::{Lease, Wire, on_engine};
 use self::postgres::PostgresDb;
 use self::sqlite::SqliteDb;
 use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 /// How often a unit runs again after a serialization failure, a deadlock or a lost connection.
 const UNIT_RETRIES: u32 = 3;
@@ -31,18 +32,26 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Where the store is and how it is reached.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `postgres://…` or `sqlite:///path/file.db`.
-    pub url: String,
+    /// `postgres://…` or `sqlite:///path/file.db`; a password may stand in it.
+    pub url: Secret,
     pub max_connections: u32,
     pub acquire_timeout_seconds: u64,
     /// A pooler in transaction mode stands before PostgreSQL and does not follow named statements.
     pub transaction_pooler: bool,
+    /// Whether a SQLite file that is not there is made.
+    pub create: bool,
 }
 
 impl Settings {
     /// The defaults for everything but the place.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), max_connections: 10, acquire_timeout_seconds: 5, transaction_pooler: false }
+        Self {
+            url: Secret::new(url),
+            max_connections: 10,
+            acquire_timeout_seconds: 5,
+            transaction_pooler: false,
+            create: true,
+        }
     }
 
     fn acquire_timeout(&self) -> Duration {
@@ -66,7 +75,7 @@ enum Backend {
 impl Db {
     /// Opens the store and refuses one that would lose commits.
     pub async fn connect(settings: &Settings) -> Result<Self> {
-        let backend = match settings.url.split_once(':') {
+        let backend = match settings.url.expose().split_once(':') {
             Some(("postgres" | "postgresql", _)) => Backend::Postgres(PostgresDb::connect(settings).await?),
             Some(("sqlite", _)) => Backend::Sqlite(Arc::new(SqliteDb::connect(settings).await?)),
             _ => return Err(Error::internal("the database url begins with neither postgres: nor sqlite:")),

@@ -24,7 +24,7 @@ pub(super) struct PostgresDb {
 
 impl PostgresDb {
     pub(super) async fn connect(settings: &Settings) -> Result<Self> {
-        let mut options = PgConnectOptions::from_str(&settings.url).map_err(store_error)?;
+        let mut options = PgConnectOptions::from_str(settings.url.expose()).map_err(store_error)?;
         if settings.transaction_pooler {
             options = options.statement_cache_capacity(0);
         }

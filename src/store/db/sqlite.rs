@@ -28,13 +28,13 @@ pub(super) struct SqliteDb {
 
 impl SqliteDb {
     pub(super) async fn connect(settings: &Settings) -> Result<Self> {
-        let common = SqliteConnectOptions::from_str(&settings.url)
+        let common = SqliteConnectOptions::from_str(settings.url.expose())
             .map_err(store_error)?
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
         let options = common
             .clone()
-            .create_if_missing(true)
+            .create_if_missing(settings.create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             // Without it macOS acknowledges what the disk has not yet written; elsewhere it does nothing.

@@ -11,6 +11,7 @@ use tessera::http::router;
 use tessera::identity::passwords::Hasher;
 use tessera::keys::master::MasterKeys;
 use tessera::model::timestamp::Timestamp;
+use tessera::running::Running;
 use tessera::store::db::{Db, Settings};
 
 use super::{Database, Engine};
@@ -51,6 +52,7 @@ impl TestApp {
             entropy,
             master_keys: MasterKeys::parse(&keys).unwrap(),
             hasher,
+            running: Running::default(),
             demo_pages: false,
         });
         let router = router(app.clone());

@@ -4,6 +4,7 @@ mod answer;
 mod app;
 mod database;
 mod flow;
+pub mod process;
 
 pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
 pub use app::TestApp;

@@ -1,0 +1,59 @@
+//! From settings to an open store.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::config::{Config, Sources};
+use crate::store::db::{Db, Settings};
+
+/// Flags that name the store, stronger than all settings.
+#[derive(Args)]
+pub struct Place {
+    /// The data directory of an embedded store, such as the one of `tessera dev`.
+    #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
+    data: Option<PathBuf>,
+    /// postgres://… or sqlite://…
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+impl Place {
+    pub fn apply(&self, sources: &mut Sources) -> anyhow::Result<()> {
+        if let Some(data) = &self.data {
+            let data = data.to_str().context("--data is not UTF-8")?;
+            sources.flags.push(("data_dir", data.to_owned(), "--data"));
+            sources.flags.push(("database_url", String::new(), "--data"));
+        }
+        if let Some(url) = &self.database_url {
+            sources.flags.push(("database_url", url.clone(), "--database-url"));
+        }
+        Ok(())
+    }
+}
+
+/// Opens the store; an embedded one is made when it is not there.
+pub async fn open_or_make(config: &Config) -> anyhow::Result<Db> {
+    if config.database_url.is_none() {
+        std::fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("the data directory {} cannot be made", config.data_dir.display()))?;
+    }
+    connect(config, true).await
+}
+
+/// Opens a store that exists: a typing error in its place must not make an empty one.
+pub async fn open(config: &Config) -> anyhow::Result<Db> {
+    connect(config, false).await
+}
+
+async fn connect(config: &Config, create: bool) -> anyhow::Result<Db> {
+    let settings = Settings {
+        max_connections: config.database.max_connections,
+        acquire_timeout_seconds: config.database.acquire_timeout_seconds,
+        transaction_pooler: config.database.transaction_pooler,
+        create,
+        ..Settings::new(config.database_url().expose())
+    };
+    Ok(Db::connect(&settings).await?)
+}

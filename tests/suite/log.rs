@@ -1,0 +1,205 @@
+//! The log of the whole flow, at the most verbose level, holds nothing that must not be in a log.
+
+use reqwest::Response;
+use serde_json::{Value, json};
+use tessera::projects;
+
+use crate::support::process::Server;
+use crate::support::{
+    Engine, PASSWORD, REDIRECT, Shop, TestApp, both_engines, code_of, cookie_of, sealed_of,
+};
+
+both_engines!(no_secret_is_logged);
+
+const STATE: &str = "state-Zq3mB8";
+const NONCE: &str = "nonce-Yw7kD2";
+const WRONG: &str = "tcs_wrong-Xc5nV1";
+
+/// What must not be logged, gathered on the way; and the ids of all requests.
+#[derive(Default)]
+struct Seen {
+    secrets: Vec<String>,
+    requests: Vec<String>,
+}
+
+impl Seen {
+    fn secret(&mut self, text: &str) {
+        assert!(text.len() > 3, "{text:?} would be found by accident");
+        self.secrets.push(text.to_owned());
+    }
+
+    /// Every token of an answer, and each part of the signed ones.
+    fn tokens(&mut self, answer: &Value) {
+        for name in ["access_token", "id_token", "refresh_token"] {
+            let token = answer[name].as_str().unwrap();
+            self.secret(token);
+            // The header of a signed token is the same in all of them, and no secret.
+            token.split('.').skip(1).for_each(|part| self.secret(part));
+        }
+    }
+
+    fn request(&mut self, response: &Response) {
+        self.requests.push(response.headers()["x-request-id"].to_str().unwrap().to_owned());
+    }
+}
+
+async fn no_secret_is_logged(engine: Engine) {
+    let format = if matches!(engine, Engine::Sqlite) { "json" } else { "pretty" };
+    let mut app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (_, key) = projects::create_admin_key(&app.app, Some(shop.project), "test", "admin").await.unwrap();
+    let settings = [("TESSERA__LOG__FILTER", "trace"), ("TESSERA__LOG__FORMAT", format)];
+    let server = Server::serve(&mut app, &settings);
+    let mut seen = Seen::default();
+    for secret in
+        ["alice", "Alice", PASSWORD, "example.com", STATE, NONCE, WRONG, key.expose(), &"A".repeat(43)]
+    {
+        seen.secret(secret);
+    }
+    seen.secret(shop.secret.as_ref().unwrap());
+
+    let token = sign_in(&app, &shop, &mut seen).await;
+    session_api(&app, &shop, &mut seen, &token, key.expose()).await;
+    denials(&app, &shop, &mut seen, &token, key.expose()).await;
+    delete(&app, &shop, &mut seen, key.expose()).await;
+
+    let (status, log) = server.stop();
+    assert_eq!(status.code(), Some(0));
+    assert!(seen.requests.len() > 25);
+    for request in &seen.requests {
+        let lines: Vec<_> = log.iter().filter(|line| line.contains(request)).collect();
+        assert!(lines.iter().any(|line| line.contains("answered")), "request {request} is not in the log");
+    }
+    for line in &log {
+        for secret in &seen.secrets {
+            assert!(!line.contains(secret), "{secret:?} is logged: {line}");
+        }
+        assert!(format != "json" || serde_json::from_str::<Value>(line).is_ok(), "not JSON: {line}");
+    }
+}
+
+async fn post(
+    app: &TestApp,
+    shop: &Shop,
+    seen: &mut Seen,
+    endpoint: &str,
+    bearer: Option<&str>,
+    body: String,
+) -> Response {
+    let request = app.http.post(app.project_url(shop, &format!("/api/{endpoint}")));
+    let request = match bearer {
+        Some(token) => request.bearer_auth(token),
+        None => request.basic_auth(&shop.id, shop.secret.as_ref()),
+    };
+    let response = request.header("content-type", "application/json").body(body).send().await.unwrap();
+    seen.request(&response);
+    response
+}
+
+/// From the link to the tokens, past an unknown name and a wrong password; gives the access token.
+async fn sign_in(app: &TestApp, shop: &Shop, seen: &mut Seen) -> String {
+    let url = format!(
+        "{}?response_type=code&client_id={}&redirect_uri={REDIRECT}&state={STATE}&nonce={NONCE}&scope=openid+email&login_hint=alice@example.com",
+        app.project_url(shop, "/oauth2/authorize"),
+        shop.id
+    );
+    let page = app.http.get(&url).send().await.unwrap();
+    seen.request(&page);
+    let cookie = cookie_of(&page);
+    seen.secret(cookie.split_once('=').unwrap().1);
+    let sealed = sealed_of(&page.text().await.unwrap());
+    seen.secret(&sealed);
+    let mut redirect = None;
+    for (name, password) in [("mallory-Wd9", PASSWORD), ("alice", "a wrong password"), ("Alice", PASSWORD)] {
+        seen.secret(password);
+        seen.secret(name);
+        let form = [("request", sealed.as_str()), ("username", name), ("password", password)];
+        let request = app.http.post(app.project_url(shop, "/sign-in")).header("cookie", &cookie).form(&form);
+        let response = request.send().await.unwrap();
+        seen.request(&response);
+        redirect = Some(response);
+    }
+    let redirect = redirect.unwrap();
+    let (code, session) = (code_of(&redirect), cookie_of(&redirect));
+    seen.secret(&code);
+    seen.secret(session.split_once('=').unwrap().1);
+    // The cookie signs in again, and an error travels to the client with the state.
+    for more in ["", "&prompt=none&max_age=0", "&code_challenge=tooshort"] {
+        let again = app.http.get(format!("{url}{more}")).header("cookie", &session).send().await.unwrap();
+        seen.request(&again);
+        seen.secret(again.headers()["location"].to_str().unwrap().split_once('?').unwrap().1);
+    }
+    let body = json!({"code": code, "redirect_uri": REDIRECT}).to_string();
+    let answer = post(app, shop, seen, "GetTokenFromCode", None, body.clone()).await;
+    let tokens: Value = answer.json().await.unwrap();
+    seen.tokens(&tokens);
+    let refresh = json!({"refresh_token": tokens["refresh_token"]}).to_string();
+    let renewed: Value = post(app, shop, seen, "refresh", None, refresh).await.json().await.unwrap();
+    seen.tokens(&renewed);
+    renewed["access_token"].as_str().unwrap().to_owned()
+}
+
+async fn session_api(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, key: &str) {
+    let by_name = json!({"user": {"username": "alice"}}).to_string();
+    let access = json!({"access_token": token}).to_string();
+    for (endpoint, bearer, body) in [
+        ("verifyaccesstoken", None, access.clone()),
+        ("userinfofromaccesstoken", Some(token), String::new()),
+        ("GlobalSignOut", Some(token), "{}".into()),
+        ("GlobalSignOut", Some(key), by_name),
+        ("verifyaccesstoken", None, access),
+    ] {
+        let response = post(app, shop, seen, endpoint, bearer, body).await;
+        assert_eq!(response.status(), 200, "{endpoint}");
+    }
+    let url = app.project_url(shop, &format!("/api/token-validity?client_id={}", shop.id));
+    let read = app.http.get(&url).bearer_auth(key).send().await.unwrap();
+    seen.request(&read);
+    let changed = app.http.put(&url).bearer_auth(key).json(&json!({"access_token": 2})).send().await.unwrap();
+    seen.request(&changed);
+    assert_eq!((read.status(), changed.status()), (200.try_into().unwrap(), 200.try_into().unwrap()));
+}
+
+/// Secrets in places where they do not belong.
+async fn denials(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, key: &str) {
+    let stranger = Shop { secret: Some(WRONG.into()), slug: shop.slug.clone(), id: shop.id.clone(), ..*shop };
+    let code = json!({"code": WRONG, "redirect_uri": REDIRECT}).to_string();
+    for (shop, endpoint, bearer, body) in [
+        (&stranger, "GetTokenFromCode", None, code.clone()),
+        (shop, "GetTokenFromCode", None, code),
+        (shop, "GetTokenFromCode", None, format!("{{\"code\": {WRONG}}}")),
+        (shop, "GetTokenFromCode", None, json!({"code": [WRONG], "redirect_uri": 1}).to_string()),
+        (shop, "GetTokenFromCode", None, json!({WRONG: "alice@example.com"}).to_string()),
+        (shop, "refresh", None, json!({"refresh_token": WRONG}).to_string()),
+        (shop, "refresh", None, json!({"refresh_token": token}).to_string()),
+        (shop, "userinfofromaccesstoken", Some(token), String::new()),
+        (shop, "userinfofromaccesstoken", Some(WRONG), String::new()),
+        (shop, "GlobalSignOut", Some("tak_wrong-Xc5nV1"), "{}".into()),
+        (shop, "GlobalSignOut", Some(key), json!({"user": {"username": "nobody-Wd9"}}).to_string()),
+        (shop, "GlobalSignOut", Some(key), json!({"user": WRONG}).to_string()),
+        (shop, WRONG, None, "{}".into()),
+    ] {
+        let response = post(app, shop, seen, endpoint, bearer, body).await;
+        assert!(response.status().is_client_error(), "{endpoint}");
+    }
+    for path in [
+        format!("/{WRONG}"),
+        format!("/projects/{WRONG}/api/refresh"),
+        format!("/projects/shop/sign-in?{WRONG}"),
+    ] {
+        let response = app.http.post(format!("{}{path}", app.base)).send().await.unwrap();
+        seen.request(&response);
+    }
+}
+
+async fn delete(app: &TestApp, shop: &Shop, seen: &mut Seen, key: &str) {
+    let reason = "Wrote to us that they want it, Ref9";
+    seen.secret(reason);
+    let ask = json!({"user": {"username": "alice"}, "reason": reason}).to_string();
+    let asked: Value = post(app, shop, seen, "delete-user", Some(key), ask).await.json().await.unwrap();
+    for (confirmation, expected) in [("alicia", 403), ("alice", 200)] {
+        let confirm = json!({"deletion_id": asked["deletion_id"], "confirmation": confirmation}).to_string();
+        let response = post(app, shop, seen, "delete-user/confirm", Some(key), confirm).await;
+        assert_eq!(response.status(), expected);
+    }
+}

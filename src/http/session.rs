@@ -10,6 +10,7 @@ use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Error, Result, insufficient_scope, not_found};
 use crate::ids::{ClientId, UserId};
+use crate::oauth::dpop;
 use crate::secret::Secret;
 use crate::session::standing::Asker;
 use crate::session::verify::{Demands, Live, require_live};
@@ -68,6 +69,7 @@ struct Verify {
     required_groups: Vec<String>,
     #[serde(default)]
     required_attributes: Map<String, Value>,
+    dpop: Option<dpop::Presented>,
 }
 
 pub async fn verify_access_token(call: Call) -> Result<Response> {
@@ -82,6 +84,7 @@ pub async fn verify_access_token(call: Call) -> Result<Response> {
         roles: body.required_roles,
         groups: body.required_groups,
         attributes: body.required_attributes,
+        dpop: body.dpop,
     };
     let allowed = |admin: &_| call.check_role(admin);
     let token = body.access_token.expose();

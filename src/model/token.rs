@@ -26,9 +26,18 @@ pub struct AccessClaims {
     pub user_version: i64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sandbox: bool,
+    /// The key that the token is bound to (RFC 9449, 6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// Those whose definition says so.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+/// RFC 7800, 3.1 and RFC 9449, 6.1.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Confirmation {
+    pub jkt: String,
 }
 
 /// The claims of an ID token (OpenID Connect Core, 2).

@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod client_auth;
+pub mod dpop;
 mod login_link;
 
 pub use self::login_link::login_link;

@@ -127,6 +127,7 @@ fn grant<'a>(
         roles: &user.roles,
         groups: &user.groups,
         attributes: &user.attributes,
+        cnf_jkt: None,
         user_version: user.version,
         idle_expires_at: lifetime.idle_expires_at,
         expires_at: lifetime.expires_at,

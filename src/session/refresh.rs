@@ -183,6 +183,7 @@ fn grant<'a>(
         roles: &family.roles,
         groups: &family.groups,
         attributes: &family.attributes,
+        cnf_jkt: family.cnf_jkt.as_deref(),
         user_version: family.user_version,
         idle_expires_at: idle_expires_at.min(family.expires_at),
         expires_at: family.expires_at,

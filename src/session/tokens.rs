@@ -10,7 +10,7 @@ use crate::keys::refresh_token::RefreshToken;
 use crate::keys::signing::{Alg, token_hash};
 use crate::model::client::Client;
 use crate::model::timestamp::Timestamp;
-use crate::model::token::{AccessClaims, IdClaims};
+use crate::model::token::{AccessClaims, Confirmation, IdClaims};
 use crate::secret::encode_base64url;
 
 /// The answer of `GetTokenFromCode` and `refresh`; durations in seconds.
@@ -38,6 +38,8 @@ pub struct Grant<'a> {
     pub roles: &'a str,
     pub groups: &'a str,
     pub attributes: &'a str,
+    /// The thumbprint of the key that the tokens are bound to.
+    pub cnf_jkt: Option<&'a str>,
     pub user_version: i64,
     pub idle_expires_at: Timestamp,
     pub expires_at: Timestamp,
@@ -69,6 +71,7 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> 
         groups: list(grant.groups)?,
         user_version: grant.user_version,
         sandbox: ctx.project.is_sandbox(),
+        cnf: grant.cnf_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
         attributes: shown_attributes(ctx, grant.attributes)?,
     };
     let access_token = signer.sign("at+jwt", &access)?;

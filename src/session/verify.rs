@@ -8,6 +8,7 @@ use crate::app::{Ctx, Visit};
 use crate::error::{Error, Result, forbidden, invalid_token};
 use crate::ids::ClientId;
 use crate::model::token::{AccessClaims, Family};
+use crate::oauth::dpop;
 use crate::projects::admin_keys::Admin;
 use crate::store::liveness::{Question, Standing};
 
@@ -23,6 +24,8 @@ pub struct Demands {
     pub roles: Vec<String>,
     pub groups: Vec<String>,
     pub attributes: Map<String, Value>,
+    /// The proof that came with the token, for one that is bound to a key.
+    pub dpop: Option<dpop::Presented>,
 }
 
 /// A token that passed, with the record behind it.
@@ -63,7 +66,7 @@ pub async fn verify(
     if let Some(client) = client.filter(|_| demands.audience.is_none()) {
         demands.audience = Some(client.audience());
     }
-    let verdict = judge(ctx, proven.seen, proven.standing, &demands)?;
+    let verdict = judge(ctx, token, proven.seen, proven.standing, &demands)?;
     let live = match verdict {
         Ok(live) => live,
         Err(Refusal { reason, detail }) => return Ok(Verdict::Inactive { active: false, reason, detail }),
@@ -85,7 +88,7 @@ pub async fn verify(
 /// `invalid_token` with the reason.
 pub async fn require_live(visit: &Visit, token: &str) -> Result<(Ctx, Live)> {
     let proven = prove(visit, &Asker::Bearer, |ctx| Ok(question(look_at(ctx, token)))).await?;
-    let live = judge(&proven.ctx, proven.seen, proven.standing, &Demands::default())?;
+    let live = judge(&proven.ctx, token, proven.seen, proven.standing, &Demands::default())?;
     let live = live.map_err(|refusal| {
         invalid_token(refusal.detail).with_details(serde_json::json!({"reason": refusal.reason}))
     })?;
@@ -108,6 +111,7 @@ fn question(looked: LookedAt) -> (LookedAt, Question) {
 
 fn judge(
     ctx: &Ctx,
+    token: &str,
     looked: LookedAt,
     standing: Standing,
     demands: &Demands,
@@ -129,9 +133,30 @@ fn judge(
     if !same_client || claims.sub != family.user_id.to_string() {
         return Err(Error::internal("a signed token names another client or user than its family"));
     }
-    match family.ended(ctx.now, standing.token_revoked) {
-        Some(ended) => Ok(Err(refusal(ended.reason(), "the session has ended"))),
-        None => Ok(check_demands(&claims, &family, demands)?.map_or(Ok(Live { claims, family }), Err)),
+    if let Some(ended) = family.ended(ctx.now, standing.token_revoked) {
+        return Ok(Err(refusal(ended.reason(), "the session has ended")));
+    }
+    if let Some(refusal) = check_proof(ctx, token, &claims, &family, demands) {
+        return Ok(Err(refusal));
+    }
+    Ok(check_demands(&claims, &family, demands)?.map_or(Ok(Live { claims, family }), Err))
+}
+
+/// A token that is bound to a key is worth nothing without a proof of that key (RFC 9449, 7.1).
+fn check_proof(
+    ctx: &Ctx,
+    token: &str,
+    claims: &AccessClaims,
+    family: &Family,
+    demands: &Demands,
+) -> Option<Refusal> {
+    let in_token = claims.cnf.as_ref().map(|cnf| cnf.jkt.as_str());
+    match (family.cnf_jkt.as_deref().or(in_token), &demands.dpop) {
+        (None, None) => None,
+        (Some(_), None) => Some(refusal("missing_proof", "the token is bound to a key, and no proof came")),
+        (Some(jkt), Some(proof)) if dpop::proves(proof, token, jkt, ctx.now) => None,
+        // RFC 9449, 7.1: a proof beside a token that is bound to no key proves nothing.
+        (_, Some(_)) => Some(refusal("invalid_proof", "the proof does not fit the token and the request")),
     }
 }
 

@@ -17,3 +17,4 @@ mod store_schema;
 mod support;
 mod tenants;
 mod validity;
+mod verify;

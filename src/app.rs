@@ -10,6 +10,7 @@ use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
 use crate::keys::signing::{Alg, Signer};
 use crate::model::project::Project;
+use crate::model::proxies::TrustedProxies;
 use crate::model::timestamp::Timestamp;
 use crate::running::Running;
 use crate::store::db::Db;
@@ -25,6 +26,8 @@ pub struct App {
     pub master_keys: MasterKeys,
     pub hasher: Hasher,
     pub running: Running,
+    /// Whose word on the client's address is taken.
+    pub proxies: TrustedProxies,
     /// Serves the demo redirect page of `tessera dev`.
     pub demo_pages: bool,
 }

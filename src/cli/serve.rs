@@ -14,6 +14,7 @@ use crate::config::{Config, MasterKey, Passwords, Sources};
 use crate::entropy::Entropy;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
+use crate::model::proxies::TrustedProxies;
 use crate::running::Running;
 use crate::store::db::Db;
 use crate::telemetry;
@@ -43,7 +44,8 @@ pub async fn run(serve: &Serve, sources: &Sources) -> anyhow::Result<()> {
     }
     let db = open::open_or_make(&config).await?;
     migrate::at_start(&db, serve.no_migrate).await?;
-    let app = app(db, &config.base_url, keys, &config.passwords, false)?;
+    let mut app = app(db, &config.base_url, keys, &config.passwords, false)?;
+    app.proxies = config.proxies;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} cannot be listened on", config.listen))?;
@@ -69,6 +71,7 @@ pub fn app(
         entropy,
         master_keys,
         hasher,
+        proxies: TrustedProxies::default(),
         running: Running::default(),
         demo_pages,
     })

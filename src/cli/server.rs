@@ -1,5 +1,6 @@
 //! Serving, and ending well: stop accepting, finish what runs, close the store.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
     let mut signals = Signals::new()?;
     tracing::info!(address = %listener.local_addr()?, base_url = app.base_url, "listening");
     let (stop, stopping) = oneshot::channel::<()>();
-    let server = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(async {
+    let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async {
         let _ = stopping.await;
     });
     let mut server = tokio::spawn(server.into_future());

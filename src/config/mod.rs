@@ -16,6 +16,7 @@ use self::layers::Layers;
 pub use self::layers::{DEFAULTS, Sources};
 pub use self::sections::{Database, Log, LogFormat, Passwords, Shutdown};
 use crate::keys::master::MasterKeys;
+use crate::model::proxies::{ForwardedHeader, TrustedProxies};
 use crate::secret::Secret;
 
 /// Every setting, read and checked.
@@ -28,6 +29,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `None` only where the caller asked for [`MasterKey::Optional`].
     pub master_keys: Option<MasterKeys>,
+    pub proxies: TrustedProxies,
     pub database: Database,
     pub log: Log,
     pub passwords: Passwords,
@@ -75,6 +77,7 @@ impl Config {
             ),
             database_url: database_url(layers),
             master_keys: master_keys(layers, master_key),
+            proxies: trusted_proxies(layers),
             data_dir,
             database: Database::read(layers),
             log: Log::read(layers),
@@ -130,6 +133,23 @@ fn master_keys(layers: &mut Layers, need: MasterKey) -> Option<MasterKeys> {
         Err(error) => Err(error.to_string()),
     };
     keys.map_err(|why| layers.refuse(key, &format!("is not usable: {why}"))).ok()
+}
+
+fn trusted_proxies(layers: &mut Layers) -> TrustedProxies {
+    let header = layers.choice(
+        "forwarded_header",
+        ("x-forwarded-for", ForwardedHeader::XForwardedFor),
+        ("forwarded", ForwardedHeader::Forwarded),
+    );
+    let entries = layers.text("trusted_proxies").unwrap_or_default().to_owned();
+    let entries = entries.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    TrustedProxies::parse(entries, header).unwrap_or_else(|| {
+        layers.refuse(
+            "trusted_proxies",
+            "lists addresses (10.0.0.1) and networks (10.0.0.0/8, fd00::/8), separated by commas",
+        );
+        TrustedProxies::default()
+    })
 }
 
 /// `scheme://host[:port]` as browsers write it: issuers are built from it and compared as text.

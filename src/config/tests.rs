@@ -65,6 +65,8 @@ fn all_problems_are_told_at_once_and_say_where() {
         ("TESSERA__LOG__FORMAT", "xml"),
         ("TESSERA__MASTER_KEY_FILE", "/nowhere/key"),
         ("DATABASE_URL", "mysql://root:hunter2@db"),
+        ("TESSERA__TRUSTED_PROXIES", "10.0.0.0/8, proxy.example"),
+        ("TESSERA__FORWARDED_HEADER", "via"),
     ]);
     sources.file = Some(file.clone());
     let found = problems(&sources);
@@ -82,10 +84,12 @@ fn all_problems_are_told_at_once_and_say_where() {
         r#"log.format is "pretty" or "json" (set in the environment as TESSERA__LOG__FORMAT)"#,
         "master_key_file is not usable: No such file or directory (os error 2) (set in the environment as TESSERA__MASTER_KEY_FILE)",
         "database_url begins with postgres:// or sqlite:// (set in the environment as DATABASE_URL)",
+        "trusted_proxies lists addresses (10.0.0.1) and networks (10.0.0.0/8, fd00::/8), separated by commas (set in the environment as TESSERA__TRUSTED_PROXIES)",
+        r#"forwarded_header is "x-forwarded-for" or "forwarded" (set in the environment as TESSERA__FORWARDED_HEADER)"#,
     ] {
         assert!(found.lines().any(|line| line.strip_prefix("- ") == Some(expected)), "{expected}\n{found}");
     }
-    assert_eq!(found.lines().count(), 13, "{found}");
+    assert_eq!(found.lines().count(), 15, "{found}");
     assert!(!found.contains("hunter2"));
 }
 

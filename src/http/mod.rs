@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tracing::Instrument;
 
+use self::hosted::{assets, authorize, demo, sign_in};
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
 use crate::model::names::check_slug;
@@ -35,10 +36,16 @@ pub fn router(app: Arc<App>) -> Router {
     let mut project = Router::new()
         .route("/.well-known/openid-configuration", get(protocol::discovery))
         .route("/.well-known/jwks.json", get(protocol::jwks))
-        .route("/oauth2/authorize", get(hosted::authorize_get).post(hosted::authorize_post))
+        .route(
+            "/oauth2/authorize",
+            get(authorize::get).head(authorize::head).post(authorize::post).fallback(hosted::wrong_method),
+        )
         .route("/oauth2/userinfo", get(protocol::user_info).post(protocol::user_info))
         .route("/oauth2/token", post(protocol::token))
-        .route("/sign-in", post(hosted::sign_in))
+        .route(
+            "/sign-in",
+            get(sign_in::start).head(sign_in::head).post(sign_in::submit).fallback(hosted::wrong_method),
+        )
         .route("/api/GetTokenFromCode", post(session::get_token_from_code))
         .route("/api/refresh", post(session::refresh))
         .route("/api/verifyaccesstoken", post(session::verify_access_token))
@@ -50,13 +57,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/delete-user/{deletion_id}", get(deletion::state))
         .route("/api/GlobalSignOut", post(session::global_sign_out));
     if app.demo_pages {
-        project = project.route("/demo/callback", get(hosted::demo_callback));
+        project = project.route("/demo/callback", get(demo::callback).fallback(hosted::wrong_method));
     }
     Router::new()
         .nest("/projects/{project}", project)
         .merge(admin::router())
         .route("/health", get(health))
-        .route("/assets/{name}", get(hosted::asset))
+        .route("/assets/{name}", get(assets::serve))
         .fallback(|| async { answer::json_error(&not_found("there is nothing at this address")) })
         .method_not_allowed_fallback(|| async {
             answer::json_error(&Error::new(Code::MethodNotAllowed, "this address takes another method"))

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
@@ -44,21 +46,41 @@ impl Hasher {
         self.run(move || hash(&params, &password, &salt)).await?
     }
 
-    /// Whether the password fits. `None` (no such user) takes as long as a wrong password.
+    /// Whether the password fits. `None` (no such user, or one without a password) takes as long as a wrong password.
     pub async fn verify(&self, stored: Option<&str>, password: Secret) -> Result<bool> {
         let (known, phc) = (stored.is_some(), stored.unwrap_or(&self.decoy).to_owned());
+        let params = self.params.clone();
         let fits = self
             .run(move || {
                 let parsed = PasswordHash::new(&phc).map_err(Error::internal)?;
-                Ok::<_, Error>(
-                    Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok(),
-                )
+                let password = normalized(&password);
+                let fits = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
+                if !fits {
+                    spend_the_difference(&params, &parsed, &password);
+                }
+                Ok::<_, Error>(fits)
             })
             .await??;
         Ok(fits && known)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    /// Whether a stored hash was made with other parameters than today's.
+    pub fn is_outdated(&self, phc: &str) -> bool {
+        let stored = PasswordHash::new(phc).ok().and_then(|parsed| Params::try_from(&parsed).ok());
+        let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        stored.is_none_or(|stored| costs(&stored) != costs(&self.params))
+    }
+
+    /// How many wait for a place.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Runs work that keeps a processor busy, when its turn comes.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` when too many wait already.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         if self.waiting.fetch_add(1, Ordering::SeqCst) >= self.queue_length {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             return Err(Error::unavailable(1, "the password queue is full"));
@@ -75,8 +97,108 @@ impl Hasher {
     }
 }
 
+/// One text, one password, whatever keyboard composed it (RFC 8265, 4.2.2: normalization form C).
+fn normalized(password: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(password.expose().nfc().collect())
+}
+
 fn hash(params: &Params, password: &Secret, salt: &[u8]) -> Result<String> {
-    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-    let phc = argon.hash_password_with_salt(password.expose().as_bytes(), salt).map_err(Error::internal)?;
+    let password = normalized(password);
+    let phc = argon(params).hash_password_with_salt(password.as_bytes(), salt).map_err(Error::internal)?;
     Ok(phc.to_string())
+}
+
+/// A hash from cheaper days answers sooner than the decoy, and so would tell that the account exists: the rest of the
+/// price is paid here. The time argon2 takes is proportional to memory times passes.
+fn spend_the_difference(params: &Params, stored: &PasswordHash, password: &str) {
+    let cost = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
+    let paid = Params::try_from(stored).map_or(0, |stored| cost(&stored));
+    let memory = cost(params).saturating_sub(paid) / u64::from(params.t_cost());
+    let rest = u32::try_from(memory).ok().and_then(|m| Params::new(m, params.t_cost(), 1, None).ok());
+    if let Some(rest) = rest {
+        // Only the time matters.
+        let _ = argon(&rest).hash_password_into(password.as_bytes(), &[0; 16], &mut [0; 32]);
+    }
+}
+
+fn argon(params: &Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher(memory_kib: u32) -> Hasher {
+        Hasher::new(&Entropy::default(), memory_kib, 2, 1, 4).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_password_is_one_however_it_is_composed() {
+        let hasher = hasher(8);
+        let phc = hasher.hash(&Entropy::default(), Secret::new("caf\u{e9} 12345")).await.unwrap();
+        let fits = |text: &str| {
+            let (hasher, phc, text) = (hasher.clone(), phc.clone(), Secret::new(text));
+            async move { hasher.verify(Some(&phc), text).await.unwrap() }
+        };
+        assert!(fits("caf\u{e9} 12345").await && fits("cafe\u{301} 12345").await);
+        assert!(!fits("cafe 12345").await && !fits("CAF\u{c9} 12345").await);
+        assert!(!hasher.verify(None, Secret::new("caf\u{e9} 12345")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn other_parameters_make_a_hash_outdated() {
+        let (old, new) = (hasher(8), hasher(64));
+        let phc = old.hash(&Entropy::default(), Secret::new("correct horse")).await.unwrap();
+        assert!(!old.is_outdated(&phc) && new.is_outdated(&phc) && new.is_outdated("nonsense"));
+        assert!(new.verify(Some(&phc), Secret::new("correct horse")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_costs_the_same_under_old_parameters() {
+        let entropy = Entropy::default();
+        let (old, new) = (hasher(2048), hasher(16_384));
+        let phc = old.hash(&entropy, Secret::new("correct horse")).await.unwrap();
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            for (stored, times) in [(Some(phc.as_str()), &mut known), (None, &mut unknown)] {
+                let start = std::time::Instant::now();
+                assert!(!new.verify(stored, Secret::new("wrong")).await.unwrap());
+                times.push(start.elapsed().as_secs_f64());
+            }
+        }
+        // The quickest of each is what the work takes on a busy machine; without the rest it would be an eighth.
+        let quickest = |times: &[f64]| times.iter().copied().fold(f64::MAX, f64::min);
+        let ratio = quickest(&known) / quickest(&unknown);
+        assert!((0.5..2.0).contains(&ratio), "{ratio}");
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses() {
+        let hasher = hasher(8);
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::spawn({
+            let hasher = hasher.clone();
+            async move { hasher.run(move || wait.recv()).await }
+        });
+        while hasher.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let waiting: Vec<_> = (0..4)
+            .map(|_| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.verify(None, Secret::new("x")).await })
+            })
+            .collect();
+        while hasher.waiting() < 4 {
+            tokio::task::yield_now().await;
+        }
+        let refused = hasher.verify(None, Secret::new("x")).await.err().unwrap();
+        assert_eq!((refused.code().status(), refused.retry_after()), (503, Some(1)));
+        drop(go);
+        assert!(busy.await.unwrap().is_ok());
+        for turn in waiting {
+            assert!(!turn.await.unwrap().unwrap());
+        }
+    }
 }

@@ -1,18 +1,26 @@
 //! A password becomes a browser session; a browser session becomes a code.
 
 use crate::app::Ctx;
-use crate::error::Result;
+use crate::error::{Result, invalid_request};
 use crate::model::client::Client;
+use crate::model::names::check_username;
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::secret::Secret;
 use crate::store::browser_sessions::{self, SignIn};
 use crate::store::codes::{self, CodeRow};
-use crate::store::users;
+use crate::store::families;
+use crate::store::users::{self, PasswordProof};
 
 /// The hosted cookie lives one hour from the sign-in, absolute.
 pub const BROWSER_SESSION_SECONDS: i64 = 3600;
 /// RFC 6749, 4.1.2 recommends ten minutes at most; FAPI 2.0, 5.3.2.1 one.
 const CODE_SECONDS: i64 = 60;
+
+/// What signs in.
+pub struct Browser {
+    pub user_agent: String,
+    pub address: String,
+}
 
 /// Checks the password. `None` for an unknown user, a disabled one and a wrong password alike.
 ///
@@ -22,16 +30,29 @@ pub async fn prove_password(
     ctx: &Ctx,
     username: &str,
     password: Secret,
-    user_agent: &str,
-    address: &str,
+    browser: Browser,
 ) -> Result<Option<SignIn>> {
-    let proof = ctx
-        .app
-        .db
-        .read(|conn| async move { users::find_password(&conn, ctx.project.id, username).await })
-        .await?;
+    let name = username.trim();
+    // What cannot be a user name is nobody's, and costs the same.
+    let proof = match check_username(name) {
+        Ok(()) => {
+            ctx.app
+                .db
+                .read(|conn| async move { users::find_password(&conn, ctx.project.id, name).await })
+                .await?
+        }
+        Err(_) => None,
+    };
+    let outdated = proof.as_ref().is_some_and(|proof| ctx.app.hasher.is_outdated(&proof.secret));
+    let again = outdated.then(|| password.clone());
     let fits = ctx.app.hasher.verify(proof.as_ref().map(|p| p.secret.as_str()), password).await?;
     let Some(proof) = proof.filter(|p| fits && p.status == "active") else { return Ok(None) };
+    if let Some(password) = again
+        && let Err(error) = renew_hash(ctx, &proof, password).await
+    {
+        // The sign-in is good without; the next one tries again.
+        tracing::warn!(cause = %error, "a password could not be hashed anew");
+    }
     Ok(Some(SignIn {
         id: ctx.app.entropy.id(ctx.now)?,
         user_id: proof.user_id,
@@ -41,51 +62,94 @@ pub async fn prove_password(
         auth_time: ctx.now,
         amr: r#"["pwd"]"#.into(),
         acr: "1".into(),
-        user_agent: user_agent.into(),
-        address: address.into(),
+        user_agent: browser.user_agent,
+        address: browser.address,
     }))
 }
 
-/// Stores the session and its first code in one unit. `None`: the person was signed out in between.
-pub async fn begin(
-    ctx: &Ctx,
-    client: &Client,
-    request: &AuthorizationRequest,
-    sign_in: &SignIn,
-    cookie: &Secret,
-) -> Result<Option<Secret>> {
-    let (code, cookie_hash) = (ctx.app.entropy.token("tco_")?, cookie.sha256());
-    let (code_hash, row) = (code.sha256(), code_row(ctx, client, request, sign_in));
-    let (cookie_hash, code_hash, row) = (&cookie_hash, &code_hash, &row);
-    let stored = ctx
-        .app
+/// Replaces the hash that was just proven by one with today's parameters. A password that was changed in the meantime
+/// has another hash and stays.
+async fn renew_hash(ctx: &Ctx, proof: &PasswordProof, password: Secret) -> Result<()> {
+    let renewed = &ctx.app.hasher.hash(&ctx.app.entropy, password).await?;
+    let (user, proven) = (proof.user_id, proof.secret.as_str());
+    ctx.app
         .db
-        .unit(|conn| async move {
-            let expires_at = ctx.now.plus_seconds(BROWSER_SESSION_SECONDS);
-            let session =
-                browser_sessions::insert(&conn, ctx.project.id, cookie_hash, sign_in, expires_at).await?;
-            Ok(session == 1 && codes::insert(&conn, ctx.project.id, ctx.now, code_hash, row).await? == 1)
+        .write(|conn| async move {
+            users::renew_password(&conn, ctx.project.id, ctx.now, user, proven, renewed).await
         })
         .await?;
-    Ok(stored.then_some(code))
+    Ok(())
 }
 
-/// A code for a browser that is signed in already. `None`: it was signed out in between.
-pub async fn resume(
+/// A code that is made, and not yet stored.
+pub struct NewCode {
+    pub secret: Secret,
+    hash: Vec<u8>,
+    row: CodeRow,
+}
+
+impl NewCode {
+    /// The code that takes `sign_in` to the client.
+    pub fn new(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in: &SignIn) -> Result<Self> {
+        let secret = ctx.app.entropy.token("tco_")?;
+        Ok(Self { hash: secret.sha256(), row: code_row(ctx, client, request, sign_in), secret })
+    }
+}
+
+/// Stores the session, and its first code, in one unit. `false`: the person was signed out in between.
+///
+/// A session that the browser had before ends; what it gave to applications follows the same person's new one.
+pub async fn begin(
     ctx: &Ctx,
-    client: &Client,
-    request: &AuthorizationRequest,
     sign_in: &SignIn,
-) -> Result<Option<Secret>> {
-    let code = ctx.app.entropy.token("tco_")?;
-    let (hash, row) = (code.sha256(), code_row(ctx, client, request, sign_in));
-    let (hash, row) = (&hash, &row);
+    cookie: &Secret,
+    replaced: Option<&Secret>,
+    code: Option<&NewCode>,
+) -> Result<bool> {
+    let (cookie, replaced) = (&cookie.sha256(), &replaced.map(Secret::sha256));
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            let (project, now) = (ctx.project.id, ctx.now);
+            let expires_at = now.plus_seconds(BROWSER_SESSION_SECONDS);
+            if browser_sessions::insert(&conn, project, cookie, sign_in, expires_at).await? == 0 {
+                return Ok(false);
+            }
+            if let Some(code) = code
+                && codes::insert(&conn, project, now, &code.hash, &code.row).await? == 0
+            {
+                // An error takes the session back too.
+                return Err(invalid_request("This application is not known here."));
+            }
+            if let Some(hash) = replaced
+                && let Some(old) = browser_sessions::end(&conn, project, now, hash).await?
+            {
+                families::move_to_browser_session(&conn, project, sign_in.user_id, old, sign_in.id).await?;
+            }
+            Ok(true)
+        })
+        .await
+}
+
+/// The session behind a cookie, with today's epochs.
+pub async fn find_session(ctx: &Ctx, cookie: &Secret) -> Result<Option<SignIn>> {
+    let hash = &cookie.sha256();
+    ctx.app
+        .db
+        .read(|conn| async move { browser_sessions::find_live(&conn, ctx.project.id, ctx.now, hash).await })
+        .await
+}
+
+/// Stores a code for a browser that is signed in already. `false`: it was signed out in between.
+pub async fn resume(ctx: &Ctx, code: &NewCode) -> Result<bool> {
     let stored = ctx
         .app
         .db
-        .write(|conn| async move { codes::insert(&conn, ctx.project.id, ctx.now, hash, row).await })
+        .write(
+            |conn| async move { codes::insert(&conn, ctx.project.id, ctx.now, &code.hash, &code.row).await },
+        )
         .await?;
-    Ok((stored == 1).then_some(code))
+    Ok(stored == 1)
 }
 
 fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in: &SignIn) -> CodeRow {

@@ -4,6 +4,7 @@ pub mod attribute;
 pub mod client;
 pub mod names;
 pub mod project;
+pub mod proxies;
 pub mod role;
 pub mod signing_key;
 pub mod timestamp;

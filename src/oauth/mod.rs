@@ -4,5 +4,6 @@ pub mod authorize;
 pub mod client_auth;
 pub mod dpop;
 mod login_link;
+pub mod parameters;
 
 pub use self::login_link::login_link;

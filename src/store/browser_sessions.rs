@@ -77,3 +77,26 @@ pub async fn insert(
         expires_at
     )
 }
+
+/// Ends the session behind a cookie, for a sign-in that replaces it. Gives its id.
+pub async fn end(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    hash: &[u8],
+) -> Result<Option<BrowserSessionId>> {
+    #[derive(FromRow)]
+    struct Ended {
+        id: BrowserSessionId,
+    }
+    let ended = fetch_optional!(
+        conn,
+        Ended,
+        "UPDATE browser_sessions SET ended_at = $1
+         WHERE project_id = $2 AND token_hash = $3 AND ended_at IS NULL RETURNING id",
+        now,
+        project,
+        hash
+    )?;
+    Ok(ended.map(|ended| ended.id))
+}

@@ -151,3 +151,19 @@ pub async fn consume(
         hash
     )
 }
+
+/// The client that a code was made for, used or not.
+pub async fn client(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option<ClientId>> {
+    #[derive(FromRow)]
+    struct Owner {
+        client_id: ClientId,
+    }
+    let owner = fetch_optional!(
+        conn,
+        Owner,
+        "SELECT client_id FROM authorization_codes WHERE project_id = $1 AND code_hash = $2",
+        project,
+        hash
+    )?;
+    Ok(owner.map(|owner| owner.client_id))
+}

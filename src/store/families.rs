@@ -3,7 +3,7 @@
 use super::codes::CodeRow;
 use super::db::{Conn, execute};
 use crate::error::Result;
-use crate::ids::{ClientId, FamilyId, ProjectId};
+use crate::ids::{BrowserSessionId, ClientId, FamilyId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 
 /// When a family ends: unused, and at the latest.
@@ -179,5 +179,24 @@ pub async fn shorten(
         project,
         client,
         now
+    )
+}
+
+/// Lets what a person's browser session gave to applications follow the person's next one in the same browser.
+pub async fn move_to_browser_session(
+    conn: &Conn,
+    project: ProjectId,
+    user: UserId,
+    from: BrowserSessionId,
+    to: BrowserSessionId,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families SET browser_session_id = $1
+         WHERE project_id = $2 AND browser_session_id = $3 AND user_id = $4",
+        to,
+        project,
+        from,
+        user
     )
 }

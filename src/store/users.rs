@@ -110,6 +110,27 @@ pub struct SignedIn {
     pub attributes: String,
 }
 
+/// Puts another hash of the same password in the place of the one that was proven; one that was changed since stays.
+pub async fn renew_password(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    user: UserId,
+    proven: &str,
+    renewed: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE credentials SET secret = $1, updated_at = $2
+         WHERE project_id = $3 AND user_id = $4 AND kind = 'password' AND secret = $5",
+        renewed,
+        now,
+        project,
+        user,
+        proven
+    )
+}
+
 /// First step of every exchange: orders it against sign-out, disable and deletion, which raise the epoch on this row.
 /// No row: the sign-in that led here has ended.
 pub async fn touch_sign_in(

@@ -1,4 +1,5 @@
-//! The one cookie per project: it binds the form before the sign-in and names the browser session after it.
+//! The one cookie per project: it binds the form before the sign-in and names the browser session after it. The value is
+//! another one after each sign-in, so a value that somebody planted before is worth nothing.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -11,7 +12,7 @@ fn is_https(ctx: &Ctx) -> bool {
     ctx.app.base_url.starts_with("https://")
 }
 
-/// Browsers drop `__Host-` without Secure, so plain http on loopback has a name and a path of its own.
+/// One name per project, whose id nobody chooses. Browsers drop `__Host-` without Secure, so plain http on loopback has a name and a path of its own.
 fn name(ctx: &Ctx) -> String {
     let hash: String =
         sha256(ctx.project.id.0.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -31,6 +32,7 @@ pub fn read(ctx: &Ctx, headers: &HeaderMap) -> Option<Secret> {
         .map(|(_, value)| Secret::new(value))
 }
 
+/// For an hour, however it is used: a sign-in is worth no more.
 pub fn set(ctx: &Ctx, value: &Secret) -> Result<HeaderValue> {
     let scope = match is_https(ctx) {
         true => "Path=/; Secure".to_owned(),

@@ -1,5 +1,6 @@
 //! The app under test, built the way `main` builds it; only the clock is swapped, and nobody sleeps.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use reqwest::{Client as Http, redirect};
@@ -10,6 +11,7 @@ use tessera::entropy::Entropy;
 use tessera::http::router;
 use tessera::identity::passwords::Hasher;
 use tessera::keys::master::MasterKeys;
+use tessera::model::proxies::TrustedProxies;
 use tessera::model::timestamp::Timestamp;
 use tessera::running::Running;
 use tessera::store::db::{Db, Settings};
@@ -26,16 +28,21 @@ pub struct TestApp {
 
 impl TestApp {
     pub async fn new(engine: Engine) -> Self {
+        Self::changed(engine, |_| ()).await
+    }
+
+    /// A node that differs from the usual one, before it listens.
+    pub async fn changed(engine: Engine, change: impl FnOnce(&mut App)) -> Self {
         let clock = Clock::manual(Timestamp::from_unix(1_800_000_000));
-        Self::on(Arc::new(Database::new(engine).await), clock).await
+        Self::on(Arc::new(Database::new(engine).await), clock, change).await
     }
 
     /// Another node over the same store, with the same clock and keys.
     pub async fn second_node(&self) -> Self {
-        Self::on(Arc::clone(&self.database), self.app.clock.clone()).await
+        Self::on(Arc::clone(&self.database), self.app.clock.clone(), |_| ()).await
     }
 
-    async fn on(database: Arc<Database>, clock: Clock) -> Self {
+    async fn on(database: Arc<Database>, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
         let db = Db::connect(&Settings { max_connections: 4, ..database.settings() }).await.unwrap();
         db.migrate().await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -44,7 +51,7 @@ impl TestApp {
         let keys = format!("test:{}", "A".repeat(43));
         // Cheap hashing: what is tested is the flow, not argon2.
         let hasher = Hasher::new(&entropy, 8, 1, 2, 64).unwrap();
-        let app = Arc::new(App {
+        let mut app = App {
             base_url: base.clone(),
             db,
             cache: Cache::default(),
@@ -53,10 +60,13 @@ impl TestApp {
             master_keys: MasterKeys::parse(&keys).unwrap(),
             hasher,
             running: Running::default(),
+            proxies: TrustedProxies::default(),
             demo_pages: false,
-        });
-        let router = router(app.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        };
+        change(&mut app);
+        let app = Arc::new(app);
+        let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
         let http = Http::builder().redirect(redirect::Policy::none()).build().unwrap();
         Self { app, base, http, database }
     }

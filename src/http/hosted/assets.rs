@@ -1,0 +1,79 @@
+//! What the pages load: one stylesheet, one icon. Each is named after its content, so that it may be kept for a year.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use crate::error::not_found;
+use crate::secret::sha256;
+
+pub struct Asset {
+    name: String,
+    content_type: &'static str,
+    content: &'static str,
+}
+
+pub static STYLESHEET: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("style", "css", "text/css; charset=utf-8", include_str!("style.css")));
+pub static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("icon.svg")));
+
+impl Asset {
+    fn new(stem: &str, extension: &str, content_type: &'static str, content: &'static str) -> Self {
+        let mut name = format!("{stem}-");
+        for byte in sha256(content.as_bytes()).iter().take(6) {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        Self { name: format!("{name}.{extension}"), content_type, content }
+    }
+
+    /// Where it is served.
+    pub fn path(&self) -> String {
+        format!("/assets/{}", self.name)
+    }
+}
+
+impl IntoResponse for &Asset {
+    fn into_response(self) -> Response {
+        let headers = [
+            (header::CONTENT_TYPE, self.content_type),
+            (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            // An image that is opened as a document runs nothing either.
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'"),
+        ];
+        (headers, self.content).into_response()
+    }
+}
+
+/// An asset, under the one name that its content has.
+pub async fn serve(Path(name): Path<String>) -> Response {
+    match [&*STYLESHEET, &*ICON].into_iter().find(|asset| asset.name == name) {
+        Some(asset) => asset.into_response(),
+        None => not_found("there is no such file").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_asset_is_named_after_its_content() {
+        let response = STYLESHEET.into_response();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
+        assert!(response.headers()[header::CACHE_CONTROL].to_str().unwrap().ends_with("immutable"));
+        assert_eq!(STYLESHEET.name.len(), "style-".len() + 12 + ".css".len());
+        assert_ne!(STYLESHEET.name, Asset::new("style", "css", "text/css", "body{}").name);
+    }
+
+    #[test]
+    fn the_stylesheet_loads_nothing() {
+        assert!(!STYLESHEET.content.contains("url(") && !STYLESHEET.content.contains("@import"));
+        assert!(STYLESHEET.content.len() + ICON.content.len() < 20_000);
+    }
+}

@@ -1,0 +1,101 @@
+//! A request for a page. Whatever goes wrong, from an unknown project to a body that is too large, is a page as well.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::http::header;
+use axum::response::Response;
+
+use super::{cookie, pages};
+use crate::app::{App, Ctx};
+use crate::error::{Code, Error, Result, invalid_request, not_found};
+use crate::http::call::Call;
+use crate::identity::sign_in::Browser;
+use crate::oauth::parameters::Parameters;
+use crate::secret::Secret;
+
+/// The call, under a project that is there, is active, and is named by its slug.
+pub struct Page {
+    pub call: Call,
+    pub ctx: Ctx,
+    peer: Option<SocketAddr>,
+}
+
+impl FromRequest<Arc<App>> for Page {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+        let page = async {
+            let call = Call::from_request(request, app).await?;
+            let ctx = call.visit_by_slug()?.current().await?;
+            if !ctx.project.is_active() {
+                return Err(not_found("no such project"));
+            }
+            Ok(Self { call, ctx, peer })
+        };
+        page.await.map_err(|error| pages::error(None, &error))
+    }
+}
+
+impl Page {
+    /// What was decided, or a page that says what went wrong.
+    pub fn answer(&self, outcome: Result<Response>) -> Response {
+        outcome.unwrap_or_else(|error| pages::error(Some(&self.ctx.project.name), &error))
+    }
+
+    /// Answers a HEAD like a GET of a browser without a cookie, and sets none: asking makes no code.
+    pub fn without_browser(mut self) -> Self {
+        self.call.headers.remove(header::COOKIE);
+        self
+    }
+
+    pub fn cookie(&self) -> Option<Secret> {
+        cookie::read(&self.ctx, &self.call.headers)
+    }
+
+    pub fn browser(&self) -> Browser {
+        let user_agent = self.call.header("user-agent").unwrap_or_default();
+        Browser { user_agent: user_agent.chars().take(256).collect(), address: self.client_address() }
+    }
+
+    /// Empty when the server does not know its peer.
+    fn client_address(&self) -> String {
+        let Some(peer) = self.peer else { return String::new() };
+        let proxies = &self.ctx.app.proxies;
+        let lines: Vec<&str> = self
+            .call
+            .headers
+            .get_all(proxies.header.name())
+            .iter()
+            .map(|line| line.to_str().unwrap_or_default())
+            .collect();
+        proxies.client_address(peer.ip(), &lines).to_string()
+    }
+
+    /// Where the browser says that the request was made: another site's form is not ours, whatever it carries.
+    pub fn is_from_elsewhere(&self) -> bool {
+        self.call.header("sec-fetch-site").is_some_and(|site| matches!(site, "cross-site" | "same-site"))
+    }
+
+    /// The posted form as text.
+    pub fn form_text(&self) -> Result<&str> {
+        let content_type = self.call.header("content-type").unwrap_or_default();
+        let kind = content_type.split(';').next().map(str::trim).unwrap_or_default();
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Error::new(Code::UnsupportedMediaType, "What was sent is not a form."));
+        }
+        std::str::from_utf8(&self.call.body).map_err(|_| incomplete())
+    }
+
+    /// The posted form, each field at most once.
+    pub fn form(&self) -> Result<Parameters> {
+        let fields = Parameters::parse(self.form_text()?).ok_or_else(incomplete)?;
+        if fields.repeated().is_some() { Err(incomplete()) } else { Ok(fields) }
+    }
+}
+
+fn incomplete() -> Error {
+    invalid_request("The form is not complete.")
+}

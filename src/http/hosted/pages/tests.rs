@@ -1,0 +1,100 @@
+use super::*;
+use crate::http::hosted::assets::STYLESHEET;
+
+const HOSTILE: &str = "\"><script>alert('x')</script><p style=\"x\" onclick=x>&";
+
+fn sign_in<'a>(text: &'a str, error: Option<&'a str>) -> String {
+    let page = SignInPage {
+        project_name: text,
+        client_name: text,
+        action: "/p/acme/sign-in",
+        request: text,
+        username: text,
+        error,
+        request_id: text,
+    };
+    page.render().unwrap()
+}
+
+fn signed_in(text: &str) -> String {
+    let page = SignedInPage { project_name: text, client_name: text, application: Some(text), other: text };
+    page.render().unwrap()
+}
+
+fn error_page(text: &str) -> String {
+    let page = ErrorPage {
+        project_name: Some(text),
+        title: text,
+        message: text,
+        again: Some(text),
+        request_id: text,
+    };
+    page.render().unwrap()
+}
+
+fn demo(code: Option<&str>, error: Option<&str>) -> String {
+    let page = DemoCallbackPage {
+        code,
+        error,
+        error_description: error,
+        curl: code.unwrap_or_default(),
+        login_link: Some("/sign-in?a=1&b=2"),
+    };
+    page.render().unwrap()
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let pages = [
+        sign_in(HOSTILE, Some(HOSTILE)),
+        sign_in(HOSTILE, None),
+        signed_in(HOSTILE),
+        error_page(HOSTILE),
+        demo(Some(HOSTILE), None),
+        demo(None, Some(HOSTILE)),
+    ];
+    for page in pages {
+        assert!(!page.contains("<script"), "{page}");
+        assert!(!page.contains("<p style"), "{page}");
+        assert!(page.contains("&#60;script&#62;"), "{page}");
+    }
+}
+
+#[test]
+fn pages_are_small_and_have_no_script_or_inline_style() {
+    for page in [
+        sign_in("Acme", Some("No.")),
+        sign_in("", None),
+        signed_in("x"),
+        error_page("x"),
+        demo(Some("c"), None),
+        demo(None, None),
+    ] {
+        assert!(page.len() < 10_000);
+        assert!(!page.contains("<script") && !page.contains(" style=") && !page.contains("<style"));
+        assert!(page.contains(&format!("href=\"{}\"", STYLESHEET.path())));
+        assert_eq!(page.matches("<h1>").count(), 1);
+    }
+}
+
+#[test]
+fn the_first_field_to_fill_has_the_focus_and_an_error_is_announced() {
+    let empty = sign_in("", None);
+    assert_eq!(empty.matches(" autofocus").count(), 1);
+    assert!(empty.find(" autofocus").unwrap() < empty.find("id=\"password\"").unwrap());
+    assert!(!empty.contains("role=\"alert\"") && !empty.contains("aria-describedby"));
+    let again = sign_in("ada", Some("That did not match."));
+    assert_eq!(again.matches(" autofocus").count(), 1);
+    assert!(again.find(" autofocus").unwrap() > again.find("id=\"password\"").unwrap());
+    assert!(again.contains("role=\"alert\">That did not match.</p>"));
+    assert_eq!(again.matches("aria-describedby=\"sign-in-error\"").count(), 2);
+}
+
+#[test]
+fn responses_carry_their_headers() {
+    let page = error(None, &crate::error::invalid_request("x"));
+    assert_eq!(page.status(), 400);
+    assert_eq!(page.headers()[header::CACHE_CONTROL], "no-store");
+    assert_eq!(page.headers()[header::X_FRAME_OPTIONS], "DENY");
+    assert_eq!(page.headers()[header::REFERRER_POLICY], "no-referrer");
+}

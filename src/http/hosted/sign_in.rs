@@ -1,0 +1,198 @@
+//! `sign-in`: the login link that starts one, the form, and what is posted from it.
+
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+
+use super::form::{self, Aim, Form};
+use super::page::Page;
+use super::pages::{self, SignInPage, SignedInPage};
+use super::{authorize, cookie, policy, redirect};
+use crate::app::Ctx;
+use crate::error::{Code, Error, Result, invalid_request};
+use crate::identity::sign_in::{NewCode, begin, find_session, prove_password};
+use crate::model::client::Client;
+use crate::oauth::authorize::{Prompt, active_client, check_prompt, find_client, parse};
+use crate::oauth::parameters::Parameters;
+use crate::secret::Secret;
+use crate::store::browser_sessions::SignIn;
+
+/// The same for an unknown user, a disabled one and a wrong password.
+const WRONG: &str = "That user name and password do not fit together.";
+const BUSY: &str = "The service is busy. Please try again in a moment.";
+const STALE: &str = "This sign-in page is no longer valid.";
+/// A user name has at most so many characters; what is longer is not shown again.
+const MOST_SHOWN: usize = 128;
+
+/// The login link.
+pub async fn start(page: Page) -> Response {
+    page.answer(from_link(&page).await)
+}
+
+pub async fn head(page: Page) -> Response {
+    without_cookie(start(page.without_browser()).await)
+}
+
+pub fn without_cookie(mut response: Response) -> Response {
+    response.headers_mut().remove(header::SET_COOKIE);
+    response
+}
+
+/// A link cannot carry a PKCE challenge, which is new each time. So it leads to the application's own start if there is
+/// one (OpenID Connect Core, 4); to an authorization request if the client may make one without PKCE, or the link was
+/// given a challenge; and else signs the browser in, so that the application's own request needs no form.
+async fn from_link(page: &Page) -> Result<Response> {
+    let parameters = parse(page.call.raw_query())?;
+    let client = find_client(&page.ctx, &parameters).await?;
+    if let Some(uri) = &client.settings.initiate_login_uri {
+        let mut pairs = vec![("iss", page.ctx.project.issuer.as_str())];
+        pairs.extend(parameters.get("login_hint").map(|hint| ("login_hint", hint)));
+        return redirect::see_other(&redirect::with_query(uri, &pairs));
+    }
+    if client.requires_pkce() && parameters.get("code_challenge").is_none() {
+        return browser_session(page, &client, &parameters).await;
+    }
+    let default = client.settings.redirect_uris.first().map_or("", String::as_str);
+    let request = parameters
+        .or("response_type", "code")
+        .or("redirect_uri", default)
+        .or("scope", "openid profile email");
+    authorize::begin(page, &request).await
+}
+
+async fn browser_session(page: &Page, client: &Client, parameters: &Parameters) -> Result<Response> {
+    let cookie = page.cookie();
+    if let Some(cookie) = cookie.as_ref().filter(|_| !matches!(check_prompt(parameters), Ok(Prompt::Always)))
+        && find_session(&page.ctx, cookie).await?.is_some()
+    {
+        return signed_in(&page.ctx, client);
+    }
+    let hint = parameters.get("login_hint").unwrap_or_default();
+    show(page, client, &Aim::BrowserSession(client.id), cookie, hint)
+}
+
+/// Shows the form, bound to the browser's cookie; a browser without one gets one that proves nothing yet.
+pub fn show(
+    page: &Page,
+    client: &Client,
+    aim: &Aim,
+    cookie: Option<Secret>,
+    username: &str,
+) -> Result<Response> {
+    let (cookie, fresh) = match cookie {
+        Some(cookie) => (cookie, false),
+        None => (page.ctx.app.entropy.token("")?, true),
+    };
+    let mut response = render(&page.ctx, client, aim, &cookie, username, 200, None)?;
+    if fresh {
+        response.headers_mut().append(header::SET_COOKIE, cookie::set(&page.ctx, &cookie)?);
+    }
+    Ok(response)
+}
+
+fn render(
+    ctx: &Ctx,
+    client: &Client,
+    aim: &Aim,
+    cookie: &Secret,
+    username: &str,
+    status: u16,
+    error: Option<&str>,
+) -> Result<Response> {
+    let sealed = form::seal(ctx, aim, cookie)?;
+    let page = SignInPage {
+        project_name: &ctx.project.name,
+        client_name: &client.name,
+        action: &format!("/projects/{}/sign-in", ctx.project.slug),
+        request: &sealed,
+        username: if username.chars().count() > MOST_SHOWN { "" } else { username },
+        error,
+        request_id: &ctx.request_id,
+    };
+    pages::html(status, &page, &policy::form_targets(client))
+}
+
+/// The posted form.
+pub async fn submit(page: Page) -> Response {
+    page.answer(judge(&page).await)
+}
+
+async fn judge(page: &Page) -> Result<Response> {
+    let ctx = &page.ctx;
+    let mut fields = page.form()?;
+    let cookie = page.cookie();
+    if page.is_from_elsewhere() {
+        return Err(invalid_request(STALE));
+    }
+    let aim = match form::open(ctx, fields.get("request").unwrap_or_default(), cookie.as_ref()) {
+        Some(Form::Valid(aim)) => aim,
+        Some(Form::Stale(aim)) => return pages::stale(ctx, STALE, &aim.link(ctx)),
+        None => return Err(invalid_request(STALE)),
+    };
+    // Without a cookie the form would not have been valid.
+    let cookie = cookie.ok_or_else(|| invalid_request(STALE))?;
+    let client = active_client(ctx, aim.client_id()).await?;
+    let (username, password) = (fields.take("username"), Secret::new(fields.take("password")));
+    let again = |status, text| render(ctx, &client, &aim, &cookie, &username, status, Some(text));
+    match prove_password(ctx, &username, password, page.browser()).await {
+        Ok(Some(sign_in)) => match finish(ctx, &client, &aim, &sign_in, &cookie).await? {
+            Some(response) => Ok(response),
+            None => again(400, WRONG),
+        },
+        Ok(None) => again(400, WRONG),
+        Err(error) if error.code() == Code::TemporarilyUnavailable => {
+            super::log_cause(&error);
+            let mut response = again(error.code().status(), BUSY)?;
+            let seconds = HeaderValue::from(error.retry_after().unwrap_or(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            Ok(response)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The browser session under a new cookie, and the way on. `None`: the proof was overtaken by a sign-out or a reset.
+async fn finish(
+    ctx: &Ctx,
+    client: &Client,
+    aim: &Aim,
+    sign_in: &SignIn,
+    replaced: &Secret,
+) -> Result<Option<Response>> {
+    let cookie = ctx.app.entropy.token("")?;
+    let code = match aim {
+        Aim::Code(request) if !client.allows_redirect(&request.redirect_uri) => {
+            return Err(unregistered());
+        }
+        Aim::Code(request) => Some(NewCode::new(ctx, client, request, sign_in)?),
+        Aim::BrowserSession(_) => None,
+    };
+    if !begin(ctx, sign_in, &cookie, Some(replaced), code.as_ref()).await? {
+        return Ok(None);
+    }
+    let mut response = match (aim, &code) {
+        (Aim::Code(request), Some(code)) => {
+            redirect::to_client(ctx, &request.redirect_uri, request.state.as_deref(), Ok(&code.secret))?
+        }
+        // By GET, so that reloading the page posts nothing.
+        _ => redirect::see_other(&format!("{}/sign-in?client_id={}", ctx.project.issuer, client.id))?,
+    };
+    response.headers_mut().append(header::SET_COOKIE, cookie::set(ctx, &cookie)?);
+    Ok(Some(response))
+}
+
+fn unregistered() -> Error {
+    invalid_request("The application asked to return to an address that is not registered.")
+}
+
+/// For applications that start by themselves: the browser is signed in, and the way there is a link.
+fn signed_in(ctx: &Ctx, client: &Client) -> Result<Response> {
+    let other = format!("/projects/{}/sign-in?client_id={}&prompt=login", ctx.project.slug, client.id);
+    let application = policy::web_origin(client);
+    let page = SignedInPage {
+        project_name: &ctx.project.name,
+        client_name: &client.name,
+        application: application.as_deref(),
+        other: &other,
+    };
+    pages::html(200, &page, &[])
+}

@@ -15,6 +15,7 @@ use crate::app::{App, Ctx, Visit};
 use crate::audit::Actor;
 use crate::error::{Code, Error, Result, forbidden, invalid_request, invalid_token, not_found};
 use crate::ids::ProjectId;
+use crate::model::names::check_slug;
 use crate::oauth::client_auth::{Presented, presented};
 use crate::projects::admin_keys::{self, Admin};
 use crate::secret::Secret;
@@ -65,11 +66,16 @@ impl Call {
         text.and_then(|text| text.parse().ok()).ok_or_else(|| not_found("there is nothing at this address"))
     }
 
-    /// The project that the path names, not yet looked up.
+    /// The project that the path names, not yet looked up. What no project can be called is not asked for: PostgreSQL
+    /// takes no NUL in a text.
     pub fn visit(&self) -> Result<Visit> {
         let app = self.app.clone();
         let now = app.clock.now();
-        Ok(Visit { app, project: self.path("project")?, request_id: self.request_id.clone(), now })
+        let project: String = self.path("project")?;
+        if check_slug(&project).is_err() && project.parse::<ProjectId>().is_err() {
+            return Err(not_found("no such project"));
+        }
+        Ok(Visit { app, project, request_id: self.request_id.clone(), now })
     }
 
     /// Like [`Self::visit`], for protocol endpoints and pages: they answer only under the issuer, which has the slug.

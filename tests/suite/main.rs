@@ -2,14 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
 mod audit;
+mod authorize;
 mod commands;
 mod delete_user;
 mod flow;
 mod keys_jws;
 mod log;
+mod login_link;
 mod refresh;
 mod shutdown;
 mod sign_in;
+mod sign_in_attacks;
 mod sign_out;
 mod statements;
 mod store_engine;

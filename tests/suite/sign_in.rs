@@ -1,122 +1,311 @@
-//! The hosted page: what it refuses, and how.
+//! The form: who gets in, who does not, and what neither of them can tell.
 
 use reqwest::StatusCode;
+use serde_json::json;
+use tessera::error::Result;
+use tessera::identity::passwords::Hasher;
+use tessera::model::proxies::{ForwardedHeader, TrustedProxies};
+use tessera::store::db::{execute, fetch_one};
+use tessera::store::users;
 
 use crate::support::{
-    Engine, PASSWORD, REDIRECT, TestApp, both_engines, code_of, cookie_of, location_of, parameter,
+    Engine, PASSWORD, Seen, Shop, TestApp, both_engines, code_of, cookie_of, location_of, parameter,
 };
 
 both_engines!(
     session_is_reused,
-    wrong_password,
-    forms_are_bound,
-    unproven_requests_are_not_redirected,
-    denials_redirect
+    the_cookie_is_replaced,
+    cookies_on_https,
+    all_denials_are_alike,
+    hashes_are_renewed,
+    a_renewal_does_not_undo_a_change,
+    addresses_are_recorded,
+    a_reset_overtakes_a_waiting_password,
+    a_full_queue_keeps_the_form,
 );
+
+const WRONG: &str = "That user name and password do not fit together.";
+
+async fn silent(app: &TestApp, shop: &Shop, cookie: &str) -> reqwest::Response {
+    app.http.get(app.authorize_url(shop, "&prompt=none")).header("cookie", cookie).send().await.unwrap()
+}
+
+async fn signs_in(app: &TestApp, shop: &Shop, cookie: &str) -> bool {
+    parameter(&location_of(&silent(app, shop, cookie).await), "code").is_some()
+}
 
 async fn session_is_reused(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
     let (before, sealed) = app.sign_in_page(&shop, "").await;
     let signed_in = app.submit(&shop, &before, &sealed, PASSWORD).await;
-    let cookie = cookie_of(&signed_in);
-    assert_ne!(before, cookie, "the cookie is replaced at sign-in");
+    assert_eq!(signed_in.status(), StatusCode::SEE_OTHER);
+    assert_eq!(signed_in.headers()["cache-control"], "no-store");
+    let attributes = signed_in.headers()["set-cookie"].to_str().unwrap().split_once(';').unwrap().1;
+    assert_eq!(attributes, " Path=/projects/shop; HttpOnly; SameSite=Lax; Max-Age=3600");
     let url = location_of(&signed_in);
     assert_eq!(parameter(&url, "state").as_deref(), Some("s1"));
     assert_eq!(parameter(&url, "iss"), Some(app.project_url(&shop, "")));
 
-    let silent =
-        |more: &'static str| app.http.get(app.authorize_url(&shop, more)).header("cookie", &cookie).send();
-    let again = silent("&prompt=none").await.unwrap();
-    assert_eq!(app.exchange(&shop, &code_of(&again)).await.status, 200);
-    assert_eq!(silent("&prompt=login").await.unwrap().status(), StatusCode::OK);
+    let cookie = cookie_of(&signed_in);
+    app.app.clock.advance(3599);
+    let again = silent(&app, &shop, &cookie).await;
+    assert!(!again.headers().contains_key("set-cookie"));
+    app.exchange(&shop, &code_of(&again)).await.ok();
     // One hour from the sign-in, however often it is used.
-    app.app.clock.advance(3600);
-    let over = silent("&prompt=none").await.unwrap();
-    assert_eq!(parameter(&location_of(&over), "error").as_deref(), Some("login_required"));
+    app.app.clock.advance(1);
+    assert!(!signs_in(&app, &shop, &cookie).await);
 }
 
-async fn wrong_password(engine: Engine) {
+/// RFC 9700, 4.7: what was there before a sign-in is worth nothing after it.
+async fn the_cookie_is_replaced(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
-    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
-    let wrong = app.submit(&shop, &cookie, &sealed, "wrong").await;
-    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
-    assert!(!wrong.headers().contains_key("set-cookie"));
-    let text = wrong.text().await.unwrap();
-    assert!(text.contains("That user name and password do not fit together."));
-    assert!(!text.contains("wrong\""), "the password is never shown again");
+    let (planted, sealed) = app.sign_in_page(&shop, "").await;
+    let first = cookie_of(&app.submit(&shop, &planted, &sealed, PASSWORD).await);
+    assert_ne!(planted, first);
+    assert!(!signs_in(&app, &shop, &planted).await && signs_in(&app, &shop, &first).await);
+    let (db, project) = (&app.app.db, shop.project);
+    let (stored,) = db
+        .read(|conn| async move {
+            fetch_one!(
+                conn,
+                (Vec<u8>,),
+                "SELECT token_hash FROM browser_sessions WHERE project_id = $1",
+                project
+            )
+        })
+        .await
+        .unwrap();
+    let value = first.split_once('=').unwrap().1;
+    assert_eq!(stored, tessera::secret::sha256(value.as_bytes()), "the store has its hash alone");
+
+    // A further sign-in in the same browser: the former cookie is dead, and there is one session, not two.
+    let code = code_of(&silent(&app, &shop, &first).await);
+    let tokens = app.exchange(&shop, &code).await.ok();
+    let page = app.http.get(app.authorize_url(&shop, "&prompt=login")).header("cookie", &first);
+    let page = page.send().await.unwrap().text().await.unwrap();
+    let second = app.submit(&shop, &first, &crate::support::sealed_of(&page), PASSWORD).await;
+    let second = cookie_of(&second);
+    assert!(!signs_in(&app, &shop, &first).await && signs_in(&app, &shop, &second).await);
+    // What the first one gave to applications goes on with the second.
+    let (followed,) = db
+        .read(|conn| async move {
+            let sql =
+                "SELECT count(*) FROM token_families f JOIN browser_sessions b ON b.project_id = f.project_id
+                       AND b.id = f.browser_session_id WHERE f.project_id = $1 AND b.ended_at IS NULL";
+            fetch_one!(conn, (i64,), sql, project)
+        })
+        .await
+        .unwrap();
+    assert_eq!(followed, 1);
+    let token = tokens["access_token"].as_str().unwrap();
+    let ended = app.bearer(&shop, "GlobalSignOut", token, json!({"end_browser_sessions": true})).await.ok();
+    assert_eq!(ended["browser_sessions_ended"], 1);
+    assert!(!signs_in(&app, &shop, &second).await);
 }
 
-async fn forms_are_bound(engine: Engine) {
-    let app = TestApp::new(engine).await;
-    let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
-    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
-    let (stranger, _) = app.sign_in_page(&shop, "").await;
-    for (shop, cookie, sealed) in [
-        (&shop, stranger.as_str(), sealed.as_str()),
-        (&shop, "", &sealed),
-        (&shop, &cookie, "AAAA"),
-        (&other, &cookie, &sealed),
-    ] {
-        let answer = app.submit(shop, cookie, sealed, PASSWORD).await;
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-        assert!(!answer.headers().contains_key("set-cookie") && !answer.headers().contains_key("location"));
-    }
-    app.app.clock.advance(3600);
-    assert_eq!(app.submit(&shop, &cookie, &sealed, PASSWORD).await.status(), StatusCode::BAD_REQUEST);
+async fn cookies_on_https(engine: Engine) {
+    let app = TestApp::changed(engine, |app| app.base_url = "https://id.example".into()).await;
+    let shop = app.shop("shop", "confidential").await;
+    let page = app.http.get(app.authorize_url(&shop, "")).send().await.unwrap();
+    let cookie = page.headers()["set-cookie"].to_str().unwrap();
+    let (name, attributes) = (cookie.split_once('=').unwrap().0, cookie.split_once(';').unwrap().1);
+    let hash = tessera::secret::sha256(shop.project.0.as_bytes());
+    let hex: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(name, format!("__Host-tessera-{hex}"));
+    assert_eq!(attributes, " Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=3600");
+    let (code, cookie) = app.code(&shop, "").await;
+    app.exchange(&shop, &code).await.ok();
+    assert!(signs_in(&app, &shop, &cookie).await);
+    // Without the prefix it is another cookie.
+    assert!(!signs_in(&app, &shop, cookie.trim_start_matches("__Host-")).await);
 }
 
-async fn unproven_requests_are_not_redirected(engine: Engine) {
+async fn all_denials_are_alike(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
-    let authorize = app.project_url(&shop, "/oauth2/authorize");
-    let id = &shop.id;
-    let hostile = [
-        format!("?response_type=code&redirect_uri={REDIRECT}"),
-        format!("?response_type=code&client_id={}&redirect_uri={REDIRECT}", shop.project),
-        format!("?response_type=code&client_id={id}&redirect_uri={REDIRECT}/x"),
-        format!("?response_type=code&client_id={id}&redirect_uri={REDIRECT}%23f"),
-        format!("?response_type=code&client_id={id}&redirect_uri=http://LOCALHOST:9/callback"),
-        format!("?response_type=code&client_id={id}&redirect_uri=https://evil.example/"),
-        format!("?client_id={id}&client_id={id}&redirect_uri={REDIRECT}"),
-    ];
-    for query in hostile {
-        let page = app.http.get(format!("{authorize}{query}")).send().await.unwrap();
-        assert_eq!(page.status(), StatusCode::BAD_REQUEST, "{query}");
-        assert!(!page.headers().contains_key("location"));
-        let policy = page.headers()["content-security-policy"].to_str().unwrap();
-        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"), "{policy}");
+    let db = &app.app.db;
+    for (name, sql) in [
+        ("disabled", "UPDATE users SET status = 'disabled' WHERE username = 'disabled'"),
+        (
+            "keyless",
+            "DELETE FROM credentials WHERE user_id = (SELECT id FROM users WHERE username = 'keyless')",
+        ),
+    ] {
+        let password = tessera::secret::Secret::new(PASSWORD);
+        tessera::projects::create_user(&app.app, shop.project, name, None, password).await.unwrap();
+        db.write(|conn| async move { execute!(&conn, sql) }).await.unwrap();
+    }
+    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+    let mut pages = Vec::new();
+    for (name, shown, password) in [
+        ("alice", "alice", "wrong"),
+        (" Alice ", " Alice ", "wrong"),
+        ("nobody", "nobody", PASSWORD),
+        ("disabled", "disabled", PASSWORD),
+        ("keyless", "keyless", PASSWORD),
+        ("", "", PASSWORD),
+        ("a\0b", "a\0b", PASSWORD),
+        (&"x".repeat(60_000), "", PASSWORD),
+        ("alice", "alice", ""),
+    ] {
+        let fields = [("request", sealed.as_str()), ("username", name), ("password", password)];
+        let post = app.http.post(app.project_url(&shop, "/sign-in")).header("cookie", &cookie).form(&fields);
+        let page = Seen::of(post.send().await.unwrap()).await;
+        page.asks_again(400, WRONG);
+        assert_eq!(page.username(), shown);
+        assert!(!page.text.contains(PASSWORD) && !page.text.contains("wrong"));
+        let request_id = page.headers["x-request-id"].to_str().unwrap();
+        let (sealed, value) =
+            (crate::support::sealed_of(&page.text), format!("type=\"text\" value=\"{shown}\""));
+        let rest = page.text.replace(&sealed, "").replace(&value, "").replace(request_id, "");
+        pages.push(rest.replace(" autofocus", ""));
+    }
+    for page in &pages {
+        assert_eq!(*page, pages[0], "nothing else tells them apart");
+    }
+    // A space that a phone's keyboard added is not part of the name.
+    let fields = [("request", sealed.as_str()), ("username", " ALICE "), ("password", PASSWORD)];
+    let post = app.http.post(app.project_url(&shop, "/sign-in")).header("cookie", &cookie).form(&fields);
+    assert_eq!(post.send().await.unwrap().status(), StatusCode::SEE_OTHER);
+}
+
+async fn stored_hash(app: &TestApp, shop: &Shop) -> String {
+    let project = shop.project;
+    let find = async |conn| users::find_password(&conn, project, "alice").await;
+    app.app.db.read(find).await.unwrap().unwrap().secret
+}
+
+async fn hashes_are_renewed(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let before = stored_hash(&app, &shop).await;
+    app.code(&shop, "").await;
+    assert_eq!(stored_hash(&app, &shop).await, before, "nothing has changed");
+    let node =
+        app.second_node_changed(|app| app.hasher = Hasher::new(&app.entropy, 16, 2, 2, 64).unwrap()).await;
+    let (cookie, sealed) = node.sign_in_page(&shop, "").await;
+    node.submit(&shop, &cookie, &sealed, "wrong").await;
+    assert_eq!(stored_hash(&app, &shop).await, before, "a wrong password renews nothing");
+    let tokens = node.sign_in(&shop).await;
+    let after = stored_hash(&app, &shop).await;
+    assert!(before.contains("m=8,t=1,p=1") && after.contains("m=16,t=2,p=1"), "{after}");
+    // The same password, so nothing granted before has ended.
+    assert_eq!(node.verify(&shop, tokens.get("access_token")).await["active"], true);
+    node.sign_in(&shop).await;
+    assert_eq!(stored_hash(&app, &shop).await, after);
+}
+
+async fn a_renewal_does_not_undo_a_change(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let proven = stored_hash(&app, &shop).await;
+    let (project, user, now) = (shop.project, shop.user, app.app.clock.now());
+    let replace = async |old: &str, new: &str| -> Result<u64> {
+        let db = &app.app.db;
+        db.write(|conn| async move { users::renew_password(&conn, project, now, user, old, new).await }).await
+    };
+    assert_eq!(replace(&proven, "changed").await.unwrap(), 1);
+    // The one that proved the former password comes late.
+    assert_eq!(replace(&proven, "renewed").await.unwrap(), 0);
+    assert_eq!(stored_hash(&app, &shop).await, "changed");
+}
+
+async fn addresses_are_recorded(engine: Engine) {
+    let trusting = |app: &mut tessera::app::App| {
+        app.proxies = TrustedProxies::parse(["127.0.0.0/8"], ForwardedHeader::XForwardedFor).unwrap();
+    };
+    let recorded = async |app: &TestApp| {
+        let shop = app.shop("shop", "confidential").await;
+        let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+        let form = [("request", sealed.as_str()), ("username", "alice"), ("password", PASSWORD)];
+        let post = app.http.post(app.project_url(&shop, "/sign-in")).header("cookie", cookie).form(&form);
+        let post = post.header("x-forwarded-for", "1.1.1.1, 198.51.100.7").header("forwarded", "for=2.2.2.2");
+        let answer = post.header("user-agent", "Browser/1").send().await.unwrap();
+        app.exchange(&shop, &code_of(&answer)).await.ok();
+        let sql = "SELECT b.address, b.user_agent, f.address FROM browser_sessions b, token_families f";
+        app.app.db.read(|conn| async move { fetch_one!(conn, (String, String, String), sql) }).await.unwrap()
+    };
+    let three = |a: &str| (a.to_owned(), "Browser/1".to_owned(), a.to_owned());
+    assert_eq!(recorded(&TestApp::new(engine).await).await, three("127.0.0.1"));
+    assert_eq!(recorded(&TestApp::changed(engine, trusting).await).await, three("198.51.100.7"));
+}
+
+/// Keeps every worker of the password queue busy until the sender is dropped.
+async fn hold(hasher: &Hasher, workers: usize) -> std::sync::mpsc::Sender<()> {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+    let (busy, mut all_busy) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..workers {
+        let (hasher, wait, busy) = (hasher.clone(), wait.clone(), busy.clone());
+        let work = move || {
+            busy.send(()).unwrap();
+            let _ = wait.lock().unwrap().recv();
+        };
+        tokio::spawn(async move { hasher.run(work).await });
+    }
+    for _ in 0..workers {
+        all_busy.recv().await;
+    }
+    go
+}
+
+/// Design, 6: the epochs are read with the proof. A sign-in whose password waits while everything ends comes to nothing.
+async fn a_reset_overtakes_a_waiting_password(engine: Engine) {
+    for (what, browser_too, sql) in [
+        ("reset", true, None),
+        ("sign-out", false, None),
+        ("disabled", true, Some("UPDATE users SET status = 'disabled'")),
+        ("project", false, Some("UPDATE projects SET token_epoch = token_epoch + 1, version = version + 1")),
+    ] {
+        let app = TestApp::new(engine).await;
+        let shop = app.shop("shop", "confidential").await;
+        let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+        let go = hold(&app.app.hasher, 2).await;
+        let end = async {
+            // It has read the proof when it waits.
+            while app.app.hasher.waiting() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let (project, user, now) = (shop.project, shop.user, app.app.clock.now());
+            let db = &app.app.db;
+            match sql {
+                Some(sql) => db.write(|conn| async move { execute!(&conn, sql) }).await,
+                None => {
+                    let raise =
+                        async |conn| users::raise_epochs(&conn, project, now, user, browser_too).await;
+                    db.write(raise).await
+                }
+            }
+            .unwrap();
+            drop(go);
+        };
+        let (answer, ()) = tokio::join!(app.submit(&shop, &cookie, &sealed, PASSWORD), end);
+        Seen::of(answer).await.asks_again(400, WRONG);
+        for sql in ["SELECT count(*) FROM browser_sessions", "SELECT count(*) FROM authorization_codes"] {
+            let count = app.app.db.read(|conn| async move { fetch_one!(conn, (i64,), sql) }).await.unwrap();
+            assert_eq!(count, (0,), "{what}: {sql}");
+        }
     }
 }
 
-async fn denials_redirect(engine: Engine) {
-    let app = TestApp::new(engine).await;
-    let shop = app.shop("shop", "public").await;
-    let authorize = app.project_url(&shop, "/oauth2/authorize");
-    let start = format!("{authorize}?client_id={}&redirect_uri={REDIRECT}&state=s", shop.id);
-    let challenge = "a".repeat(43);
-    for (query, error) in [
-        (String::new(), "invalid_request"),
-        ("&response_type=token".into(), "unsupported_response_type"),
-        ("&response_type=code".into(), "invalid_request"),
-        (format!("&response_type=code&code_challenge={challenge}"), "invalid_request"),
-        (
-            format!("&response_type=code&code_challenge={challenge}&code_challenge_method=plain"),
-            "invalid_request",
-        ),
-        ("&response_type=code&code_challenge=short&code_challenge_method=S256".into(), "invalid_request"),
-        (
-            format!("&response_type=code&code_challenge={challenge}&code_challenge_method=S256&prompt=none"),
-            "login_required",
-        ),
-    ] {
-        let answer = app.http.get(format!("{start}{query}")).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{query}");
-        let url = location_of(&answer);
-        assert!(url.as_str().starts_with(REDIRECT));
-        assert_eq!(parameter(&url, "error").as_deref(), Some(error), "{query}");
-        assert_eq!(parameter(&url, "state").as_deref(), Some("s"));
-        assert_eq!(parameter(&url, "iss"), Some(app.project_url(&shop, "")));
-    }
+async fn a_full_queue_keeps_the_form(engine: Engine) {
+    let app =
+        TestApp::changed(engine, |app| app.hasher = Hasher::new(&app.entropy, 8, 1, 1, 1).unwrap()).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+    let go = hold(&app.app.hasher, 1).await;
+    let waits = app.submit(&shop, &cookie, &sealed, PASSWORD);
+    let refused = async {
+        while app.app.hasher.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let page = Seen::of(app.submit(&shop, &cookie, &sealed, PASSWORD).await).await;
+        page.asks_again(503, "The service is busy. Please try again in a moment.");
+        assert_eq!((page.headers["retry-after"].to_str().unwrap(), page.username()), ("1", "Alice"));
+        drop(go);
+    };
+    let (answer, ()) = tokio::join!(waits, refused);
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
 }

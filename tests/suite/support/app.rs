@@ -39,7 +39,11 @@ impl TestApp {
 
     /// Another node over the same store, with the same clock and keys.
     pub async fn second_node(&self) -> Self {
-        Self::on(Arc::clone(&self.database), self.app.clock.clone(), |_| ()).await
+        self.second_node_changed(|_| ()).await
+    }
+
+    pub async fn second_node_changed(&self, change: impl FnOnce(&mut App)) -> Self {
+        Self::on(Arc::clone(&self.database), self.app.clock.clone(), change).await
     }
 
     async fn on(database: Arc<Database>, clock: Clock, change: impl FnOnce(&mut App)) -> Self {

@@ -4,12 +4,14 @@ mod answer;
 mod app;
 mod database;
 mod flow;
+mod pages;
 pub mod process;
 
 pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
 pub use app::TestApp;
 pub use database::Database;
 pub use flow::Shop;
+pub use pages::Seen;
 
 pub const REDIRECT: &str = "http://localhost:9/callback";
 pub const PASSWORD: &str = "correct horse battery";

@@ -20,7 +20,7 @@ use crate::model::attribute::AttributeDefinition;
 use crate::model::client::Client;
 use crate::model::project::Project;
 use crate::model::timestamp::Timestamp;
-use crate::store::clients::StoredSecret;
+use crate::store::client_secrets::{self, StoredSecret};
 use crate::store::signing_keys::SigningKeyRow;
 use crate::store::{attribute_definitions, clients, projects, signing_keys};
 
@@ -214,7 +214,7 @@ impl Cache {
             .read(|conn| async move {
                 let client =
                     clients::find(&conn, project, id).await?.ok_or_else(|| not_found("no such client"))?;
-                let secrets = clients::live_secrets(&conn, project, now, id).await?;
+                let secrets = client_secrets::list_live(&conn, project, now, id).await?;
                 Ok::<_, Error>(ClientEntry { client, secrets })
             })
             .await?;

@@ -1,17 +1,59 @@
 //! An application registered in a project. Field names follow RFC 7591 where it has them.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use super::status::Status;
 use super::timestamp::Timestamp;
+use super::uris::{check_initiate_login_uri, check_redirect_uri};
 use crate::error::{Error, Result};
 use crate::ids::ClientId;
 
-/// What an admin may set on a client: one JSON document in the store.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Whether the application can keep a secret (RFC 6749, 2.1). Fixed when it is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKind {
+    Confidential,
+    Public,
+}
+
+impl ClientKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confidential => "confidential",
+            Self::Public => "public",
+        }
+    }
+}
+
+impl FromStr for ClientKind {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let known = [Self::Confidential, Self::Public].into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| Error::invalid_field("type", "type must be confidential or public"))
+    }
+}
+
+/// How a client proves itself (RFC 7591, 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    ClientSecretBasic,
+    ClientSecretPost,
+    None,
+}
+
+/// What an admin may set on a client: one JSON document in the store. A member is here only if something honours it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientSettings {
     pub redirect_uris: Vec<String>,
+    /// `None`: the header or the body, as the client likes; `none` for public clients.
+    pub token_endpoint_auth_method: Option<AuthMethod>,
+    /// The scopes that it may ask for, separated by spaces. `None`: all that we know.
+    pub scope: Option<String>,
     /// Where the application starts a sign-in of its own (OpenID Connect Core, 4).
     pub initiate_login_uri: Option<String>,
     pub first_party: bool,
@@ -29,6 +71,8 @@ impl Default for ClientSettings {
     fn default() -> Self {
         Self {
             redirect_uris: Vec::new(),
+            token_endpoint_auth_method: None,
+            scope: None,
             initiate_login_uri: None,
             first_party: true,
             require_pkce: true,
@@ -41,7 +85,65 @@ impl Default for ClientSettings {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+const MOST_REDIRECT_URIS: usize = 20;
+
+impl ClientSettings {
+    /// # Errors
+    /// `invalid_request` naming the first member that is out of bounds, or that does not fit a client of this kind.
+    pub fn check(&self, kind: ClientKind) -> Result<()> {
+        if self.redirect_uris.len() > MOST_REDIRECT_URIS {
+            let bound = format!("redirect_uris has at most {MOST_REDIRECT_URIS} entries");
+            return Err(Error::invalid_field("redirect_uris", bound));
+        }
+        self.redirect_uris.iter().try_for_each(|uri| check_redirect_uri(uri))?;
+        self.initiate_login_uri.iter().try_for_each(|uri| check_initiate_login_uri(uri))?;
+        if !(0..=60).contains(&self.refresh_grace_seconds) {
+            let bound = "refresh_grace_seconds must lie between 0 and 60";
+            return Err(Error::invalid_field("refresh_grace_seconds", bound));
+        }
+        if self.audience.as_deref().is_some_and(|audience| !is_audience(audience)) {
+            return Err(Error::invalid_field("audience", "audience has 1 to 255 visible ASCII characters"));
+        }
+        if self.scope.as_deref().is_some_and(|scope| !scope.split(' ').all(|word| SCOPES.contains(&word))) {
+            let bound = format!("scope names some of {}, each separated by one space", SCOPES.join(" "));
+            return Err(Error::invalid_field("scope", bound));
+        }
+        self.check_kind(kind)?;
+        self.validity.check()
+    }
+
+    fn check_kind(&self, kind: ClientKind) -> Result<()> {
+        let without_secret = self.token_endpoint_auth_method.map(|method| method == AuthMethod::None);
+        let refuse = |field: &'static str, why: &'static str| Err(Error::invalid_field(field, why));
+        match kind {
+            ClientKind::Confidential if without_secret == Some(true) => refuse(
+                "token_endpoint_auth_method",
+                "token_endpoint_auth_method of a confidential client is client_secret_basic or client_secret_post",
+            ),
+            ClientKind::Public if without_secret == Some(false) => {
+                refuse("token_endpoint_auth_method", "token_endpoint_auth_method of a public client is none")
+            }
+            // RFC 9700, 2.1.1.
+            ClientKind::Public if !self.require_pkce => {
+                refuse("require_pkce", "require_pkce of a public client is true")
+            }
+            // RFC 9700, 2.2.2.
+            ClientKind::Public if self.refresh_rotation == Some(false) => {
+                refuse("refresh_rotation", "refresh_rotation of a public client is true")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The scopes that we know, in the order in which tokens name them.
+pub const SCOPES: [&str; 5] = ["openid", "profile", "email", "offline_access", "account"];
+
+fn is_audience(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefreshRetry {
     Window,
@@ -49,7 +151,7 @@ pub enum RefreshRetry {
 }
 
 /// Lifetimes in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validity {
     pub access_token: i64,
@@ -97,6 +199,7 @@ pub struct ClientRow {
     pub version: i64,
     pub settings: String,
     pub created_at: Timestamp,
+    pub updated_at: Timestamp,
 }
 
 /// A client with its settings read.
@@ -104,11 +207,13 @@ pub struct ClientRow {
 pub struct Client {
     pub id: ClientId,
     pub name: String,
-    pub kind: String,
-    pub status: String,
+    pub kind: ClientKind,
+    pub status: Status,
     pub token_epoch: i64,
     pub version: i64,
     pub settings: ClientSettings,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
 }
 
 impl TryFrom<ClientRow> for Client {
@@ -118,22 +223,24 @@ impl TryFrom<ClientRow> for Client {
         Ok(Self {
             id: row.id,
             name: row.client_name,
-            kind: row.kind,
-            status: row.status,
+            kind: row.kind.parse().map_err(Error::internal)?,
+            status: row.status.parse()?,
             token_epoch: row.token_epoch,
             version: row.version,
             settings,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
         })
     }
 }
 
 impl Client {
     pub fn is_public(&self) -> bool {
-        self.kind == "public"
+        self.kind == ClientKind::Public
     }
 
     pub fn is_active(&self) -> bool {
-        self.status == "active"
+        self.status == Status::Active
     }
 
     /// Exact string comparison, nothing else (RFC 9700, 4.1.3).
@@ -153,86 +260,5 @@ impl Client {
     /// The `aud` of its access tokens (RFC 9068, 2.2).
     pub fn audience(&self) -> String {
         self.settings.audience.clone().unwrap_or_else(|| self.id.to_string())
-    }
-}
-
-/// A redirect URI that may be registered: absolute, without a fragment (RFC 6749, 3.1.2), https or loopback http,
-/// or a private-use scheme that contains a dot (RFC 8252, 7.1).
-///
-/// # Errors
-/// `invalid_request` naming the bound.
-pub fn check_redirect_uri(uri: &str) -> Result<()> {
-    let refuse = |why: &'static str| Err(Error::invalid_field("redirect_uris", why));
-    if uri.len() > 2048 || !uri.bytes().all(|b| b.is_ascii_graphic()) {
-        return refuse("a redirect URI has at most 2048 visible ASCII characters");
-    }
-    let Ok(url) = url::Url::parse(uri) else { return refuse("a redirect URI must be an absolute URI") };
-    if uri.contains('#') || !url.username().is_empty() || url.password().is_some() {
-        return refuse("a redirect URI has neither fragment nor user information");
-    }
-    match url.scheme() {
-        "http" | "https" if is_web(&url) => Ok(()),
-        scheme if scheme.contains('.') => Ok(()),
-        _ => {
-            refuse("a redirect URI is https, http on a loopback address, or a private-use scheme with a dot")
-        }
-    }
-}
-
-/// Where an application starts a sign-in: https (OpenID Connect Core, 4), or http on a loopback address.
-///
-/// # Errors
-/// `invalid_request` naming the bound.
-pub fn check_initiate_login_uri(uri: &str) -> Result<()> {
-    let visible = uri.len() <= 2048 && uri.bytes().all(|b| b.is_ascii_graphic()) && !uri.contains('#');
-    let web = url::Url::parse(uri)
-        .is_ok_and(|url| is_web(&url) && url.username().is_empty() && url.password().is_none());
-    if visible && web {
-        return Ok(());
-    }
-    Err(Error::invalid_field(
-        "initiate_login_uri",
-        "initiate_login_uri is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information",
-    ))
-}
-
-fn is_web(url: &url::Url) -> bool {
-    match url.scheme() {
-        "https" => true,
-        "http" => matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirect_uris_that_may_be_registered() {
-        for good in ["https://app.example/cb?x=1", "http://127.0.0.1:8080/cb", "com.example.app:/cb"] {
-            assert!(check_redirect_uri(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "/cb",
-            "http://app.example/cb",
-            "https://a/#f",
-            "https://u@a/",
-            "javascript:alert(1)",
-            "https://a/\r\n",
-        ] {
-            assert!(check_redirect_uri(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn initiate_login_uris_are_of_the_web() {
-        for good in ["https://app.example/login?tenant=1", "http://localhost:3000/login"] {
-            assert!(check_initiate_login_uri(good).is_ok(), "{good}");
-        }
-        for bad in ["/login", "http://app.example/", "com.example.app:/login", "https://a/#f", "https://u@a/"]
-        {
-            assert!(check_initiate_login_uri(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -2,11 +2,14 @@
 
 pub mod attribute;
 pub mod client;
+pub mod merge;
 pub mod names;
 pub mod project;
 pub mod proxies;
 pub mod role;
 pub mod signing_key;
+pub mod status;
 pub mod timestamp;
 pub mod token;
+pub mod uris;
 pub mod user;

@@ -24,6 +24,19 @@ pub fn check_username(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// A name that is shown to people: 1 to 128 characters, none of them a control character, no space at either end.
+///
+/// # Errors
+/// `invalid_request` naming `field` and the bound.
+pub fn check_display_name(field: &'static str, name: &str) -> Result<()> {
+    let length = name.chars().count();
+    if (1..=128).contains(&length) && !name.chars().any(char::is_control) && name.trim() == name {
+        return Ok(());
+    }
+    let bound = format!("{field} has 1 to 128 characters, no control characters and no space at either end");
+    Err(Error::invalid_field(field, bound))
+}
+
 /// A password: 8 to 1024 bytes.
 ///
 /// # Errors

@@ -1,8 +1,11 @@
 //! A tenant, and the epoch rule that every liveness check rests on.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use super::status::Status;
 use super::timestamp::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::ProjectId;
@@ -13,9 +16,9 @@ pub struct Project {
     pub id: ProjectId,
     pub slug: String,
     pub name: String,
-    pub kind: String,
+    pub kind: ProjectKind,
     pub issuer: String,
-    pub status: String,
+    pub status: Status,
     #[serde(skip)]
     pub token_epoch: i64,
     pub version: i64,
@@ -24,17 +27,56 @@ pub struct Project {
     pub updated_at: Timestamp,
 }
 
+/// Fixed when the project is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectKind {
+    #[default]
+    Live,
+    /// For trying out; its tokens say so.
+    Sandbox,
+}
+
+impl ProjectKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+impl FromStr for ProjectKind {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let known = [Self::Live, Self::Sandbox].into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| Error::invalid_field("kind", "kind must be live or sandbox"))
+    }
+}
+
 /// What an admin may set on a project: one JSON document in the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProjectSettings {
-    /// Live token families per user and client; the longest unused ends.
+    /// Live token families per user and client, 1 to 1000; the longest unused ends.
     pub max_families: i64,
 }
 
 impl Default for ProjectSettings {
     fn default() -> Self {
         Self { max_families: 100 }
+    }
+}
+
+impl ProjectSettings {
+    /// # Errors
+    /// `invalid_request` naming the first setting out of bounds.
+    pub fn check(&self) -> Result<()> {
+        if (1..=1000).contains(&self.max_families) {
+            return Ok(());
+        }
+        let bound = "settings.max_families must lie between 1 and 1000";
+        Err(Error::invalid_field("settings.max_families", bound))
     }
 }
 
@@ -61,9 +103,9 @@ impl TryFrom<ProjectRow> for Project {
             id: row.id,
             slug: row.slug,
             name: row.name,
-            kind: row.kind,
+            kind: row.kind.parse().map_err(Error::internal)?,
             issuer: row.issuer,
-            status: row.status,
+            status: row.status.parse()?,
             token_epoch: row.token_epoch,
             version: row.version,
             settings: serde_json::from_str(&row.settings).map_err(Error::internal)?,
@@ -75,11 +117,11 @@ impl TryFrom<ProjectRow> for Project {
 
 impl Project {
     pub fn is_active(&self) -> bool {
-        self.status == "active"
+        self.status == Status::Active
     }
 
     pub fn is_sandbox(&self) -> bool {
-        self.kind == "sandbox"
+        self.kind == ProjectKind::Sandbox
     }
 }
 

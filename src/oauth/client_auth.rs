@@ -10,6 +10,7 @@ use crate::app::Ctx;
 use crate::cache::ClientEntry;
 use crate::error::{Code, Result, invalid_client, invalid_request};
 use crate::ids::ClientId;
+use crate::model::client::AuthMethod;
 use crate::model::timestamp::Timestamp;
 use crate::secret::{Secret, equal_in_constant_time};
 
@@ -18,6 +19,7 @@ use crate::secret::{Secret, equal_in_constant_time};
 pub struct Presented {
     pub client_id: String,
     pub client_secret: Option<Secret>,
+    pub method: AuthMethod,
 }
 
 /// Reads the credentials of a request; both methods at once are refused (RFC 6749, 2.3).
@@ -28,7 +30,8 @@ pub fn presented(
 ) -> Result<Presented> {
     let Some(header) = authorization else {
         let client_id = client_id.ok_or_else(|| invalid_client("the request names no client"))?;
-        return Ok(Presented { client_id, client_secret });
+        let method = if client_secret.is_some() { AuthMethod::ClientSecretPost } else { AuthMethod::None };
+        return Ok(Presented { client_id, client_secret, method });
     };
     if client_secret.is_some() {
         return Err(invalid_request("the client authenticates in two ways at once"));
@@ -44,7 +47,11 @@ pub fn presented(
     // RFC 6749, 2.3.1: both halves are form-encoded.
     let decode =
         |part: &str| percent_decode_str(part).decode_utf8().map(String::from).map_err(|_| malformed());
-    let presented = Presented { client_id: decode(id)?, client_secret: Some(Secret::new(decode(secret)?)) };
+    let presented = Presented {
+        client_id: decode(id)?,
+        client_secret: Some(Secret::new(decode(secret)?)),
+        method: AuthMethod::ClientSecretBasic,
+    };
     if client_id.is_some_and(|named| named != presented.client_id) {
         return Err(invalid_request("the body names another client than the Authorization header"));
     }
@@ -67,7 +74,7 @@ pub async fn authenticate(ctx: &Ctx, presented: &Presented) -> Result<Arc<Client
             Code::NotFound => refused(),
             _ => error,
         })?;
-        if proves(&entry, presented.client_secret.as_ref(), ctx.now) && entry.client.is_active() {
+        if proves(&entry, presented, ctx.now) && entry.client.is_active() {
             return Ok(entry);
         }
         cache.forget_client(project, id);
@@ -77,13 +84,17 @@ pub async fn authenticate(ctx: &Ctx, presented: &Presented) -> Result<Arc<Client
     }
 }
 
-fn proves(entry: &ClientEntry, secret: Option<&Secret>, now: Timestamp) -> bool {
-    match secret {
+fn proves(entry: &ClientEntry, presented: &Presented, now: Timestamp) -> bool {
+    let registered = entry.client.settings.token_endpoint_auth_method;
+    if registered.is_some_and(|method| method != presented.method) {
+        return false;
+    }
+    match &presented.client_secret {
         None => entry.client.is_public(),
         Some(_) if entry.client.is_public() => false,
         Some(secret) => {
             let hash = secret.sha256();
-            let live = entry.secrets.iter().filter(|stored| stored.expires_at.is_none_or(|end| end > now));
+            let live = entry.secrets.iter().filter(|stored| stored.is_live(now));
             live.fold(false, |found, stored| found | equal_in_constant_time(&stored.hash, &hash))
         }
     }

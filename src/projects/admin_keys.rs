@@ -1,11 +1,16 @@
 //! Admin keys: who may call the admin API, and for which project.
 
+use serde_json::json;
+
 use crate::app::App;
-use crate::error::{Error, Result, invalid_token};
+use crate::audit::{self, Actor};
+use crate::error::{Error, Result, forbidden, invalid_token, not_found};
 use crate::ids::{AdminKeyId, ProjectId};
+use crate::model::names::check_display_name;
 use crate::model::role::Role;
+use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
-use crate::store::admin_keys::{self, AdminKey};
+use crate::store::admin_keys::{self, AdminKey, Listed};
 
 /// What every admin key begins with.
 pub const PREFIX: &str = "tak_";
@@ -33,4 +38,105 @@ pub async fn authenticate(app: &App, key: &Secret) -> Result<Admin> {
     let hash = &key.sha256();
     let found = app.db.read(|conn| async move { admin_keys::find_live(&conn, hash).await }).await?;
     found.ok_or_else(|| invalid_token("the admin key is not valid here"))?.try_into()
+}
+
+pub struct NewAdminKey {
+    pub name: String,
+    pub role: Role,
+    /// `None`: for every project.
+    pub project: Option<ProjectId>,
+}
+
+/// Makes a key, which is given once. One made `by` another key reaches no further than that key, and is made only while
+/// that key lives.
+///
+/// # Errors
+/// 403 when the new key would reach further than its maker.
+pub async fn create(
+    app: &App,
+    actor: &Actor,
+    by: Option<&Admin>,
+    new: NewAdminKey,
+) -> Result<(Listed, Secret)> {
+    check_display_name("name", &new.name)?;
+    if let Some(own) = by.and_then(|by| by.project)
+        && new.project != Some(own)
+    {
+        return Err(forbidden("a key for one project makes keys for that project only: name it"));
+    }
+    let now = app.clock.now();
+    let secret = app.entropy.token(PREFIX)?;
+    let key = AdminKey {
+        id: app.entropy.id(now)?,
+        project_id: new.project,
+        name: new.name,
+        role: new.role.as_str().into(),
+    };
+    let (made, hash, maker) = (&key, &secret.sha256(), by.map(|by| by.id));
+    app.db
+        .unit(|conn| async move {
+            if admin_keys::insert(&conn, now, made, hash, maker).await? == 0 {
+                return Err(invalid_token("the admin key is not valid here"));
+            }
+            let target = target(made.id);
+            let detail = json!({"name": made.name, "role": made.role, "project": made.project_id});
+            let event = actor.did("admin_key.created", &target).with(detail);
+            audit::append(&conn, chain(made), now, &event).await.map(|_| ())
+        })
+        .await?;
+    Ok((Listed { key, created_at: now }, secret))
+}
+
+/// Live keys by age; `within`: only those for this one project.
+pub async fn list(
+    app: &App,
+    within: Option<ProjectId>,
+    after: Option<AdminKeyId>,
+    limit: i64,
+) -> Result<Vec<Listed>> {
+    app.db.read(|conn| async move { admin_keys::list(&conn, within, after, limit).await }).await
+}
+
+/// # Errors
+/// 404 for a key that is unknown, revoked, or beyond `within`.
+pub async fn get(app: &App, within: Option<ProjectId>, id: AdminKeyId) -> Result<Listed> {
+    let found = app.db.read(|conn| async move { admin_keys::find(&conn, within, id).await }).await?;
+    found.ok_or_else(no_key)
+}
+
+/// Revokes a key: every node refuses it from its next request on.
+pub async fn revoke(
+    app: &App,
+    actor: &Actor,
+    within: Option<ProjectId>,
+    id: AdminKeyId,
+) -> Result<(Listed, Timestamp)> {
+    let now = app.clock.now();
+    let revoked = app
+        .db
+        .unit(|conn| async move {
+            let found = admin_keys::find(&conn, within, id).await?.ok_or_else(no_key)?;
+            if admin_keys::revoke(&conn, now, id).await? == 0 {
+                return Err(no_key());
+            }
+            let target = target(id);
+            let event = actor.did("admin_key.revoked", &target).with(json!({"name": found.key.name}));
+            audit::append(&conn, chain(&found.key), now, &event).await?;
+            Ok(found)
+        })
+        .await?;
+    Ok((revoked, now))
+}
+
+fn no_key() -> Error {
+    not_found("no such admin key")
+}
+
+fn target(key: AdminKeyId) -> String {
+    format!("admin_key:{key}")
+}
+
+/// A project's key is the project's affair, one for all projects the instance's.
+fn chain(key: &AdminKey) -> ProjectId {
+    key.project_id.unwrap_or(ProjectId::INSTANCE)
 }

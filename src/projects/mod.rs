@@ -1,38 +1,66 @@
-//! Making projects, clients, users and admin keys.
+//! Projects, their clients, and the admin keys: making, changing, ending.
 
 pub mod admin_keys;
+mod client_secrets;
+pub mod clients;
+mod shorthand;
 
-use crate::app::App;
-use crate::audit::{self, Actor};
+use serde_json::{Map, Value, json};
+
+pub use self::shorthand::{create_admin_key, create_client, create_project};
+use crate::app::{App, Ctx};
+use crate::audit::{self, Actor, Event};
 use crate::cache::key_place;
-use crate::error::{Error, Result};
-use crate::ids::{AdminKeyId, ProjectId};
+use crate::error::{Code, Error, Result, conflict, not_found, stale};
+use crate::ids::ProjectId;
 use crate::keys::generate::{RsaSize, generate};
-use crate::model::client::{Client, ClientSettings, check_initiate_login_uri, check_redirect_uri};
-use crate::model::names::{check_password, check_slug, check_username};
-use crate::model::project::{Project, ProjectSettings};
-use crate::model::role::Role;
+use crate::model::merge::{differences, merged};
+use crate::model::names::{check_display_name, check_password, check_slug, check_username};
+use crate::model::project::{Project, ProjectKind, ProjectSettings};
 use crate::model::signing_key::Alg;
+use crate::model::status::Status;
+use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
-use crate::store::admin_keys::{self as stored_admin_keys, AdminKey};
+use crate::store::db::Conn;
+pub use crate::store::projects::Living;
 use crate::store::signing_keys::{self, SigningKeyRow};
 use crate::store::users::{self, NewUser};
-use crate::store::{clients, projects};
+use crate::store::{admin_keys as stored_admin_keys, projects};
+
+/// A reason that an admin gives is at most this many characters.
+const MOST_REASON: usize = 500;
+
+pub struct NewProject {
+    pub slug: String,
+    pub name: String,
+    pub kind: ProjectKind,
+    pub settings: ProjectSettings,
+}
+
+/// What a PATCH names; what it leaves out stays.
+#[derive(Debug, Default)]
+pub struct ProjectChange {
+    pub name: Option<String>,
+    pub status: Option<Status>,
+    pub settings: Map<String, Value>,
+}
 
 /// Makes a project with its first signing key. A slug is never used again.
-pub async fn create_project(app: &App, slug: &str, name: &str) -> Result<Project> {
-    check_slug(slug)?;
+pub async fn create(app: &App, actor: &Actor, new: NewProject) -> Result<Project> {
+    check_slug(&new.slug)?;
+    check_display_name("name", &new.name)?;
+    new.settings.check()?;
     let now = app.clock.now();
     let project = Project {
         id: app.entropy.id(now)?,
-        slug: slug.into(),
-        name: name.into(),
-        kind: "live".into(),
-        issuer: format!("{}/projects/{slug}", app.base_url),
-        status: "active".into(),
+        issuer: format!("{}/projects/{}", app.base_url, new.slug),
+        slug: new.slug,
+        name: new.name,
+        kind: new.kind,
+        status: Status::Active,
         token_epoch: now.micros(),
         version: 1,
-        settings: ProjectSettings::default(),
+        settings: new.settings,
         created_at: now,
         updated_at: now,
     };
@@ -46,54 +74,139 @@ pub async fn create_project(app: &App, slug: &str, name: &str) -> Result<Project
         sealed_private: sealed,
     };
     let (made, key) = (&project, &key);
-    app.db
+    let made = app
+        .db
         .unit(|conn| async move {
             projects::insert(&conn, made).await?;
             signing_keys::insert_current(&conn, made.id, now, key).await?;
-            let target = format!("project:{}", made.id);
-            audit::append(&conn, made.id, now, &Actor::command_line().did("project.created", &target)).await
+            let detail = json!({"slug": made.slug, "name": made.name, "kind": made.kind});
+            record(&conn, made.id, now, &actor.did("project.created", &target(made.id)).with(detail)).await
         })
-        .await?;
-    Ok(project)
+        .await;
+    match made {
+        Ok(()) => Ok(project),
+        Err(error) if error.code() == Code::Conflict => {
+            Err(conflict("the slug is taken, or was once").with_field("slug"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
-/// Registers a client; the secret (for a confidential one) is given once and stored as a hash.
-pub async fn create_client(
+/// Projects by age; a key for one project sees that one.
+pub async fn list(
     app: &App,
-    project: ProjectId,
-    name: &str,
-    kind: &str,
-    settings: ClientSettings,
-) -> Result<(Client, Option<Secret>)> {
-    if !matches!(kind, "confidential" | "public") {
-        return Err(Error::invalid_field("type", "type is confidential or public"));
+    only: Option<ProjectId>,
+    after: Option<ProjectId>,
+    limit: i64,
+) -> Result<Vec<Project>> {
+    app.db.read(|conn| async move { projects::list(&conn, only, after, limit).await }).await
+}
+
+/// Changes what is named. Switching off ends every token, code and browser session; nothing else here does.
+///
+/// # Errors
+/// `invalid_request` naming the field; 412 or 409 when `seen`, or what was read, is no longer true.
+pub async fn change(ctx: &Ctx, actor: &Actor, seen: Option<i64>, change: ProjectChange) -> Result<Project> {
+    let old = current(ctx, seen)?;
+    let mut new = old.clone();
+    if let Some(name) = change.name {
+        check_display_name("name", &name)?;
+        new.name = name;
     }
-    settings.redirect_uris.iter().try_for_each(|uri| check_redirect_uri(uri))?;
-    settings.initiate_login_uri.iter().try_for_each(|uri| check_initiate_login_uri(uri))?;
-    settings.validity.check()?;
-    let now = app.clock.now();
-    let client = Client {
-        id: app.entropy.id(now)?,
-        name: name.into(),
-        kind: kind.into(),
-        status: "active".into(),
-        token_epoch: now.micros(),
-        version: 1,
-        settings,
+    if let Some(status) = change.status {
+        status.check_settable()?;
+        new.status = status;
+    }
+    new.settings = merged(&old.settings, &change.settings, "settings.")?;
+    new.settings.check()?;
+    let changed = differences(old, &new)?;
+    if changed.is_empty() {
+        return Ok(new);
+    }
+    let (action, ends) = match (old.status, new.status) {
+        (Status::Active, Status::Disabled) => ("project.disabled", true),
+        (Status::Disabled, Status::Active) => ("project.enabled", false),
+        _ => ("project.changed", false),
     };
-    let secret = if client.is_public() { None } else { Some(app.entropy.token("tcs_")?) };
-    let (made, hash) = (&client, &secret.as_ref().map(Secret::sha256));
-    app.db
+    let (asked, changed) = (&new, &changed);
+    ctx.app
+        .db
         .unit(|conn| async move {
-            clients::insert(&conn, project, now, made).await?;
-            if let Some(hash) = hash {
-                clients::set_secret(&conn, project, now, made.id, 1, hash).await?;
+            if projects::update(&conn, ctx.now, asked, ends).await? == 0 {
+                return Err(stale(seen.is_some()));
             }
-            let target = format!("client:{}", made.id);
-            audit::append(&conn, project, now, &Actor::command_line().did("client.created", &target)).await
+            let target = target(asked.id);
+            let event = actor.did(action, &target).with(json!({"changed": changed}));
+            record(&conn, asked.id, ctx.now, &event).await
         })
         .await?;
-    Ok((client, secret))
+    new.version += 1;
+    new.updated_at = ctx.now;
+    Ok(new)
+}
+
+/// The emergency: ends every token, code and browser session of the project, and changes nothing else.
+pub async fn end_all_sessions(ctx: &Ctx, actor: &Actor, reason: &str) -> Result<()> {
+    if reason.chars().count() > MOST_REASON {
+        return Err(Error::invalid_field("reason", "reason has at most 500 characters"));
+    }
+    let id = ctx.project.id;
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            if projects::raise_epoch(&conn, id, ctx.now).await? == 0 {
+                return Err(not_found("no such project"));
+            }
+            let target = target(id);
+            let event = actor.did("project.sessions_ended", &target).because(reason);
+            record(&conn, id, ctx.now, &event).await
+        })
+        .await
+}
+
+/// What lives in the project, and so would end with it.
+pub async fn living(ctx: &Ctx) -> Result<Living> {
+    let id = ctx.project.id;
+    ctx.app.db.read(|conn| async move { projects::count_living(&conn, id, ctx.now).await }).await
+}
+
+/// Deletes the project: from now on it is not found, and nothing of it lives. Its rows go later, in batches; its slug is
+/// never free again. The event stands in the instance's chain as well, because nobody can ask for the project's any more.
+pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
+    let mut gone = current(ctx, seen)?.clone();
+    gone.status = Status::Deleted;
+    let gone = &gone;
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            if projects::update(&conn, ctx.now, gone, true).await? == 0 {
+                return Err(stale(seen.is_some()));
+            }
+            let keys = stored_admin_keys::revoke_all(&conn, gone.id, ctx.now).await?;
+            let target = target(gone.id);
+            let detail = json!({"slug": gone.slug, "admin_keys_revoked": keys});
+            let event = actor.did("project.deleted", &target).with(detail);
+            record(&conn, gone.id, ctx.now, &event).await?;
+            record(&conn, ProjectId::INSTANCE, ctx.now, &event).await
+        })
+        .await
+}
+
+/// The project as it was read for this request, if that is what the caller has seen.
+fn current(ctx: &Ctx, seen: Option<i64>) -> Result<&Project> {
+    match seen {
+        Some(seen) if seen != ctx.project.version => Err(stale(true)),
+        _ => Ok(&ctx.project),
+    }
+}
+
+fn target(project: ProjectId) -> String {
+    format!("project:{project}")
+}
+
+/// The last statement of a unit.
+async fn record(conn: &Conn, chain: ProjectId, now: Timestamp, event: &Event<'_>) -> Result<()> {
+    audit::append(conn, chain, now, event).await.map(|_| ())
 }
 
 /// Makes a user with a password.
@@ -128,27 +241,4 @@ pub async fn create_user(
         })
         .await?;
     Ok(id)
-}
-
-/// Makes an admin key; `project` `None` is for all of them. The key is given once.
-pub async fn create_admin_key(
-    app: &App,
-    project: Option<ProjectId>,
-    name: &str,
-    role: &str,
-) -> Result<(AdminKeyId, Secret)> {
-    role.parse::<Role>()?;
-    let now = app.clock.now();
-    let key =
-        AdminKey { id: app.entropy.id(now)?, project_id: project, name: name.into(), role: role.into() };
-    let secret = app.entropy.token(admin_keys::PREFIX)?;
-    let (made, hash, chain) = (&key, &secret.sha256(), project.unwrap_or(ProjectId::INSTANCE));
-    app.db
-        .unit(|conn| async move {
-            stored_admin_keys::insert(&conn, now, made, hash).await?;
-            let target = format!("admin_key:{}", made.id);
-            audit::append(&conn, chain, now, &Actor::command_line().did("admin_key.created", &target)).await
-        })
-        .await?;
-    Ok((key.id, secret))
 }

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
-use crate::error::{Error, Result, conflict, not_found};
+use crate::error::{Error, Result, conflict};
 use crate::ids::ClientId;
-use crate::model::client::{Client, Validity};
+use crate::model::client::Validity;
+use crate::projects::clients as registered;
 use crate::store::{clients, families};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,19 +104,14 @@ fn show(client: ClientId, validity: &Validity, families_shortened: Option<u64>) 
     }
 }
 
-async fn find(ctx: &Ctx, id: ClientId) -> Result<Client> {
-    let found = ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
-    found.filter(|client| client.status != "deleted").ok_or_else(|| not_found("no such client"))
-}
-
 pub async fn read(ctx: &Ctx, id: ClientId) -> Result<Shown> {
-    Ok(show(id, &find(ctx, id).await?.settings.validity, None))
+    Ok(show(id, &registered::get(ctx, id).await?.settings.validity, None))
 }
 
 /// # Errors
 /// `invalid_request` naming the field out of bounds; 409 when the client changed meanwhile.
 pub async fn change(ctx: &Ctx, actor: &Actor, id: ClientId, change: &Change) -> Result<Shown> {
-    let client = find(ctx, id).await?;
+    let client = registered::get(ctx, id).await?;
     let mut settings = client.settings;
     let old = settings.validity;
     let take =

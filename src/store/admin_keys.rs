@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_optional};
+use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
 use crate::ids::{AdminKeyId, ProjectId};
 use crate::model::timestamp::Timestamp;
@@ -16,24 +16,91 @@ pub struct AdminKey {
     pub role: String,
 }
 
+/// A live key as lists show it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Listed {
+    #[sqlx(flatten)]
+    pub key: AdminKey,
+    pub created_at: Timestamp,
+}
+
+/// The live key with this hash; those of a deleted project are dead.
 pub async fn find_live(conn: &Conn, hash: &[u8]) -> Result<Option<AdminKey>> {
     fetch_optional!(
         conn,
         AdminKey,
-        "SELECT id, project_id, name, role FROM admin_keys WHERE hash = $1 AND revoked_at IS NULL",
+        "SELECT k.id, k.project_id, k.name, k.role
+         FROM admin_keys k LEFT JOIN projects p ON p.id = k.project_id
+         WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.project_id IS NULL OR p.status <> 'deleted')",
         hash
     )
 }
 
-pub async fn insert(conn: &Conn, now: Timestamp, key: &AdminKey, hash: &[u8]) -> Result<u64> {
+/// A live key by its id; `within`: only if it serves this project alone.
+pub async fn find(conn: &Conn, within: Option<ProjectId>, id: AdminKeyId) -> Result<Option<Listed>> {
+    fetch_optional!(
+        conn,
+        Listed,
+        "SELECT id, project_id, name, role, created_at FROM admin_keys
+         WHERE id = $1 AND revoked_at IS NULL AND ($2 IS NULL OR project_id = $2)",
+        id,
+        within
+    )
+}
+
+/// Live keys after `after`, by age; `within`: only those that serve this project alone.
+pub async fn list(
+    conn: &Conn,
+    within: Option<ProjectId>,
+    after: Option<AdminKeyId>,
+    limit: i64,
+) -> Result<Vec<Listed>> {
+    fetch_all!(
+        conn,
+        Listed,
+        "SELECT id, project_id, name, role, created_at FROM admin_keys
+         WHERE revoked_at IS NULL AND ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR id > $2)
+         ORDER BY id LIMIT $3",
+        within,
+        after,
+        limit
+    )
+}
+
+/// Inserts the key; one made `by` another key only while that key lives.
+pub async fn insert(
+    conn: &Conn,
+    now: Timestamp,
+    key: &AdminKey,
+    hash: &[u8],
+    by: Option<AdminKeyId>,
+) -> Result<u64> {
     execute!(
         conn,
-        "INSERT INTO admin_keys (id, project_id, name, role, hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO admin_keys (id, project_id, name, role, hash, created_at)
+         SELECT $1, $2, $3, $4, $5, $6
+         WHERE $7 IS NULL OR EXISTS (SELECT 1 FROM admin_keys WHERE id = $7 AND revoked_at IS NULL)",
         key.id,
         key.project_id,
         &key.name,
         &key.role,
         hash,
-        now
+        now,
+        by
+    )
+}
+
+/// Revokes a live key; of two callers one gets a row.
+pub async fn revoke(conn: &Conn, now: Timestamp, id: AdminKeyId) -> Result<u64> {
+    execute!(conn, "UPDATE admin_keys SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL", now, id)
+}
+
+/// Revokes whatever serves this project alone.
+pub async fn revoke_all(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE admin_keys SET revoked_at = $1 WHERE project_id = $2 AND revoked_at IS NULL",
+        now,
+        project
     )
 }

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_all, fetch_optional};
+use super::db::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 use crate::error::{Error, Result};
 use crate::ids::{ClientId, ProjectId};
 use crate::model::client::{Client, ClientRow, ClientSettings};
@@ -12,12 +12,32 @@ pub async fn find(conn: &Conn, project: ProjectId, id: ClientId) -> Result<Optio
     let row = fetch_optional!(
         conn,
         ClientRow,
-        "SELECT id, client_name, type, status, token_epoch, version, settings, created_at
+        "SELECT id, client_name, type, status, token_epoch, version, settings, created_at, updated_at
          FROM clients WHERE project_id = $1 AND id = $2",
         project,
         id
     )?;
     row.map(Client::try_from).transpose()
+}
+
+/// Clients after `after`, by age, without the deleted ones.
+pub async fn list(
+    conn: &Conn,
+    project: ProjectId,
+    after: Option<ClientId>,
+    limit: i64,
+) -> Result<Vec<Client>> {
+    let rows = fetch_all!(
+        conn,
+        ClientRow,
+        "SELECT id, client_name, type, status, token_epoch, version, settings, created_at, updated_at
+         FROM clients WHERE project_id = $1 AND status <> 'deleted' AND ($2 IS NULL OR id > $2)
+         ORDER BY id LIMIT $3",
+        project,
+        after,
+        limit
+    )?;
+    rows.into_iter().map(Client::try_from).collect()
 }
 
 pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Client) -> Result<u64> {
@@ -30,8 +50,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Cl
         project,
         client.id,
         &client.name,
-        &client.kind,
-        &client.status,
+        client.kind.as_str(),
+        client.status.as_str(),
         client.token_epoch,
         settings.as_str(),
         now
@@ -60,58 +80,58 @@ pub async fn update_settings(
     )
 }
 
-pub async fn set_secret(
+/// Stores what an admin changed if nobody changed the client since its version was read; `end_tokens` raises its epoch,
+/// which ends everything granted before. The row count is the verdict.
+pub async fn update(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
-    id: ClientId,
-    slot: i64,
-    hash: &[u8],
+    client: &Client,
+    end_tokens: bool,
 ) -> Result<u64> {
+    let settings = serde_json::to_string(&client.settings).map_err(Error::internal)?;
     execute!(
         conn,
-        "INSERT INTO client_secrets (project_id, client_id, slot, hash, created_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (project_id, client_id, slot) DO UPDATE SET hash = excluded.hash, created_at = excluded.created_at",
+        "UPDATE clients SET client_name = $1, status = $2, settings = $3, version = version + 1, updated_at = $4,
+           token_epoch = CASE WHEN NOT $5 THEN token_epoch WHEN token_epoch >= $6 THEN token_epoch + 1 ELSE $6 END
+         WHERE project_id = $7 AND id = $8 AND version = $9 AND status <> 'deleted'",
+        &client.name,
+        client.status.as_str(),
+        settings.as_str(),
+        now,
+        end_tokens,
+        now.micros(),
         project,
-        id,
-        slot,
-        hash,
-        now
+        client.id,
+        client.version
     )
 }
 
-/// A live secret: its hash, and when it ends.
-#[derive(Clone, Debug, FromRow)]
-pub struct StoredSecret {
-    pub hash: Vec<u8>,
-    pub expires_at: Option<Timestamp>,
+#[derive(FromRow)]
+struct Count {
+    n: i64,
 }
 
-/// The (at most two) live secrets.
-pub async fn live_secrets(
+/// Families of the client that its epoch still lets live.
+pub async fn count_live_families(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
     id: ClientId,
-) -> Result<Vec<StoredSecret>> {
-    fetch_all!(
+) -> Result<i64> {
+    let count = fetch_one!(
         conn,
-        StoredSecret,
-        "SELECT hash, expires_at FROM client_secrets
-         WHERE project_id = $1 AND client_id = $2 AND (expires_at IS NULL OR expires_at > $3)",
+        Count,
+        "SELECT count(*) AS n FROM token_families f
+         JOIN projects p ON p.id = f.project_id
+         JOIN clients c ON c.project_id = f.project_id AND c.id = f.client_id
+         JOIN users u ON u.project_id = f.project_id AND u.id = f.user_id
+         WHERE f.project_id = $1 AND f.client_id = $2 AND f.revoked_at IS NULL AND f.expires_at > $3
+           AND f.idle_expires_at > $3 AND f.project_epoch = p.token_epoch AND f.client_epoch = c.token_epoch
+           AND f.user_epoch = u.token_epoch",
         project,
         id,
         now
-    )
-}
-
-/// Makes every node forget what it remembers of the client: for changes of its secrets.
-pub async fn raise_version(conn: &Conn, project: ProjectId, now: Timestamp, id: ClientId) -> Result<u64> {
-    execute!(
-        conn,
-        "UPDATE clients SET version = version + 1, updated_at = $1 WHERE project_id = $2 AND id = $3",
-        now,
-        project,
-        id
-    )
+    )?;
+    Ok(count.n)
 }

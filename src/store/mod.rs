@@ -3,6 +3,7 @@
 pub mod admin_keys;
 pub mod attribute_definitions;
 pub mod browser_sessions;
+pub mod client_secrets;
 pub mod clients;
 pub mod codes;
 pub mod db;

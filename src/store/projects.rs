@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_optional};
+use super::db::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 use crate::error::{Error, Result, not_found};
 use crate::ids::ProjectId;
 use crate::model::project::{Project, ProjectRow};
@@ -25,6 +25,26 @@ pub async fn find(conn: &Conn, name: &str) -> Result<Option<Project>> {
 /// Like [`find`], as a 404 that does not tell more.
 pub async fn get(conn: &Conn, name: &str) -> Result<Project> {
     find(conn, name).await?.ok_or_else(|| not_found("no such project"))
+}
+
+/// Projects after `after`, by age, without the deleted ones; `only`: at most this one.
+pub async fn list(
+    conn: &Conn,
+    only: Option<ProjectId>,
+    after: Option<ProjectId>,
+    limit: i64,
+) -> Result<Vec<Project>> {
+    let rows = fetch_all!(
+        conn,
+        ProjectRow,
+        "SELECT id, slug, name, kind, issuer, status, token_epoch, version, settings, created_at, updated_at
+         FROM projects WHERE status <> 'deleted' AND ($1 IS NULL OR id = $1) AND ($2 IS NULL OR id > $2)
+         ORDER BY id LIMIT $3",
+        only,
+        after,
+        limit
+    )?;
+    rows.into_iter().map(Project::try_from).collect()
 }
 
 #[derive(FromRow)]
@@ -63,12 +83,79 @@ pub async fn insert(conn: &Conn, project: &Project) -> Result<u64> {
         project.id,
         &project.slug,
         &project.name,
-        &project.kind,
+        project.kind.as_str(),
         &project.issuer,
-        &project.status,
+        project.status.as_str(),
         project.token_epoch,
         project.version,
         settings.as_str(),
         project.created_at
+    )
+}
+
+/// Stores what an admin changed if nobody changed the project since its version was read; `end_sessions` raises its
+/// epoch, which ends every token, code and browser session. The row count is the verdict.
+pub async fn update(conn: &Conn, now: Timestamp, project: &Project, end_sessions: bool) -> Result<u64> {
+    let settings = serde_json::to_string(&project.settings).map_err(Error::internal)?;
+    execute!(
+        conn,
+        "UPDATE projects SET name = $1, status = $2, settings = $3, version = version + 1, updated_at = $4,
+           token_epoch = CASE WHEN NOT $5 THEN token_epoch WHEN token_epoch >= $6 THEN token_epoch + 1 ELSE $6 END
+         WHERE id = $7 AND version = $8 AND status <> 'deleted'",
+        &project.name,
+        project.status.as_str(),
+        settings.as_str(),
+        now,
+        end_sessions,
+        now.micros(),
+        project.id,
+        project.version
+    )
+}
+
+/// Ends every token, code and browser session of the project, whatever else changes at the same time.
+pub async fn raise_epoch(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE projects SET version = version + 1, updated_at = $1,
+           token_epoch = CASE WHEN token_epoch >= $2 THEN token_epoch + 1 ELSE $2 END
+         WHERE id = $3 AND status <> 'deleted'",
+        now,
+        now.micros(),
+        project
+    )
+}
+
+/// How much of a project lives.
+#[derive(Clone, Copy, Debug, FromRow, serde::Serialize)]
+pub struct Living {
+    pub users: i64,
+    pub clients: i64,
+    pub families: i64,
+    pub browser_sessions: i64,
+    pub admin_keys: i64,
+}
+
+pub async fn count_living(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<Living> {
+    fetch_one!(
+        conn,
+        Living,
+        "SELECT
+           (SELECT count(*) FROM users WHERE project_id = p.id AND status <> 'deleted') AS users,
+           (SELECT count(*) FROM clients WHERE project_id = p.id AND status <> 'deleted') AS clients,
+           (SELECT count(*) FROM token_families f
+              JOIN clients c ON c.project_id = f.project_id AND c.id = f.client_id
+              JOIN users u ON u.project_id = f.project_id AND u.id = f.user_id
+              WHERE f.project_id = p.id AND f.revoked_at IS NULL AND f.expires_at > $2 AND f.idle_expires_at > $2
+                AND f.project_epoch = p.token_epoch AND f.client_epoch = c.token_epoch
+                AND f.user_epoch = u.token_epoch) AS families,
+           (SELECT count(*) FROM browser_sessions b
+              JOIN users u ON u.project_id = b.project_id AND u.id = b.user_id
+              WHERE b.project_id = p.id AND b.ended_at IS NULL AND b.expires_at > $2
+                AND b.project_epoch = p.token_epoch AND b.browser_epoch = u.browser_epoch) AS browser_sessions,
+           (SELECT count(*) FROM admin_keys WHERE project_id = p.id AND revoked_at IS NULL) AS admin_keys
+         FROM projects p WHERE p.id = $1",
+        project,
+        now
     )
 }

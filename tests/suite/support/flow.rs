@@ -22,7 +22,7 @@ impl TestApp {
     pub async fn shop(&self, slug: &str, kind: &str) -> Shop {
         let settings = ClientSettings {
             redirect_uris: vec![REDIRECT.into()],
-            require_pkce: false,
+            require_pkce: kind == "public",
             refresh_rotation: Some(true),
             ..ClientSettings::default()
         };

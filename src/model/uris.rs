@@ -1,0 +1,84 @@
+//! URIs that an application may register.
+
+use crate::error::{Error, Result};
+
+/// A redirect URI that may be registered: absolute, without a fragment (RFC 6749, 3.1.2), https or loopback http,
+/// or a private-use scheme that contains a dot (RFC 8252, 7.1).
+///
+/// # Errors
+/// `invalid_request` naming the bound.
+pub fn check_redirect_uri(uri: &str) -> Result<()> {
+    let refuse = |why: &'static str| Err(Error::invalid_field("redirect_uris", why));
+    if uri.len() > 2048 || !uri.bytes().all(|b| b.is_ascii_graphic()) {
+        return refuse("a redirect URI has at most 2048 visible ASCII characters");
+    }
+    let Ok(url) = url::Url::parse(uri) else { return refuse("a redirect URI must be an absolute URI") };
+    if uri.contains('#') || !url.username().is_empty() || url.password().is_some() {
+        return refuse("a redirect URI has neither fragment nor user information");
+    }
+    match url.scheme() {
+        "http" | "https" if is_web(&url) => Ok(()),
+        scheme if scheme.contains('.') => Ok(()),
+        _ => {
+            refuse("a redirect URI is https, http on a loopback address, or a private-use scheme with a dot")
+        }
+    }
+}
+
+/// Where an application starts a sign-in: https (OpenID Connect Core, 4), or http on a loopback address.
+///
+/// # Errors
+/// `invalid_request` naming the bound.
+pub fn check_initiate_login_uri(uri: &str) -> Result<()> {
+    let visible = uri.len() <= 2048 && uri.bytes().all(|b| b.is_ascii_graphic()) && !uri.contains('#');
+    let web = url::Url::parse(uri)
+        .is_ok_and(|url| is_web(&url) && url.username().is_empty() && url.password().is_none());
+    if visible && web {
+        return Ok(());
+    }
+    Err(Error::invalid_field(
+        "initiate_login_uri",
+        "initiate_login_uri is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information",
+    ))
+}
+
+fn is_web(url: &url::Url) -> bool {
+    match url.scheme() {
+        "https" => true,
+        "http" => matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirect_uris_that_may_be_registered() {
+        for good in ["https://app.example/cb?x=1", "http://127.0.0.1:8080/cb", "com.example.app:/cb"] {
+            assert!(check_redirect_uri(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "/cb",
+            "http://app.example/cb",
+            "https://a/#f",
+            "https://u@a/",
+            "javascript:alert(1)",
+            "https://a/\r\n",
+        ] {
+            assert!(check_redirect_uri(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn initiate_login_uris_are_of_the_web() {
+        for good in ["https://app.example/login?tenant=1", "http://localhost:3000/login"] {
+            assert!(check_initiate_login_uri(good).is_ok(), "{good}");
+        }
+        for bad in ["/login", "http://app.example/", "com.example.app:/login", "https://a/#f", "https://u@a/"]
+        {
+            assert!(check_initiate_login_uri(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Clients: registering, changing, switching off, deleting.
+
+use serde_json::{Map, Value, json};
+
+pub use super::client_secrets::{Old, Rotated, list_secrets, remove_secret, rotate_secret};
+use crate::app::{App, Ctx};
+use crate::audit::{self, Actor};
+use crate::error::{Result, not_found, stale};
+use crate::ids::{ClientId, ProjectId};
+use crate::model::client::{Client, ClientKind, ClientSettings};
+use crate::model::merge::{differences, merged};
+use crate::model::names::check_display_name;
+use crate::model::status::Status;
+use crate::model::timestamp::Timestamp;
+use crate::secret::Secret;
+use crate::store::{client_secrets, clients};
+
+/// What every client secret begins with.
+pub(super) const PREFIX: &str = "tcs_";
+
+pub struct NewClient {
+    pub name: String,
+    pub kind: ClientKind,
+    pub settings: ClientSettings,
+}
+
+/// What a PATCH names; what it leaves out stays.
+#[derive(Debug, Default)]
+pub struct ClientChange {
+    pub name: Option<String>,
+    pub status: Option<Status>,
+    pub settings: Map<String, Value>,
+}
+
+/// Registers a client; the secret (for a confidential one) is given once and stored as a hash.
+pub async fn create(
+    app: &App,
+    project: ProjectId,
+    now: Timestamp,
+    actor: &Actor,
+    new: NewClient,
+) -> Result<(Client, Option<Secret>)> {
+    check_display_name("client_name", &new.name)?;
+    new.settings.check(new.kind)?;
+    let client = Client {
+        id: app.entropy.id(now)?,
+        name: new.name,
+        kind: new.kind,
+        status: Status::Active,
+        token_epoch: now.micros(),
+        version: 1,
+        settings: new.settings,
+        created_at: now,
+        updated_at: now,
+    };
+    let secret = if client.is_public() { None } else { Some(app.entropy.token(PREFIX)?) };
+    let (made, hash) = (&client, &secret.as_ref().map(Secret::sha256));
+    app.db
+        .unit(|conn| async move {
+            clients::insert(&conn, project, now, made).await?;
+            if let Some(hash) = hash {
+                client_secrets::put(&conn, project, now, made.id, 1, hash).await?;
+            }
+            let target = target(made.id);
+            let detail = json!({"client_name": made.name, "type": made.kind});
+            let event = actor.did("client.created", &target).with(detail);
+            audit::append(&conn, project, now, &event).await.map(|_| ())
+        })
+        .await?;
+    Ok((client, secret))
+}
+
+/// Clients by age.
+pub async fn list(ctx: &Ctx, after: Option<ClientId>, limit: i64) -> Result<Vec<Client>> {
+    let project = ctx.project.id;
+    ctx.app.db.read(|conn| async move { clients::list(&conn, project, after, limit).await }).await
+}
+
+/// # Errors
+/// 404 for one that is unknown or deleted.
+pub async fn get(ctx: &Ctx, id: ClientId) -> Result<Client> {
+    let found = ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
+    found.filter(|client| client.status != Status::Deleted).ok_or_else(|| not_found("no such client"))
+}
+
+/// Changes what is named. Switching off ends every token and code of the client; nothing else here does.
+///
+/// # Errors
+/// `invalid_request` naming the field; 412 or 409 when `seen`, or what was read, is no longer true.
+pub async fn change(
+    ctx: &Ctx,
+    actor: &Actor,
+    seen: Option<i64>,
+    id: ClientId,
+    change: ClientChange,
+) -> Result<Client> {
+    let old = get_seen(ctx, seen, id).await?;
+    let mut new = old.clone();
+    if let Some(name) = change.name {
+        check_display_name("client_name", &name)?;
+        new.name = name;
+    }
+    if let Some(status) = change.status {
+        status.check_settable()?;
+        new.status = status;
+    }
+    new.settings = merged(&old.settings, &change.settings, "")?;
+    new.settings.check(new.kind)?;
+    let mut changed = differences(&old.settings, &new.settings)?;
+    if old.name != new.name {
+        changed.insert("client_name".into(), json!({"from": old.name, "to": new.name}));
+    }
+    if old.status != new.status {
+        changed.insert("status".into(), json!({"from": old.status, "to": new.status}));
+    }
+    if changed.is_empty() {
+        return Ok(old);
+    }
+    let (action, ends) = match (old.status, new.status) {
+        (Status::Active, Status::Disabled) => ("client.disabled", true),
+        (Status::Disabled, Status::Active) => ("client.enabled", false),
+        _ => ("client.changed", false),
+    };
+    let (asked, changed) = (&new, &changed);
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            if clients::update(&conn, ctx.project.id, ctx.now, asked, ends).await? == 0 {
+                return Err(stale(seen.is_some()));
+            }
+            let target = target(id);
+            let event = actor.did(action, &target).with(json!({"changed": changed}));
+            audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
+        })
+        .await?;
+    new.version += 1;
+    new.updated_at = ctx.now;
+    Ok(new)
+}
+
+/// How many of its token families live, and so would end with the client.
+pub async fn living_families(ctx: &Ctx, id: ClientId) -> Result<i64> {
+    get(ctx, id).await?;
+    let project = ctx.project.id;
+    ctx.app
+        .db
+        .read(|conn| async move { clients::count_live_families(&conn, project, ctx.now, id).await })
+        .await
+}
+
+/// Deletes the client: its tokens, codes and secrets are dead. The row stays, so that verification can say why.
+pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -> Result<Client> {
+    let mut gone = get_seen(ctx, seen, id).await?;
+    gone.status = Status::Deleted;
+    let asked = &gone;
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            let project = ctx.project.id;
+            if clients::update(&conn, project, ctx.now, asked, true).await? == 0 {
+                return Err(stale(seen.is_some()));
+            }
+            client_secrets::delete_all(&conn, project, id).await?;
+            let target = target(id);
+            let event = actor.did("client.deleted", &target).with(json!({"client_name": asked.name}));
+            audit::append(&conn, project, ctx.now, &event).await.map(|_| ())
+        })
+        .await?;
+    gone.version += 1;
+    gone.updated_at = ctx.now;
+    Ok(gone)
+}
+
+/// The client, if it is as the caller has seen it.
+pub(super) async fn get_seen(ctx: &Ctx, seen: Option<i64>, id: ClientId) -> Result<Client> {
+    let client = get(ctx, id).await?;
+    match seen {
+        Some(seen) if seen != client.version => Err(stale(true)),
+        _ => Ok(client),
+    }
+}
+
+pub(super) fn target(client: ClientId) -> String {
+    format!("client:{client}")
+}

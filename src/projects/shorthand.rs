@@ -1,0 +1,45 @@
+//! Shorthands with the usual settings, for the command line, which acts in its own name.
+
+use super::{NewProject, admin_keys, clients};
+use crate::app::App;
+use crate::audit::Actor;
+use crate::error::Result;
+use crate::ids::{AdminKeyId, ProjectId};
+use crate::model::client::{Client, ClientSettings};
+use crate::model::project::{Project, ProjectKind, ProjectSettings};
+use crate::secret::Secret;
+
+/// Makes a live project.
+pub async fn create_project(app: &App, slug: &str, name: &str) -> Result<Project> {
+    let new = NewProject {
+        slug: slug.into(),
+        name: name.into(),
+        kind: ProjectKind::Live,
+        settings: ProjectSettings::default(),
+    };
+    super::create(app, &Actor::command_line(), new).await
+}
+
+/// Registers a client; `kind` is `confidential` or `public`. The secret (for a confidential one) is given once.
+pub async fn create_client(
+    app: &App,
+    project: ProjectId,
+    name: &str,
+    kind: &str,
+    settings: ClientSettings,
+) -> Result<(Client, Option<Secret>)> {
+    let new = clients::NewClient { name: name.into(), kind: kind.parse()?, settings };
+    clients::create(app, project, app.clock.now(), &Actor::command_line(), new).await
+}
+
+/// Makes an admin key; `project` `None` is for all of them. The key is given once.
+pub async fn create_admin_key(
+    app: &App,
+    project: Option<ProjectId>,
+    name: &str,
+    role: &str,
+) -> Result<(AdminKeyId, Secret)> {
+    let new = admin_keys::NewAdminKey { name: name.into(), role: role.parse()?, project };
+    let (made, key) = admin_keys::create(app, &Actor::command_line(), None, new).await?;
+    Ok((made.key.id, key))
+}

@@ -39,21 +39,21 @@ pub async fn open_or_make(config: &Config) -> anyhow::Result<Db> {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("the data directory {} cannot be made", config.data_dir.display()))?;
     }
-    connect(config, true).await
+    Ok(Db::connect(&settings(config)).await?)
 }
 
-/// Opens a store that exists: a typing error in its place must not make an empty one.
+/// Opens a store that exists, for a command: a typing error in its place must not make an empty one.
 pub async fn open(config: &Config) -> anyhow::Result<Db> {
-    connect(config, false).await
+    Ok(Db::connect(&Settings { create: false, ..settings(config) }.patient()).await?)
 }
 
-async fn connect(config: &Config, create: bool) -> anyhow::Result<Db> {
-    let settings = Settings {
+fn settings(config: &Config) -> Settings {
+    Settings {
         max_connections: config.database.max_connections,
         acquire_timeout_seconds: config.database.acquire_timeout_seconds,
+        statement_timeout_seconds: config.database.statement_timeout_seconds,
+        lock_timeout_seconds: config.database.lock_timeout_seconds,
         transaction_pooler: config.database.transaction_pooler,
-        create,
         ..Settings::new(config.database_url().expose())
-    };
-    Ok(Db::connect(&settings).await?)
+    }
 }

@@ -11,6 +11,8 @@ use super::layers::Layers;
 pub struct Database {
     pub max_connections: u32,
     pub acquire_timeout_seconds: u64,
+    pub statement_timeout_seconds: u64,
+    pub lock_timeout_seconds: u64,
     /// A pooler in transaction mode that does not follow named statements stands before PostgreSQL.
     pub transaction_pooler: bool,
 }
@@ -20,6 +22,8 @@ impl Database {
         Self {
             max_connections: layers.number("database.max_connections", 2..=1000),
             acquire_timeout_seconds: layers.number("database.acquire_timeout_seconds", 1..=60),
+            statement_timeout_seconds: layers.number("database.statement_timeout_seconds", 1..=60),
+            lock_timeout_seconds: layers.number("database.lock_timeout_seconds", 1..=60),
             transaction_pooler: layers.choice("database.pooler", ("none", false), ("transaction", true)),
         }
     }

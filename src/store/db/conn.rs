@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{PgConnection, SqliteConnection};
 use tokio::sync::Mutex;
 
+use super::pool::Pooled;
 use crate::error::{Error, Result, conflict};
 
 /// What every store function takes first. The lender takes the engine back when the loan ends,
@@ -20,16 +20,27 @@ pub struct Lease {
     kind: Kind,
     /// A statement failed inside the transaction: PostgreSQL refuses all that follow, so SQLite has to as well.
     failed: bool,
+    /// A statement has begun and not ended: it is running, it was dropped, or the connection was lost under it.
+    open: bool,
+    statements: u32,
     /// Whether statements get a name; not behind a pooler that forgets names.
     persistent: bool,
     counters: Arc<Counters>,
 }
 
 pub(super) enum Engine {
-    Postgres(PoolConnection<Postgres>),
-    PostgresUnit(Transaction<'static, Postgres>),
-    SqliteReader(PoolConnection<Sqlite>),
+    Postgres(Pooled<PgConnection>),
+    SqliteReader(Pooled<SqliteConnection>),
     SqliteWriter(SqliteConnection),
+}
+
+/// What is left of a loan when it ends.
+pub(super) struct Returned {
+    pub(super) engine: Option<Engine>,
+    /// See [`Lease`]: a unit must not commit.
+    pub(super) failed: bool,
+    /// The connection is in nobody knows what state.
+    pub(super) broken: bool,
 }
 
 /// What a connection was lent for.
@@ -49,8 +60,9 @@ pub enum Wire<'c> {
 
 impl Conn {
     pub(super) fn lend(engine: Engine, kind: Kind, persistent: bool, counters: &Arc<Counters>) -> Self {
-        let counters = Arc::clone(counters);
-        Self(Arc::new(Mutex::new(Lease { engine: Some(engine), kind, failed: false, persistent, counters })))
+        let (engine, counters) = (Some(engine), Arc::clone(counters));
+        let lease = Lease { engine, kind, failed: false, open: false, statements: 0, persistent, counters };
+        Self(Arc::new(Mutex::new(lease)))
     }
 
     /// The lender's own handle on the loan.
@@ -58,10 +70,10 @@ impl Conn {
         Self(Arc::clone(&self.0))
     }
 
-    /// Ends the loan: gives the engine back, and whether a statement failed meanwhile.
-    pub(super) async fn take(&self) -> (Option<Engine>, bool) {
+    /// Ends the loan.
+    pub(super) async fn take(&self) -> Returned {
         let mut lease = self.0.lock().await;
-        (lease.engine.take(), lease.failed)
+        Returned { engine: lease.engine.take(), failed: lease.failed, broken: lease.open }
     }
 }
 
@@ -71,13 +83,17 @@ impl Lease {
         if self.failed {
             return Err(Error::internal("a statement after a failed one in the same unit"));
         }
+        if self.kind == Kind::Write && self.statements > 0 {
+            return Err(Error::internal("a second statement in autocommit: this wants to be a unit"));
+        }
         let wire = match &mut self.engine {
-            Some(Engine::Postgres(c)) => Wire::Postgres(c, self.persistent),
-            Some(Engine::PostgresUnit(c)) => Wire::Postgres(c, self.persistent),
-            Some(Engine::SqliteReader(c)) => Wire::Sqlite(c),
+            Some(Engine::Postgres(c)) => Wire::Postgres(&mut c.conn, self.persistent),
+            Some(Engine::SqliteReader(c)) => Wire::Sqlite(&mut c.conn),
             Some(Engine::SqliteWriter(c)) => Wire::Sqlite(c),
             None => return Err(Error::unavailable(1, "the connection was taken back")),
         };
+        self.open = true;
+        self.statements += 1;
         self.counters.statement(self.kind);
         Ok(wire)
     }
@@ -85,6 +101,7 @@ impl Lease {
     /// Remembers a failure that ended the transaction, and says it in the program's words.
     pub fn settle<T>(&mut self, outcome: Result<T, sqlx::Error>) -> Result<T> {
         self.failed |= matches!(outcome, Err(sqlx::Error::Database(_))) && self.kind == Kind::Unit;
+        self.open = outcome.as_ref().is_err_and(leaves_in_doubt);
         outcome.map_err(store_error)
     }
 }
@@ -181,36 +198,55 @@ pub use {execute, fetch_all, fetch_one, fetch_optional, on_engine};
 ///
 /// A lost connection before COMMIT lost the whole unit with it, so the unit may run again.
 pub(super) fn store_error(error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(|e| e.code());
     match &error {
         sqlx::Error::Database(e) if e.is_unique_violation() => conflict("it exists already").caused_by(error),
-        sqlx::Error::Database(e) => match e.code().as_deref() {
-            Some("40001" | "40P01") => Error::unavailable(1, &error).retrying_unit(),
-            Some(code) if is_lost(code) => Error::unavailable(1, &error).retrying_unit(),
-            Some(code) if is_away(code) || is_sqlite_away(&error) => Error::unavailable(1, &error),
-            _ => Error::internal(&error),
-        },
-        sqlx::Error::Io(_) => Error::unavailable(1, &error).retrying_unit(),
-        sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Tls(_) => Error::unavailable(1, &error),
+        _ if is_lost(&error) || matches!(code.as_deref(), Some("40001" | "40P01")) => {
+            Error::unavailable(1, &error).retrying_unit()
+        }
+        _ if code.is_some_and(|code| is_too_busy(&code)) || is_sqlite_away(&error) => {
+            Error::unavailable(1, &error)
+        }
+        sqlx::Error::WorkerCrashed => Error::unavailable(1, &error),
         _ => Error::internal(&error),
     }
 }
 
-/// The server ended the connection: shut down, crashed, starting, or a connection exception.
-fn is_lost(code: &str) -> bool {
-    matches!(code, "57P01" | "57P02" | "57P03") || (code.len() == 5 && code.starts_with("08"))
+/// No connection, whatever the server says about it: it cannot be reached now. One that is there, but refuses for
+/// want of places or while it starts, may be asked again; so may one whose last answer was the end of the connection.
+pub(super) fn connect_error(error: sqlx::Error) -> Error {
+    match is_lost(&error) {
+        true => Error::unavailable(1, error).retrying_unit(),
+        false => Error::unavailable(1, error),
+    }
 }
 
-/// No connection to be had, or one that has become a read-only replica's.
-fn is_away(code: &str) -> bool {
-    matches!(code, "53300" | "25006")
+/// The connection is gone, or is no longer what it was: shut down, crashed, starting, idle for too long inside a
+/// transaction (25P03), turned into a replica's (25006), or a connection exception, which is what poolers say.
+fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+            matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006")
+                || (code.len() == 5 && code.starts_with("08"))
+        }),
+        _ => false,
+    }
 }
 
-/// SQLite's result code without its extension: busy, locked, disk trouble, disk full.
+/// After an answer that was understood the connection can be used again, and after no other.
+fn leaves_in_doubt(error: &sqlx::Error) -> bool {
+    is_lost(error) || !matches!(error, sqlx::Error::Database(_) | sqlx::Error::RowNotFound)
+}
+
+/// A time limit (57014, 55P03), or the server lacks connections, memory or disk (classes 53 and 58).
+fn is_too_busy(code: &str) -> bool {
+    code.len() == 5 && (matches!(code, "57014" | "55P03") || code.starts_with("53") || code.starts_with("58"))
+}
+
+/// SQLite's result code without its extension: busy, locked, interrupted, disk trouble, disk full.
 fn is_sqlite_away(error: &sqlx::Error) -> bool {
-    matches!(sqlite_code(error), Some(5 | 6 | 10 | 13))
+    matches!(sqlite_code(error), Some(5 | 6 | 9 | 10 | 13))
 }
 
 /// The primary result code of a SQLite error.

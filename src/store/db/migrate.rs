@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::conn::{fetch_all, fetch_one, sqlite_code, store_error};
+use super::postgres::{Limits, PostgresDb};
 use super::{Backend, Db};
 use crate::error::{Error, Result};
 
@@ -19,19 +20,10 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 const BUSY_LIMIT: Duration = Duration::from_secs(30);
 
 impl Db {
-    /// Brings the schema up to this program.
-    ///
-    /// All in one transaction that holds the lock: sqlx's own lock is the session's, which a pooler in transaction
-    /// mode gives to someone else.
+    /// Brings the schema up to this program, all in one transaction.
     pub async fn migrate(&self) -> Result<()> {
         match &self.backend {
-            Backend::Postgres(db) => {
-                let mut transaction = db.pool.begin().await.map_err(store_error)?;
-                let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").persistent(false).bind(LOCK);
-                lock.execute(&mut *transaction).await.map_err(store_error)?;
-                unlocked(&POSTGRES).run(&mut *transaction).await.map_err(Error::internal)?;
-                transaction.commit().await.map_err(store_error)
-            }
+            Backend::Postgres(db) => db.migrate(&unlocked(&POSTGRES)).await,
             Backend::Sqlite(db) => {
                 let mut conn = SqliteConnection::connect_with(&db.options).await.map_err(store_error)?;
                 let begun = Instant::now();
@@ -72,6 +64,25 @@ impl Db {
             })
             .await?;
         Ok(migrator.iter().filter(|migration| !applied.contains(&(migration.version,))).count())
+    }
+}
+
+impl PostgresDb {
+    /// Runs the migrations in one transaction that holds the lock, on one connection, without time limits: sqlx's own
+    /// lock is the session's, which a pooler in transaction mode gives to someone else.
+    async fn migrate(&self, migrator: &Migrator) -> Result<()> {
+        let mut conn = self.connection().await?;
+        let mut transaction = conn.conn.begin().await.map_err(store_error)?;
+        let begin = format!("{}; SELECT pg_advisory_xact_lock({LOCK})", Limits::NONE.sql("SET LOCAL"));
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *transaction).await.map_err(store_error)?;
+        // sqlx names the statements of its migrator: behind a pooler, the next node would find the names taken.
+        let forget = if self.transaction_pooler { "DEALLOCATE ALL" } else { "" };
+        sqlx::raw_sql(forget).execute(&mut *transaction).await.map_err(store_error)?;
+        migrator.run(&mut *transaction).await.map_err(Error::internal)?;
+        sqlx::raw_sql(forget).execute(&mut *transaction).await.map_err(store_error)?;
+        transaction.commit().await.map_err(store_error)?;
+        conn.give_back();
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod conn;
 mod migrate;
+mod pool;
 mod postgres;
 mod sqlite;
 mod writer;
@@ -23,9 +24,6 @@ use self::sqlite::SqliteDb;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// How often a unit runs again after a serialization failure, a deadlock or a lost connection.
-const UNIT_RETRIES: u32 = 3;
-
 /// A health check that takes longer than this is an answer too.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -35,7 +33,12 @@ pub struct Settings {
     /// `postgres://…` or `sqlite:///path/file.db`; a password may stand in it.
     pub url: Secret,
     pub max_connections: u32,
+    /// How long a call waits for a connection, or for its turn at SQLite's writer.
     pub acquire_timeout_seconds: u64,
+    /// How long PostgreSQL may work on one statement, waiting included; a call as a whole has this and the wait above.
+    pub statement_timeout_seconds: u64,
+    /// How long a statement may wait for a lock in PostgreSQL.
+    pub lock_timeout_seconds: u64,
     /// A pooler in transaction mode stands before PostgreSQL and does not follow named statements.
     pub transaction_pooler: bool,
     /// Whether a SQLite file that is not there is made.
@@ -43,20 +46,37 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults for everything but the place.
+    /// The defaults for everything but the place: a request has its answer within ten seconds.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: Secret::new(url),
             max_connections: 10,
             acquire_timeout_seconds: 5,
+            statement_timeout_seconds: 4,
+            lock_timeout_seconds: 3,
             transaction_pooler: false,
             create: true,
         }
     }
 
+    /// For a command beside a busy server: nobody waits for its answer, so it waits longer for its turn.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { acquire_timeout_seconds: 30, statement_timeout_seconds: 30, lock_timeout_seconds: 30, ..self }
+    }
+
     fn acquire_timeout(&self) -> Duration {
         Duration::from_secs(self.acquire_timeout_seconds)
     }
+
+    fn call_limit(&self) -> Duration {
+        Duration::from_secs(self.acquire_timeout_seconds + self.statement_timeout_seconds)
+    }
+}
+
+tokio::task_local! {
+    /// The stores that this task is inside a call of.
+    static INSIDE: Vec<usize>;
 }
 
 /// The store; cloning it shares the connections.
@@ -89,10 +109,13 @@ impl Db {
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        match &self.backend {
-            Backend::Postgres(db) => db.read(&self.counters, statements).await,
-            Backend::Sqlite(db) => db.read(&self.counters, statements).await,
-        }
+        let call = async {
+            match &self.backend {
+                Backend::Postgres(db) => db.read(&self.counters, statements).await,
+                Backend::Sqlite(db) => db.read(&self.counters, statements).await,
+            }
+        };
+        self.alone(call).await
     }
 
     /// Runs one writing statement in autocommit. It is never repeated: a lost connection leaves its outcome open.
@@ -101,10 +124,13 @@ impl Db {
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        match &self.backend {
-            Backend::Postgres(db) => db.write(&self.counters, statement).await,
-            Backend::Sqlite(db) => db.unit(&self.counters, Kind::Write, &statement).await,
-        }
+        let call = async {
+            match &self.backend {
+                Backend::Postgres(db) => db.write(&self.counters, statement).await,
+                Backend::Sqlite(db) => db.unit(&self.counters, Kind::Write, &statement).await,
+            }
+        };
+        self.alone(call).await
     }
 
     /// Runs one transaction: committed when the closure gives `Ok`, rolled back otherwise or when dropped.
@@ -113,18 +139,28 @@ impl Db {
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let mut retries = 0;
-        loop {
-            self.counters.unit();
-            let outcome = match &self.backend {
+        let call = async {
+            match &self.backend {
                 Backend::Postgres(db) => db.unit(&self.counters, &statements).await,
-                Backend::Sqlite(db) => db.unit(&self.counters, Kind::Unit, &statements).await,
-            };
-            match outcome {
-                Err(error) if error.may_retry_unit() && retries < UNIT_RETRIES => retries += 1,
-                outcome => return outcome,
+                Backend::Sqlite(db) => {
+                    self.counters.unit();
+                    db.unit(&self.counters, Kind::Unit, &statements).await
+                }
             }
+        };
+        self.alone(call).await
+    }
+
+    /// Refuses a call inside another one of the same store. It would wait for a connection while it keeps one from
+    /// others, and on SQLite for the writer that it holds itself.
+    async fn alone<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let this = Arc::as_ptr(&self.counters) as usize;
+        let mut inside = INSIDE.try_with(Clone::clone).unwrap_or_default();
+        if inside.contains(&this) {
+            return Err(Error::internal("a call of the store inside another one: use its connection"));
         }
+        inside.push(this);
+        INSIDE.scope(inside, call).await
     }
 
     /// Whether the store answers, and as a primary.
@@ -141,7 +177,7 @@ impl Db {
     /// Ends the connections; what is under way is finished first.
     pub async fn close(&self) {
         match &self.backend {
-            Backend::Postgres(db) => db.pool.close().await,
+            Backend::Postgres(db) => db.close().await,
             Backend::Sqlite(db) => db.close().await,
         }
     }

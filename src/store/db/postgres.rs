@@ -5,21 +5,51 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool, Postgres, Row, Transaction};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::Settings;
 use super::conn::{Conn, Counters, Engine, Kind, store_error};
+use super::pool::{Pool, Pooled};
 use crate::error::{Error, Result};
+
+/// How often a unit runs again after a serialization failure, a deadlock or a lost connection.
+const UNIT_RETRIES: u32 = 3;
 
 /// Long enough to be cheap, short enough that connections follow a failover.
 const MAX_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
+/// A connection that lay unused for longer is asked whether it lives before an autocommit write, which nothing repeats.
+const RESTED: Duration = Duration::from_millis(100);
+
 #[derive(Clone)]
 pub(super) struct PostgresDb {
-    pub(super) pool: PgPool,
-    transaction_pooler: bool,
-    max_connections: u32,
+    pool: Pool<PgConnection>,
+    pub(super) transaction_pooler: bool,
+    /// Said once on each connection, or in each transaction when a pooler gives every one another connection.
+    limits: Limits,
+    /// For one call, whatever it waits for.
+    call_limit: Duration,
+}
+
+/// The server's own time limits: without them a stuck peer, or a node that froze inside a transaction, holds up others.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    statement_ms: u64,
+    lock_ms: u64,
+}
+
+impl Limits {
+    pub(super) const NONE: Self = Self { statement_ms: 0, lock_ms: 0 };
+
+    /// `set` is SET or SET LOCAL.
+    pub(super) fn sql(self, set: &str) -> String {
+        let Self { statement_ms, lock_ms } = self;
+        format!(
+            "{set} statement_timeout = {statement_ms}; {set} lock_timeout = {lock_ms}; \
+             {set} idle_in_transaction_session_timeout = {statement_ms}"
+        )
+    }
 }
 
 impl PostgresDb {
@@ -28,34 +58,44 @@ impl PostgresDb {
         if settings.transaction_pooler {
             options = options.statement_cache_capacity(0);
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(settings.acquire_timeout())
-            .max_lifetime(MAX_LIFETIME)
-            // The ping before each use costs a quarter of the reads; a closed connection is met by trying once more.
-            .test_before_acquire(false)
-            .after_connect(|conn, _| {
-                Box::pin(async move {
-                    let row = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(conn).await?;
-                    if row.try_get::<bool, _>(0)? {
-                        return Err(sqlx::Error::Protocol("this server is a replica".into()));
-                    }
-                    Ok(())
-                })
-            })
-            .connect_with(options)
-            .await
-            .map_err(store_error)?;
-        let row = sqlx::raw_sql("SHOW synchronous_commit").fetch_one(&pool).await.map_err(store_error)?;
-        if row.try_get::<String, _>(0).map_err(store_error)? == "off" {
-            pool.close().await;
+        let wait = settings.acquire_timeout();
+        let db = Self {
+            pool: Pool::new(options, settings.max_connections, wait, MAX_LIFETIME),
+            transaction_pooler: settings.transaction_pooler,
+            limits: Limits {
+                statement_ms: settings.statement_timeout_seconds * 1000,
+                lock_ms: settings.lock_timeout_seconds * 1000,
+            },
+            call_limit: settings.call_limit(),
+        };
+        db.refuse_lost_commits().await?;
+        Ok(db)
+    }
+
+    async fn refuse_lost_commits(&self) -> Result<()> {
+        let mut conn = self.connection().await?;
+        let row = sqlx::raw_sql("SHOW synchronous_commit").fetch_one(&mut conn.conn).await;
+        if row.and_then(|row| row.try_get::<String, _>(0)).map_err(store_error)? == "off" {
             return Err(Error::internal("synchronous_commit is off: a crash would undo what was answered"));
         }
-        Ok(Self {
-            pool,
-            transaction_pooler: settings.transaction_pooler,
-            max_connections: settings.max_connections,
-        })
+        conn.give_back();
+        Ok(())
+    }
+
+    /// A connection to a primary.
+    pub(super) async fn connection(&self) -> Result<Pooled<PgConnection>> {
+        let mut conn = self.pool.acquire().await?;
+        if conn.rested.is_none() {
+            let mut greeting = "SELECT pg_is_in_recovery()".to_owned();
+            if !self.transaction_pooler {
+                greeting = format!("{}; {greeting}", self.limits.sql("SET"));
+            }
+            let row = sqlx::raw_sql(AssertSqlSafe(greeting)).fetch_one(&mut conn.conn).await;
+            if row.and_then(|row| row.try_get::<bool, _>(0)).map_err(store_error)? {
+                return Err(Error::unavailable(1, "this server is a replica"));
+            }
+        }
+        Ok(conn)
     }
 
     pub(super) async fn read<T, F, Fut>(&self, counters: &Arc<Counters>, statements: F) -> Result<T>
@@ -63,13 +103,13 @@ impl PostgresDb {
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        match self.read_once(counters, &statements).await {
-            Err(error) if error.may_retry_unit() => {
-                self.drop_closed().await;
-                self.read_once(counters, &statements).await
+        self.limited(async {
+            match self.read_once(counters, &statements).await {
+                Err(error) if error.may_retry_unit() => self.read_once(counters, &statements).await,
+                outcome => outcome,
             }
-            outcome => outcome,
-        }
+        })
+        .await
     }
 
     async fn read_once<T, F, Fut>(&self, counters: &Arc<Counters>, statements: &F) -> Result<T>
@@ -77,12 +117,11 @@ impl PostgresDb {
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let engine = if self.transaction_pooler {
-            Engine::PostgresUnit(self.begin().await?)
-        } else {
-            Engine::Postgres(self.pool.acquire().await.map_err(store_error)?)
-        };
-        statements(Conn::lend(engine, Kind::Read, !self.transaction_pooler, counters)).await
+        if self.transaction_pooler {
+            return self.transact(counters, Kind::Read, statements).await;
+        }
+        let conn = self.connection().await?;
+        self.autocommit(conn, counters, Kind::Read, statements).await
     }
 
     pub(super) async fn write<T, F, Fut>(&self, counters: &Arc<Counters>, statement: F) -> Result<T>
@@ -90,11 +129,19 @@ impl PostgresDb {
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        if self.transaction_pooler {
-            return self.transact(counters, Kind::Write, &statement).await;
-        }
-        let engine = Engine::Postgres(self.pool.acquire().await.map_err(store_error)?);
-        statement(Conn::lend(engine, Kind::Write, true, counters)).await
+        self.limited(async {
+            if self.transaction_pooler {
+                return self.transact(counters, Kind::Write, &statement).await;
+            }
+            let mut conn = self.connection().await?;
+            if conn.rested.is_some_and(|rested| rested > RESTED) && conn.conn.ping().await.is_err() {
+                drop(conn);
+                self.pool.lost();
+                conn = self.connection().await?;
+            }
+            self.autocommit(conn, counters, Kind::Write, &statement).await
+        })
+        .await
     }
 
     pub(super) async fn unit<T, F, Fut>(&self, counters: &Arc<Counters>, statements: &F) -> Result<T>
@@ -102,66 +149,133 @@ impl PostgresDb {
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        self.transact(counters, Kind::Unit, statements).await
+        self.limited(async {
+            let mut retries = 0;
+            loop {
+                counters.unit();
+                match self.transact(counters, Kind::Unit, statements).await {
+                    Err(error) if error.may_retry_unit() && retries < UNIT_RETRIES => retries += 1,
+                    outcome => return outcome,
+                }
+            }
+        })
+        .await
     }
 
-    /// BEGIN to COMMIT. Dropped halfway, the transaction rolls back before the connection serves anyone else.
+    /// Every statement by itself.
+    async fn autocommit<T, F, Fut>(
+        &self,
+        conn: Pooled<PgConnection>,
+        counters: &Arc<Counters>,
+        kind: Kind,
+        statements: &F,
+    ) -> Result<T>
+    where
+        F: Fn(Conn) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let lent = Conn::lend(Engine::Postgres(conn), kind, true, counters);
+        let loan = lent.share();
+        let outcome = statements(lent).await;
+        if let (Some(conn), _) = self.end(&loan).await? {
+            conn.give_back();
+        }
+        outcome
+    }
+
+    /// BEGIN to COMMIT. Dropped halfway, the connection is closed, and the transaction with it.
     async fn transact<T, F, Fut>(&self, counters: &Arc<Counters>, kind: Kind, statements: &F) -> Result<T>
     where
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
         let begun = match self.begin().await {
-            Err(error) if error.may_retry_unit() => {
-                self.drop_closed().await;
-                self.begin().await?
-            }
+            Err(error) if error.may_retry_unit() => self.begin().await?,
             begun => begun?,
         };
-        let conn = Conn::lend(Engine::PostgresUnit(begun), kind, !self.transaction_pooler, counters);
-        let handle = conn.share();
-        let outcome = statements(conn).await;
-        let (engine, failed) = handle.take().await;
-        let Some(Engine::PostgresUnit(transaction)) = engine else {
-            return Err(Error::internal("the transaction was taken from its unit"));
+        let lent = Conn::lend(Engine::Postgres(begun), kind, !self.transaction_pooler, counters);
+        let loan = lent.share();
+        let outcome = statements(lent).await;
+        let (conn, failed) = self.end(&loan).await?;
+        let Some(mut conn) = conn else {
+            // The transaction went with its connection.
+            return outcome.and_then(|_| Err(Error::internal("a unit went on without its connection")));
         };
-        let value = outcome?;
-        if failed {
-            // COMMIT would answer without an error and roll back.
-            return Err(Error::internal("a unit went on after a failed statement"));
+        if outcome.is_ok() && !failed {
+            say(&mut conn, "COMMIT").await.map_err(|error| self.commit_error(error))?;
+            conn.give_back();
+            return outcome;
         }
-        transaction.commit().await.map_err(commit_error)?;
-        Ok(value)
+        if say(&mut conn, "ROLLBACK").await.is_ok() {
+            conn.give_back();
+        }
+        // COMMIT would have answered without an error and rolled back.
+        outcome.and_then(|_| Err(Error::internal("a unit went on after a failed statement")))
     }
 
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        self.pool.begin().await.map_err(store_error)
-    }
-
-    /// After a restart of the server every idle connection is dead: finds out, so that the next try gets a live one.
-    async fn drop_closed(&self) {
-        for _ in 0..self.max_connections {
-            let Some(mut conn) = self.pool.try_acquire() else { return };
-            if conn.ping().await.is_ok() {
-                return;
+    async fn begin(&self) -> Result<Pooled<PgConnection>> {
+        let mut conn = self.connection().await?;
+        let begun = match self.transaction_pooler {
+            true => {
+                let sql = format!("BEGIN; {}", self.limits.sql("SET LOCAL"));
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn.conn).await.map(drop)
             }
-            let _ = conn.detach().close_hard().await;
+            false => say(&mut conn, "BEGIN").await,
+        };
+        begun.map_err(store_error).inspect_err(|_| self.pool.lost())?;
+        Ok(conn)
+    }
+
+    /// Takes the connection back, unless it is of no use any more; and whether a statement failed.
+    async fn end(&self, loan: &Conn) -> Result<(Option<Pooled<PgConnection>>, bool)> {
+        let returned = loan.take().await;
+        let Some(Engine::Postgres(conn)) = returned.engine else {
+            return Err(Error::internal("the connection was taken from its borrower"));
+        };
+        if returned.broken {
+            self.pool.lost();
+            return Ok((None, returned.failed));
         }
+        Ok((Some(conn), returned.failed))
+    }
+
+    /// After a lost COMMIT nobody knows whether it happened, so the unit must not run again; a refused one did not.
+    fn commit_error(&self, error: sqlx::Error) -> Error {
+        let code = error.as_database_error().and_then(|e| e.code());
+        let refused = matches!(code.as_deref(), Some("40001" | "40P01"));
+        match store_error(error) {
+            lost if lost.may_retry_unit() && !refused => {
+                self.pool.lost();
+                Error::unavailable(1, lost)
+            }
+            other => other,
+        }
+    }
+
+    /// Nobody waits for ever, not even for a server that has frozen or is behind a network that has.
+    async fn limited<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::time::timeout(self.call_limit, call).await.unwrap_or_else(|_| {
+            self.pool.lost();
+            Err(Error::unavailable(1, "the store did not answer in time"))
+        })
     }
 
     pub(super) async fn is_healthy(&self) -> bool {
-        let Ok(mut transaction) = self.pool.begin().await else { return false };
-        let answer = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(&mut *transaction).await;
-        answer.is_ok_and(|row| row.try_get::<bool, _>(0).is_ok_and(|replica| !replica))
+        let Ok(mut conn) = self.connection().await else { return false };
+        let answer = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(&mut conn.conn).await;
+        let healthy = answer.is_ok_and(|row| row.try_get::<bool, _>(0).is_ok_and(|replica| !replica));
+        if healthy {
+            conn.give_back();
+        }
+        healthy
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
     }
 }
 
-/// After a lost COMMIT nobody knows whether it happened, so the unit must not run again; a refused one did not.
-fn commit_error(error: sqlx::Error) -> Error {
-    let refused =
-        error.as_database_error().is_some_and(|e| matches!(e.code().as_deref(), Some("40001" | "40P01")));
-    match store_error(error) {
-        lost if lost.may_retry_unit() && !refused => Error::unavailable(1, lost),
-        other => other,
-    }
+/// A statement without parameters or rows, in the simple protocol: it leaves no prepared statement behind.
+async fn say(conn: &mut Pooled<PgConnection>, sql: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(sql).execute(&mut conn.conn).await.map(drop)
 }

@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use super::Settings;
 use super::conn::{Conn, Counters, Engine, Kind, store_error};
+use super::pool::Pool;
 use super::writer::{Writer, unit_too_long};
 use crate::error::{Error, Result};
 
@@ -20,10 +21,11 @@ const READERS: u32 = 8;
 pub(super) const UNIT_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct SqliteDb {
-    pub(super) readers: SqlitePool,
+    readers: Pool<SqliteConnection>,
     pub(super) options: SqliteConnectOptions,
     writer: Writer,
     acquire_timeout: Duration,
+    call_limit: Duration,
 }
 
 impl SqliteDb {
@@ -41,14 +43,10 @@ impl SqliteDb {
             .pragma("fullfsync", "ON");
         // The writer first: it makes the file that the readers open.
         let writer = Writer::start(options.clone()).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(settings.max_connections.clamp(1, READERS))
-            .acquire_timeout(settings.acquire_timeout())
-            .test_before_acquire(false)
-            .connect_with(common.read_only(true))
-            .await
-            .map_err(store_error)?;
-        Ok(Self { readers, options, writer, acquire_timeout: settings.acquire_timeout() })
+        let acquire_timeout = settings.acquire_timeout();
+        let size = settings.max_connections.clamp(1, READERS);
+        let readers = Pool::new(common.read_only(true), size, acquire_timeout, Duration::MAX);
+        Ok(Self { readers, options, writer, acquire_timeout, call_limit: settings.call_limit() })
     }
 
     /// Outside any transaction, so that every statement sees the newest commit.
@@ -57,8 +55,20 @@ impl SqliteDb {
         F: Fn(Conn) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let engine = Engine::SqliteReader(self.readers.acquire().await.map_err(store_error)?);
-        statements(Conn::lend(engine, Kind::Read, true, counters)).await
+        let read = async {
+            let reader = self.readers.acquire().await?;
+            let lent = Conn::lend(Engine::SqliteReader(reader), Kind::Read, true, counters);
+            let loan = lent.share();
+            let outcome = statements(lent).await;
+            let returned = loan.take().await;
+            if let (Some(Engine::SqliteReader(reader)), false) = (returned.engine, returned.broken) {
+                reader.give_back();
+            }
+            outcome
+        };
+        tokio::time::timeout(self.call_limit, read)
+            .await
+            .unwrap_or_else(|_| Err(Error::unavailable(1, "the read took too long")))
     }
 
     /// Borrows the write connection, and answers only after the COMMIT of the group.
@@ -86,7 +96,12 @@ impl SqliteDb {
     }
 
     pub(super) async fn is_healthy(&self) -> bool {
-        self.writer.is_running() && sqlx::query("SELECT 1").execute(&self.readers).await.is_ok()
+        let Ok(mut reader) = self.readers.acquire().await else { return false };
+        let answers = sqlx::query("SELECT 1").execute(&mut reader.conn).await.is_ok();
+        if answers {
+            reader.give_back();
+        }
+        answers && self.writer.is_running()
     }
 
     pub(super) async fn close(&self) {

@@ -3,10 +3,12 @@
 //! Units run one after the other, each in a savepoint; a group of them shares one COMMIT, and so one fsync.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::conn::{Conn, Counters, Engine, Kind, sqlite_code, store_error};
@@ -20,8 +22,10 @@ const GROUP_TIME: Duration = Duration::from_millis(2);
 /// How often another process's lock is tried, and for how long: SQLite's own back-off starves beside a busy writer.
 const BUSY_PAUSE: Duration = Duration::from_micros(500);
 const BUSY_LIMIT: Duration = Duration::from_secs(30);
-/// Units that may wait for their turn.
+/// Units that may wait for their turn; who comes on top of them is turned away at once.
 const QUEUE: usize = 1024;
+/// How many steps SQLite's machine makes before it asks whether the statement may go on: well under a millisecond.
+const STEPS: i32 = 10_000;
 
 /// The way to the writer task.
 #[derive(Clone)]
@@ -45,18 +49,21 @@ pub(super) fn unit_too_long() -> Error {
 
 impl Writer {
     pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self> {
-        let conn = open(&options).await?;
+        let deadline = Deadline::default();
+        let conn = Some(open(&options, &deadline).await?);
         let (sender, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(Task { options, requests, next: None, conn: Some(conn) }.run());
+        tokio::spawn(Task { options, requests, next: None, conn, deadline }.run());
         Ok(Self(sender))
     }
 
     pub(super) async fn borrow(&self, kind: Kind, counters: &Arc<Counters>) -> Result<Loan> {
         let (grant, granted) = oneshot::channel();
-        let gone = || Error::unavailable(1, "the writer has ended");
         let request = Request::Borrow { kind, counters: Arc::clone(counters), grant };
-        self.0.send(request).await.map_err(|_| gone())?;
-        granted.await.map_err(|_| gone())?
+        self.0.try_send(request).map_err(|refused| match refused {
+            TrySendError::Full(_) => Error::unavailable(1, "too many units wait for the write connection"),
+            TrySendError::Closed(_) => Error::unavailable(1, "the writer has ended"),
+        })?;
+        granted.await.map_err(|_| Error::unavailable(1, "the writer has ended"))?
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -78,6 +85,7 @@ struct Task {
     next: Option<Request>,
     /// None while a unit has it, and after a failure that makes a new one necessary.
     conn: Option<SqliteConnection>,
+    deadline: Deadline,
 }
 
 impl Task {
@@ -88,7 +96,7 @@ impl Task {
                 None => self.requests.recv().await,
             };
             match request {
-                Some(Request::Borrow { kind, counters, grant }) => match self.begin().await {
+                Some(Request::Borrow { kind, counters, mut grant }) => match self.begin(&mut grant).await {
                     Ok(()) => self.group((kind, counters, grant)).await,
                     Err(error) => drop(grant.send(Err(error))),
                 },
@@ -155,15 +163,20 @@ impl Task {
         let (verdict, decided) = oneshot::channel();
         let (settled, answer) = oneshot::channel();
         waiting.push(settled);
+        self.deadline.set(UNIT_LIMIT);
         // A unit that gave up meanwhile drops the loan, and with it the verdict.
         let _ = grant.send(Ok(Loan { conn: lent, verdict, settled: answer }));
         let verdict = tokio::time::timeout(UNIT_LIMIT, decided).await;
-        let (engine, failed) = handle.take().await;
-        let Some(Engine::SqliteWriter(conn)) = engine else { return Err(sqlx::Error::WorkerCrashed) };
+        let returned = handle.take().await;
+        self.deadline.clear();
+        let Some(Engine::SqliteWriter(conn)) = returned.engine else {
+            return Err(sqlx::Error::WorkerCrashed);
+        };
         self.conn = Some(conn);
-        if matches!(verdict, Ok(Ok(true))) && !failed {
+        if matches!(verdict, Ok(Ok(true))) && !returned.failed {
             return self.say("RELEASE unit").await;
         }
+        // Fails when the unit's error ended the whole transaction, as a full disk does.
         self.say("ROLLBACK TO unit").await?;
         self.say("RELEASE unit").await?;
         // A unit that believes in its success has to hear that it was rolled back.
@@ -176,16 +189,19 @@ impl Task {
         Ok(())
     }
 
-    async fn begin(&mut self) -> Result<()> {
+    async fn begin(&mut self, grant: &mut oneshot::Sender<Result<Loan>>) -> Result<()> {
         if self.conn.is_none() {
-            self.conn = Some(open(&self.options).await?);
+            self.conn = Some(open(&self.options, &self.deadline).await?);
         }
         let begun = Instant::now();
         loop {
             match self.say("BEGIN IMMEDIATE").await {
                 Ok(()) => return Ok(()),
                 Err(error) if sqlite_code(&error) == Some(5) && begun.elapsed() < BUSY_LIMIT => {
-                    tokio::time::sleep(BUSY_PAUSE).await;
+                    tokio::select! {
+                        () = pause() => {}
+                        () = grant.closed() => return Err(Error::unavailable(1, "nobody waits any more")),
+                    }
                 }
                 Err(error) => {
                     self.discard().await;
@@ -209,8 +225,46 @@ impl Task {
 }
 
 /// Opens the write connection. Waiting for a lock is the task's business, except while opening.
-async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection> {
+async fn open(options: &SqliteConnectOptions, deadline: &Deadline) -> Result<SqliteConnection> {
     let mut conn = SqliteConnection::connect_with(options).await.map_err(store_error)?;
     sqlx::query("PRAGMA busy_timeout = 0").execute(&mut conn).await.map_err(store_error)?;
+    let deadline = deadline.clone();
+    let mut handle = conn.lock_handle().await.map_err(store_error)?;
+    handle.set_progress_handler(STEPS, move || !deadline.is_over());
+    drop(handle);
     Ok(conn)
+}
+
+/// On a thread of its own: tokio's timer counts whole milliseconds, and so would ask half as often.
+async fn pause() {
+    let _ = tokio::task::spawn_blocking(|| std::thread::sleep(BUSY_PAUSE)).await;
+}
+
+/// When the unit's statement has to end, even inside SQLite, which looks at this between its steps.
+#[derive(Clone)]
+struct Deadline {
+    start: Instant,
+    /// Milliseconds from the start; `u64::MAX` for none.
+    at: Arc<AtomicU64>,
+}
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self { start: Instant::now(), at: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+}
+
+impl Deadline {
+    fn set(&self, limit: Duration) {
+        let at = (self.start.elapsed() + limit).as_millis();
+        self.at.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.at.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.start.elapsed().as_millis() >= u128::from(self.at.load(Ordering::Relaxed))
+    }
 }

@@ -6,12 +6,14 @@ mod database;
 mod flow;
 mod pages;
 pub mod process;
+mod table;
 
 pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
 pub use app::TestApp;
 pub use database::Database;
 pub use flow::Shop;
 pub use pages::Seen;
+pub use table::{count, create_table, has, insert};
 
 pub const REDIRECT: &str = "http://localhost:9/callback";
 pub const PASSWORD: &str = "correct horse battery";

@@ -53,6 +53,7 @@ impl Actor {
             reason: "",
             detail: json!({}),
             request_id: &self.request_id,
+            personal: None,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use sqlx::FromRow;
 
+use super::personal::{Personal, commitment};
 use crate::error::Result;
-use crate::ids::ProjectId;
+use crate::ids::{ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 use crate::secret::sha256;
 use crate::store::db::{Conn, execute, fetch_one};
@@ -18,6 +19,7 @@ pub struct Event<'a> {
     pub reason: &'a str,
     pub detail: serde_json::Value,
     pub request_id: &'a str,
+    pub personal: Option<&'a Personal>,
 }
 
 impl<'a> Event<'a> {
@@ -32,6 +34,13 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn with(mut self, detail: serde_json::Value) -> Self {
         self.detail = detail;
+        self
+    }
+
+    /// What is personal, from [`super::seal`].
+    #[must_use]
+    pub fn sealing(mut self, personal: Option<&'a Personal>) -> Self {
+        self.personal = personal;
         self
     }
 }
@@ -57,6 +66,8 @@ pub(super) struct Entry {
     pub commitment: Vec<u8>,
     pub prev_hash: Vec<u8>,
     pub hash: Vec<u8>,
+    /// What the commitment is about; `None` once erased.
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// The hash before the first entry, and the commitment of an entry that holds nothing personal.
@@ -86,6 +97,11 @@ impl Entry {
         }
         sha256(&input)
     }
+
+    /// Whether what is sealed is what the chain covers. Nothing sealed is right as well: it has been erased.
+    pub(super) fn is_kept(&self) -> bool {
+        self.sealed.as_ref().is_none_or(|blob| commitment(blob) == self.commitment)
+    }
 }
 
 /// Appends an event to the project's chain and gives its number.
@@ -112,21 +128,27 @@ pub async fn append(conn: &Conn, project: ProjectId, now: Timestamp, event: &Eve
         reason: event.reason.into(),
         detail: event.detail.to_string(),
         request_id: event.request_id.into(),
-        commitment: ZERO.to_vec(),
+        commitment: event.personal.map_or_else(|| ZERO.to_vec(), |personal| personal.commitment.clone()),
         prev_hash: head.hash,
         hash: Vec::new(),
+        sealed: event.personal.map(|personal| personal.blob.clone()),
     };
     entry.hash = entry.computed_hash(project);
-    insert(conn, project, &entry).await?;
+    insert(conn, project, &entry, event.personal.map(|personal| personal.user)).await?;
     execute!(conn, "UPDATE audit_heads SET hash = $1 WHERE project_id = $2", &entry.hash, project)?;
     Ok(entry.seq)
 }
 
-async fn insert(conn: &Conn, project: ProjectId, entry: &Entry) -> Result<u64> {
+/// A user who was deleted before the head was ours keeps nothing sealed: the commitment stands alone, as after an erasure.
+async fn insert(conn: &Conn, project: ProjectId, entry: &Entry, user: Option<UserId>) -> Result<u64> {
     execute!(
         conn,
         "INSERT INTO audit_log (project_id, seq, at, actor, actor_kind, action, target, reason, detail, request_id,
-           commitment, prev_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+           commitment, prev_hash, hash, user_id, sealed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+           (SELECT id FROM users WHERE project_id = $1 AND id = $14 AND status <> 'deleted'),
+           CASE WHEN EXISTS (SELECT 1 FROM users WHERE project_id = $1 AND id = $14 AND status <> 'deleted')
+                THEN $15 END)",
         project,
         entry.seq,
         entry.at,
@@ -139,6 +161,8 @@ async fn insert(conn: &Conn, project: ProjectId, entry: &Entry) -> Result<u64> {
         &entry.request_id,
         &entry.commitment,
         &entry.prev_hash,
-        &entry.hash
+        &entry.hash,
+        user,
+        entry.sealed.as_deref()
     )
 }

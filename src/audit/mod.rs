@@ -2,8 +2,10 @@
 
 mod actor;
 mod chain;
+mod personal;
 mod verify;
 
 pub use actor::{Actor, user_name};
 pub use chain::{Event, append};
+pub use personal::{Personal, erase, open, seal};
 pub use verify::{Verdict, next_chain, verify};

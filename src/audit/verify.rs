@@ -38,6 +38,7 @@ pub async fn verify(db: &Db, project: ProjectId) -> Result<Verdict> {
                 e if e.seq != seq + 1 => Some("an entry is missing before this one"),
                 e if e.prev_hash != hash => Some("it does not follow the entry before it"),
                 e if e.computed_hash(project) != e.hash => Some("its content does not fit its hash"),
+                e if !e.is_kept() => Some("what it seals does not fit its commitment"),
                 _ => None,
             };
             if let Some(why) = why {
@@ -62,8 +63,9 @@ async fn page(db: &Db, project: ProjectId, after: i64) -> Result<Vec<Entry>> {
         fetch_all!(
             &conn,
             Entry,
-            "SELECT seq, at, actor, actor_kind, action, target, reason, detail, request_id, commitment, prev_hash, hash
-             FROM audit_log WHERE project_id = $1 AND seq > $2 ORDER BY seq LIMIT 500",
+            "SELECT seq, at, actor, actor_kind, action, target, reason, detail, request_id, commitment, prev_hash,
+               hash, sealed
+             FROM audit_log WHERE project_id = $1 AND seq > $2 ORDER BY seq LIMIT 200",
             project,
             after
         )

@@ -1,12 +1,14 @@
 //! A request, read once: who calls, what is asked, and the context that the decision takes.
 
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::RequestId;
 use super::answer::{bearer, header_text, parse_json, parse_query};
@@ -28,6 +30,7 @@ pub struct Call {
     pub method: Method,
     pub headers: HeaderMap,
     pub body: Bytes,
+    peer: Option<SocketAddr>,
     query: String,
     /// The route, as the router knows it.
     path: String,
@@ -44,6 +47,7 @@ impl FromRequest<Arc<App>> for Call {
         let parameters = parameters.map_err(|_| not_found("there is nothing at this address"))?;
         let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
         let path = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let query = parts.uri.query().unwrap_or_default().to_owned();
@@ -55,7 +59,7 @@ impl FromRequest<Arc<App>> for Call {
             _ => invalid_request("the body could not be read"),
         })?;
         let path = path.unwrap_or_default();
-        Ok(Self { app: app.clone(), request_id, method, headers, body, query, path, parameters })
+        Ok(Self { app: app.clone(), request_id, method, headers, body, peer, query, path, parameters })
     }
 }
 
@@ -148,6 +152,25 @@ impl Call {
             return Err(invalid_token("the admin key is not valid here"));
         }
         Ok(admin)
+    }
+
+    /// What the caller says to be, cut to what we keep.
+    pub fn user_agent(&self) -> String {
+        self.header("user-agent").unwrap_or_default().chars().take(256).collect()
+    }
+
+    /// Empty when the server does not know its peer.
+    pub fn client_address(&self) -> String {
+        let Some(peer) = self.peer else { return String::new() };
+        let proxies = &self.app.proxies;
+        let lines = self.headers.get_all(proxies.header.name()).iter();
+        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+        proxies.client_address(peer.ip(), &lines).to_string()
+    }
+
+    /// Where a user calls from: personal, so the audit log keeps it sealed.
+    pub fn origin(&self) -> Value {
+        json!({"address": self.client_address(), "user_agent": self.user_agent()})
     }
 
     /// The admin as the audit log names who acts.

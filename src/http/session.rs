@@ -121,12 +121,12 @@ pub(super) enum UserName {
 
 pub async fn global_sign_out(call: Call) -> Result<Response> {
     let body: GlobalSignOut = call.json_or_default()?;
-    let (ctx, user, actor) = if call.admin_key().is_some() {
+    let (ctx, user, actor, origin) = if call.admin_key().is_some() {
         let ctx = call.ctx().await?;
         let admin = call.project_admin(&ctx).await?;
         let named = body.user.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;
         let user = find_user(&ctx, named).await?;
-        (ctx, user, call.actor(&admin))
+        (ctx, user, call.actor(&admin), None)
     } else {
         let token = call.access_token(None)?;
         let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
@@ -138,9 +138,9 @@ pub async fn global_sign_out(call: Call) -> Result<Response> {
         }
         require_account_access(&ctx, &live).await?;
         let actor = Actor::user(&ctx, live.family.user_id);
-        (ctx, live.family.user_id, actor)
+        (ctx, live.family.user_id, actor, Some(call.origin()))
     };
-    Ok(ok(&sign_out::sign_out(&ctx, user, body.end_browser_sessions, &actor).await?))
+    Ok(ok(&sign_out::sign_out(&ctx, user, body.end_browser_sessions, &actor, origin.as_ref()).await?))
 }
 
 #[derive(Deserialize)]

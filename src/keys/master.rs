@@ -1,10 +1,10 @@
 //! The master keys: they seal what lies in the store and make the MAC of refresh tokens. Never stored beside it.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
+use super::sealing::{self, does_not_open};
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
 use crate::ids::ProjectId;
@@ -21,7 +21,7 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let parts =
             [self.table.as_bytes(), self.project.0.as_bytes(), self.row.as_bytes(), self.column.as_bytes()];
         length_prefixed(&parts)
@@ -76,33 +76,19 @@ impl MasterKeys {
     pub fn seal(&self, entropy: &Entropy, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>> {
         let id = self.current_id();
         let key = self.sealing_key(id)?;
-        let nonce = entropy.bytes::<12>()?;
-        let mut sealed = plain.to_vec();
-        key.seal_in_place_append_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(place.bytes()),
-            &mut sealed,
-        )
-        .map_err(|_| Error::internal("sealing failed"))?;
+        let sealed = sealing::seal(entropy, &key, &place.bytes(), plain)?;
         let length = u8::try_from(id.len()).map_err(Error::internal)?;
-        Ok([&[FORMAT, length], id.as_bytes(), &nonce, &sealed].concat())
+        Ok([&[FORMAT, length], id.as_bytes(), &sealed].concat())
     }
 
     /// # Errors
     /// A blob that was altered, moved, or sealed under a key that is not configured.
     pub fn open(&self, place: &Place<'_>, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let refuse = || Error::internal("a sealed value does not open");
-        let (&[format, length], rest) = blob.split_first_chunk::<2>().ok_or_else(refuse)?;
-        let (id, rest) = rest.split_at_checked(usize::from(length)).ok_or_else(refuse)?;
-        let (nonce, sealed) = rest.split_first_chunk::<12>().ok_or_else(refuse)?;
-        let id = std::str::from_utf8(id).ok().filter(|_| format == FORMAT).ok_or_else(refuse)?;
-        let mut plain = Zeroizing::new(sealed.to_vec());
+        let (&[format, length], rest) = blob.split_first_chunk::<2>().ok_or_else(does_not_open)?;
+        let (id, sealed) = rest.split_at_checked(usize::from(length)).ok_or_else(does_not_open)?;
+        let id = std::str::from_utf8(id).ok().filter(|_| format == FORMAT).ok_or_else(does_not_open)?;
         let key = self.sealing_key(id)?;
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let length =
-            key.open_in_place(nonce, Aad::from(place.bytes()), &mut plain).map_err(|_| refuse())?.len();
-        plain.truncate(length);
-        Ok(plain)
+        sealing::open(&key, &place.bytes(), sealed)
     }
 
     /// A stable pseudonym of `bytes` in one project. The oldest key makes it: a new key in front must not change it.
@@ -120,12 +106,9 @@ impl MasterKeys {
         Some(hmac::Key::new(hmac::HMAC_SHA256, &key[..]))
     }
 
-    fn sealing_key(&self, id: &str) -> Result<LessSafeKey> {
+    fn sealing_key(&self, id: &str) -> Result<Zeroizing<[u8; 32]>> {
         let key = self.derive(id, b"tessera/seal/v1");
-        let key = key.ok_or_else(|| Error::internal("the master key of a sealed value is not configured"))?;
-        Ok(LessSafeKey::new(
-            UnboundKey::new(&AES_256_GCM, &key[..]).map_err(|_| Error::internal("bad key length"))?,
-        ))
+        key.ok_or_else(|| Error::internal("the master key of a sealed value is not configured"))
     }
 
     /// HKDF-SHA256 (RFC 5869) of one master key; `None` when it is not configured.

@@ -1,8 +1,10 @@
 //! Keys: what seals, what signs, what proves a refresh token.
 
+pub mod data_key;
 pub mod generate;
 pub mod jwks;
 pub mod master;
 pub mod refresh_token;
+mod sealing;
 pub mod signing;
 pub mod verify;

@@ -60,11 +60,42 @@ impl FromStr for ProjectKind {
 pub struct ProjectSettings {
     /// Live token families per user and client, 1 to 1000; the longest unused ends.
     pub max_families: i64,
+    /// How the deletion of a user is confirmed.
+    pub deletion_confirmation: DeletionConfirmation,
+    /// Days between the confirmation of a deletion and its execution, 0 to 30; it can be cancelled meanwhile.
+    pub deletion_restore_days: i64,
 }
 
 impl Default for ProjectSettings {
     fn default() -> Self {
-        Self { max_families: 100 }
+        Self {
+            max_families: 100,
+            deletion_confirmation: DeletionConfirmation::default(),
+            deletion_restore_days: 0,
+        }
+    }
+}
+
+/// How the deletion of a user is confirmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletionConfirmation {
+    /// The key that asked types the user name again.
+    #[default]
+    Typed,
+    /// Another admin's key confirms.
+    SecondPerson,
+    /// The factor of an admin who is a person. A key alone has none.
+    SecondFactor,
+}
+
+impl DeletionConfirmation {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Typed => "typed",
+            Self::SecondPerson => "second_person",
+            Self::SecondFactor => "second_factor",
+        }
     }
 }
 

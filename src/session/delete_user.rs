@@ -140,6 +140,7 @@ pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: &str) -> R
                 return Err(conflict("the user was changed since the request; ask again"));
             }
             record(ctx, &conn, "user.deleted", actor, &deletion).await?;
+            audit::erase(&conn, project, deletion.user_id, 1000).await?;
             Ok(Verdict::Executed)
         })
         .await?;

@@ -1,7 +1,7 @@
 //! `GlobalSignOut`: one row changes, and no node accepts anything granted before.
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
@@ -18,7 +18,19 @@ pub struct SignedOut {
 }
 
 /// Ends all token families of a user, and the browser sessions when asked; the audit event is in the same unit.
-pub async fn sign_out(ctx: &Ctx, user: UserId, browser_too: bool, actor: &Actor) -> Result<SignedOut> {
+/// `origin`: where a user who signs out calls from, kept sealed.
+pub async fn sign_out(
+    ctx: &Ctx,
+    user: UserId,
+    browser_too: bool,
+    actor: &Actor,
+    origin: Option<&Value>,
+) -> Result<SignedOut> {
+    let personal = match origin {
+        Some(origin) => audit::seal(ctx, user, origin).await?,
+        None => None,
+    };
+    let personal = personal.as_ref();
     ctx.app
         .db
         .unit(|conn| async move {
@@ -32,7 +44,7 @@ pub async fn sign_out(ctx: &Ctx, user: UserId, browser_too: bool, actor: &Actor)
             let target = audit::user_name(ctx, user);
             let detail =
                 json!({"families_ended": families_ended, "browser_sessions_ended": browser_sessions_ended});
-            let event = actor.did("user.signed_out", &target).with(detail);
+            let event = actor.did("user.signed_out", &target).with(detail).sealing(personal);
             audit::append(&conn, project, ctx.now, &event).await?;
             Ok(SignedOut { families_ended, browser_sessions_ended, effective_at: ctx.now })
         })

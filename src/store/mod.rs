@@ -13,4 +13,5 @@ pub mod liveness;
 pub mod outbox;
 pub mod projects;
 pub mod signing_keys;
+pub mod user_keys;
 pub mod users;

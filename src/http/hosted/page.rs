@@ -1,9 +1,8 @@
 //! A request for a page. Whatever goes wrong, from an unknown project to a body that is too large, is a page as well.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use axum::response::Response;
 
@@ -19,21 +18,19 @@ use crate::secret::Secret;
 pub struct Page {
     pub call: Call,
     pub ctx: Ctx,
-    peer: Option<SocketAddr>,
 }
 
 impl FromRequest<Arc<App>> for Page {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
         let page = async {
             let call = Call::from_request(request, app).await?;
             let ctx = call.visit_by_slug()?.current().await?;
             if !ctx.project.is_active() {
                 return Err(not_found("no such project"));
             }
-            Ok(Self { call, ctx, peer })
+            Ok(Self { call, ctx })
         };
         page.await.map_err(|error| pages::error(None, &error))
     }
@@ -56,22 +53,7 @@ impl Page {
     }
 
     pub fn browser(&self) -> Browser {
-        let user_agent = self.call.header("user-agent").unwrap_or_default();
-        Browser { user_agent: user_agent.chars().take(256).collect(), address: self.client_address() }
-    }
-
-    /// Empty when the server does not know its peer.
-    fn client_address(&self) -> String {
-        let Some(peer) = self.peer else { return String::new() };
-        let proxies = &self.ctx.app.proxies;
-        let lines: Vec<&str> = self
-            .call
-            .headers
-            .get_all(proxies.header.name())
-            .iter()
-            .map(|line| line.to_str().unwrap_or_default())
-            .collect();
-        proxies.client_address(peer.ip(), &lines).to_string()
+        Browser { user_agent: self.call.user_agent(), address: self.call.client_address() }
     }
 
     /// Where the browser says that the request was made: another site's form is not ours, whatever it carries.

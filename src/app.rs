@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
 use crate::keys::signing::{Alg, Signer};
+use crate::mail::Mailer;
 use crate::model::project::Project;
 use crate::model::proxies::TrustedProxies;
 use crate::model::timestamp::Timestamp;
@@ -28,6 +29,7 @@ pub struct App {
     pub running: Running,
     /// Whose word on the client's address is taken.
     pub proxies: TrustedProxies,
+    pub mailer: Mailer,
     /// Serves the demo redirect page of `tessera dev`.
     pub demo_pages: bool,
 }

@@ -33,6 +33,7 @@ CREATE TABLE signing_keys (
 -- One current and one next key per algorithm: a race to make one has one winner.
 CREATE UNIQUE INDEX signing_keys_current ON signing_keys (project_id, alg) WHERE state = 'current';
 CREATE UNIQUE INDEX signing_keys_next ON signing_keys (project_id, alg) WHERE state = 'next';
+CREATE INDEX signing_keys_retired ON signing_keys (expires_at) WHERE state = 'retired';
 
 CREATE TABLE clients (
     project_id  blob NOT NULL REFERENCES projects (id),
@@ -145,6 +146,7 @@ CREATE TABLE credentials (
     PRIMARY KEY (project_id, id),
     FOREIGN KEY (project_id, user_id) REFERENCES users (project_id, id)
 );
+CREATE INDEX credentials_user ON credentials (project_id, user_id);
 CREATE UNIQUE INDEX credentials_password ON credentials (project_id, user_id) WHERE kind = 'password';
 
 -- The data key under which the audit log keeps what is personal; deletion destroys it.
@@ -179,6 +181,7 @@ CREATE TABLE browser_sessions (
 CREATE UNIQUE INDEX browser_sessions_token ON browser_sessions (project_id, token_hash);
 CREATE INDEX browser_sessions_user ON browser_sessions (project_id, user_id, id);
 CREATE INDEX browser_sessions_expiry ON browser_sessions (expires_at);
+CREATE INDEX browser_sessions_ended ON browser_sessions (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE authorization_codes (
     project_id         blob NOT NULL,
@@ -247,6 +250,7 @@ CREATE INDEX token_families_user ON token_families (project_id, user_id, client_
 CREATE INDEX token_families_client ON token_families (project_id, client_id);
 CREATE INDEX token_families_browser ON token_families (project_id, browser_session_id);
 CREATE INDEX token_families_expiry ON token_families (expires_at);
+CREATE INDEX token_families_revoked ON token_families (revoked_at) WHERE revoked_at IS NOT NULL;
 
 CREATE TABLE revoked_tokens (
     project_id blob NOT NULL REFERENCES projects (id),
@@ -287,6 +291,7 @@ CREATE TABLE deletions (
     PRIMARY KEY (project_id, id)
 );
 CREATE INDEX deletions_user ON deletions (project_id, user_id);
+CREATE INDEX deletions_pending ON deletions (expires_at) WHERE state = 'pending';
 CREATE INDEX deletions_scheduled ON deletions (execute_at) WHERE state = 'scheduled';
 
 -- The nil project id is the chain of the instance itself, so these two have no foreign key.

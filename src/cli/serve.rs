@@ -14,6 +14,7 @@ use crate::config::{Config, MasterKey, Passwords, Sources};
 use crate::entropy::Entropy;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
+use crate::mail::Mailer;
 use crate::model::proxies::TrustedProxies;
 use crate::running::Running;
 use crate::store::db::Db;
@@ -72,6 +73,7 @@ pub fn app(
         master_keys,
         hasher,
         proxies: TrustedProxies::default(),
+        mailer: Mailer::Absent,
         running: Running::default(),
         demo_pages,
     })

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::http;
+use crate::jobs;
 
 /// The longest that closing the store may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -18,6 +19,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     tracing::info!(address = %listener.local_addr()?, base_url = app.base_url, "listening");
+    let jobs = jobs::start(&app);
     let (stop, stopping) = oneshot::channel::<()>();
     let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(async {
@@ -30,11 +32,12 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
             tracing::info!("stopping: what runs is finished, nothing new is accepted");
             let _ = stop.send(());
             // A request outlives its connection when the client hangs up.
-            let finished = async {
+            let answered = async {
                 let ended = server.await;
                 app.running.finished().await;
                 ended
             };
+            let finished = async { tokio::join!(answered, jobs.stop()).0 };
             tokio::select! {
                 ended = finished => ended??,
                 () = tokio::time::sleep(grace) => tracing::warn!(running = app.running.count(), "some requests did not end in time"),

@@ -1,3 +1,178 @@
-//! Work that nobody waits for.
+//! Work that nobody waits for: jobs that run by the clock, each on whichever node comes first.
+//!
+//! A job is one row in the store. A node takes it with one conditional update for as long as [`LEASE_SECONDS`], works in
+//! small steps that are safe to repeat, and writes down how it went. A node that died holds nothing for longer than that.
+//!
+//! A new job: its variant in [`Job`], and a file with what it does.
 
+mod clean_up;
+mod delivery;
 pub mod outbox;
+mod runner;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+pub use self::runner::{Runner, start};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::store::jobs;
+
+/// How long a node holds a job. Much longer than a run may take, so that nodes whose clocks differ do not meet.
+pub const LEASE_SECONDS: i64 = 600;
+
+/// A run begins no further step after this time; what is left waits for the next one.
+const BUDGET: Duration = Duration::from_secs(60);
+
+/// The longest pause after failures.
+const LONGEST_PAUSE_SECONDS: i64 = 3600;
+
+/// What runs by the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Delivers what waits in the outbox.
+    Outbox,
+    /// Removes what has ended.
+    CleanUp,
+}
+
+impl Job {
+    pub const ALL: [Self; 2] = [Self::Outbox, Self::CleanUp];
+
+    /// The name of its row.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Outbox => "outbox",
+            Self::CleanUp => "clean_up",
+        }
+    }
+
+    /// Seconds from the end of a run to the next one.
+    pub const fn interval(self) -> i64 {
+        match self {
+            Self::Outbox => 5,
+            Self::CleanUp => 600,
+        }
+    }
+
+    async fn work(self, run: &Run) -> Result<Done> {
+        match self {
+            Self::Outbox => delivery::deliver(run).await,
+            Self::CleanUp => clean_up::clean_up(run).await,
+        }
+    }
+}
+
+/// A run that ended well.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Done {
+    /// What operators read: numbers, never names.
+    summary: String,
+    /// There is more to do than the budget allowed.
+    more: bool,
+}
+
+/// One run of a job: what it works with, and when it has to end.
+struct Run {
+    app: Arc<App>,
+    begun: Instant,
+    stop: watch::Receiver<bool>,
+}
+
+impl Run {
+    /// Whether a further step may begin. One that has begun is finished.
+    fn may_go_on(&self) -> bool {
+        !*self.stop.borrow() && self.begun.elapsed() < BUDGET
+    }
+}
+
+/// How a run ended: what its row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub job: Job,
+    /// `ok: …` or `failed: …`.
+    pub text: String,
+}
+
+/// Runs every job that is due by the app's clock and that no other node holds, and tells how each of them ended.
+///
+/// # Errors
+/// The store is away. What a job itself fails at is its outcome.
+pub async fn run_due(app: &Arc<App>) -> Result<Vec<Outcome>> {
+    let (_never, stop) = watch::channel(false);
+    let runs = Job::ALL.map(|job| run_if_due(app, job, &stop));
+    let outcomes: Vec<_> = join_all(runs).await.into_iter().collect::<Result<_>>()?;
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// Runs one job if it is due and free. `None`: not due, or another node has it.
+async fn run_if_due(app: &Arc<App>, job: Job, stop: &watch::Receiver<bool>) -> Result<Option<Outcome>> {
+    let now = app.clock.now();
+    let row = app.db.read(|conn| async move { jobs::find(&conn, job.name()).await }).await?;
+    match row {
+        Some(row) if row.next_run_at > now || row.lease_until.is_some_and(|until| until > now) => {
+            return Ok(None);
+        }
+        Some(_) => {}
+        None => {
+            app.db.write(|conn| async move { jobs::insert(&conn, now, job.name()).await }).await?;
+        }
+    }
+    let lease = app.entropy.token("")?;
+    let (token, until) = (lease.expose(), now.plus_seconds(LEASE_SECONDS));
+    let taken =
+        app.db.write(|conn| async move { jobs::lease(&conn, now, job.name(), token, until).await }).await?;
+    let Some(taken) = taken else { return Ok(None) };
+    let run = Run { app: Arc::clone(app), begun: Instant::now(), stop: stop.clone() };
+    // A panic is a failed run, not the end of all further ones.
+    let result = AssertUnwindSafe(job.work(&run)).catch_unwind().await;
+    let result = result.unwrap_or_else(|_| Err(Error::internal("the job panicked")));
+    let (text, failures, pause) = judge(job, taken.failures, &result);
+    let (now, said) = (app.clock.now(), text.as_str());
+    let next = (failures, now.plus_seconds(pause));
+    let finish = |conn| async move { jobs::finish(&conn, now, job.name(), token, said, next).await };
+    if app.db.write(finish).await? == 0 {
+        tracing::warn!(job = job.name(), "the run took longer than its lease, and another node took the job");
+    }
+    Ok(Some(Outcome { job, text }))
+}
+
+/// What the row says, the failures in a row, and the seconds until the next run.
+fn judge(job: Job, failures: i64, result: &Result<Done>) -> (String, i64, i64) {
+    match result {
+        Ok(done) => {
+            tracing::debug!(job = job.name(), summary = done.summary, "a job ran");
+            (format!("ok: {}", done.summary), 0, if done.more { 0 } else { job.interval() })
+        }
+        Err(error) => {
+            let failures = failures + 1;
+            let cause = error.cause().map(|cause| format!("{cause:#}")).unwrap_or_default();
+            tracing::error!(job = job.name(), failures, code = error.code().as_str(), cause, "a job failed");
+            // The cause may quote what it stumbled over, so the row gets the code alone.
+            (format!("failed: {}", error.code().as_str()), failures, pause_after(job, failures))
+        }
+    }
+}
+
+/// Doubles with each failure in a row.
+fn pause_after(job: Job, failures: i64) -> i64 {
+    let doublings = u32::try_from(failures).unwrap_or(u32::MAX).min(20);
+    (job.interval() << doublings).min(LONGEST_PAUSE_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_up_to_an_hour() {
+        let pauses = [1, 2, 3, 10, 1_000_000].map(|failures| pause_after(Job::Outbox, failures));
+        assert_eq!(pauses, [10, 20, 40, 3600, 3600]);
+        assert_eq!(pause_after(Job::CleanUp, 1), 1200);
+    }
+}

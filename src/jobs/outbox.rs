@@ -1,4 +1,4 @@
-//! Messages that leave after their unit is committed.
+//! Messages that leave after their unit is committed: sealed before it, enqueued in it, delivered by the job.
 
 use serde::Serialize;
 
@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 use crate::ids::{OutboxId, ProjectId};
 use crate::keys::master::Place;
 use crate::mail::Message;
+use crate::model::delivery::Failure;
 use crate::model::timestamp::Timestamp;
+use crate::store::outbox::Due;
 
 /// What the outbox can deliver. A new kind gets its arm here and in the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,10 @@ impl Kind {
         match self {
             Self::Mail => "mail",
         }
+    }
+
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        [Self::Mail].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -41,6 +47,16 @@ fn seal(app: &App, project: ProjectId, now: Timestamp, kind: Kind, body: &impl S
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(body).map_err(Error::internal)?);
     let body = app.master_keys.seal(&app.entropy, &place(project, &id.to_string()), &plain)?;
     Ok(Sealed { id, kind, body })
+}
+
+/// The letter behind a sealed body.
+///
+/// # Errors
+/// A body that does not open: perhaps on this node alone, because a master key is missing in its settings.
+pub(super) fn open_mail(app: &App, due: &Due, sealed: &[u8]) -> Result<Message, Failure> {
+    let plain = app.master_keys.open(&place(due.project_id, &due.id.to_string()), sealed);
+    let plain = plain.map_err(|_| Failure::Failed("the body does not open".into()))?;
+    serde_json::from_slice(&plain).map_err(|_| Failure::Hopeless("the body does not parse"))
 }
 
 /// Where a body is sealed.

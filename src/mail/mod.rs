@@ -1,51 +1,38 @@
-//! What we write to people: the messages. How they leave is the transport's business, when is the outbox's.
+//! Mail: what we write to people, and how it leaves the house. When it leaves is the outbox's business.
 
-use serde::{Deserialize, Serialize};
+mod files;
+mod letter;
+mod messages;
+mod smtp;
 
-/// A letter to one person. It is personal as a whole: it lies sealed in the outbox and is never logged.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(Debug))]
-pub struct Message {
-    /// One mail address, without a name.
-    pub to: String,
-    pub subject: String,
-    pub text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub html: Option<String>,
+use std::path::PathBuf;
+
+pub use self::letter::From;
+pub use self::messages::{Message, deletion_notice};
+pub use self::smtp::{Smtp, SmtpSettings, SmtpTls};
+use crate::ids::OutboxId;
+use crate::model::delivery::Failure;
+use crate::model::timestamp::Timestamp;
+
+/// How mail leaves.
+pub enum Mailer {
+    /// Nothing is configured: mail waits in the outbox.
+    Absent,
+    /// Into a directory, for people who develop: one readable file each.
+    Files(PathBuf),
+    Smtp(Box<Smtp>),
 }
 
-/// Tells a person that their account is gone. The mail address is the one the account had before.
-pub fn deletion_notice(project_name: &str, to: &str) -> Message {
-    let project = one_line(project_name);
-    Message {
-        to: to.to_owned(),
-        subject: format!("Your account at {project} has been deleted"),
-        text: format!(
-            "Hello,\n\
-             \n\
-             your account at {project} has been deleted, and with it everything that was stored about you there.\n\
-             You have been signed out everywhere.\n\
-             \n\
-             If you did not expect this, please get in touch with {project}. There is no need to answer this\n\
-             message: nobody reads the answers.\n"
-        ),
-        html: None,
-    }
-}
-
-/// A name that people chose, fit for a heading: no line breaks and nothing else that controls.
-fn one_line(name: &str) -> String {
-    name.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_project_name_cannot_begin_a_new_line() {
-        let notice = deletion_notice("Shop\r\nBcc: eve@example.com", "alice@example.com");
-        assert_eq!(notice.subject, "Your account at Shop Bcc: eve@example.com has been deleted");
-        assert!(notice.text.contains("at Shop Bcc: eve@example.com has been"));
+impl Mailer {
+    /// Hands a message over. `id` and `written_at` are the same at every attempt.
+    ///
+    /// # Errors
+    /// Why it did not leave, in words without anything personal.
+    pub async fn send(&self, id: OutboxId, written_at: Timestamp, message: &Message) -> Result<(), Failure> {
+        match self {
+            Self::Absent => Err(Failure::Unsent("no mail transport is configured")),
+            Self::Files(directory) => files::write(directory, id, written_at, message).await,
+            Self::Smtp(smtp) => smtp.send(id, written_at, message).await,
+        }
     }
 }

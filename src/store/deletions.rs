@@ -98,18 +98,19 @@ pub async fn erase_user(
         version
     )?;
     if erased == 1 {
-        execute!(
-            conn,
-            "DELETE FROM authorization_codes WHERE project_id = $1 AND user_id = $2",
-            project,
-            user
-        )?;
-        execute!(conn, "DELETE FROM token_families WHERE project_id = $1 AND user_id = $2", project, user)?;
-        execute!(conn, "DELETE FROM browser_sessions WHERE project_id = $1 AND user_id = $2", project, user)?;
-        execute!(conn, "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2", project, user)?;
-        execute!(conn, "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2", project, user)?;
-        execute!(conn, "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2", project, user)?;
-        execute!(conn, "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2", project, user)?;
+        delete_belongings(conn, project, user).await?;
     }
     Ok(erased)
+}
+
+/// Deletes every row that refers to the user.
+pub async fn delete_belongings(conn: &Conn, project: ProjectId, user: UserId) -> Result<()> {
+    execute!(conn, "DELETE FROM authorization_codes WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM token_families WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM browser_sessions WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2", project, user)?;
+    Ok(())
 }

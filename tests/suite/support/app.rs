@@ -11,6 +11,7 @@ use tessera::entropy::Entropy;
 use tessera::http::router;
 use tessera::identity::passwords::Hasher;
 use tessera::keys::master::MasterKeys;
+use tessera::mail::Mailer;
 use tessera::model::proxies::TrustedProxies;
 use tessera::model::timestamp::Timestamp;
 use tessera::running::Running;
@@ -65,6 +66,7 @@ impl TestApp {
             hasher,
             running: Running::default(),
             proxies: TrustedProxies::default(),
+            mailer: Mailer::Absent,
             demo_pages: false,
         };
         change(&mut app);

@@ -6,6 +6,7 @@ mod database;
 mod flow;
 mod pages;
 pub mod process;
+mod smtp;
 mod table;
 
 pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
@@ -13,6 +14,7 @@ pub use app::TestApp;
 pub use database::Database;
 pub use flow::Shop;
 pub use pages::Seen;
+pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};
 pub use table::{count, create_table, has, insert};
 
 pub const REDIRECT: &str = "http://localhost:9/callback";

@@ -1,0 +1,163 @@
+//! Removes what has ended, in batches, so that no statement holds many rows and a stop never waits long.
+
+use std::fmt::Write;
+
+use super::{Done, Run};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::model::timestamp::Timestamp;
+use crate::store::db::Conn;
+use crate::store::{deletions, expired, projects};
+
+/// Deleted users and retired keys of one unit: each takes several statements.
+const SMALL_BATCH: u8 = 20;
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+
+/// What ends, each with a rule of its own for how long it is kept.
+#[derive(Clone, Copy)]
+enum Kind {
+    Codes,
+    ExpiredFamilies,
+    RevokedFamilies,
+    ExpiredBrowserSessions,
+    EndedBrowserSessions,
+    RevokedTokens,
+    UnconfirmedDeletions,
+    Messages,
+    SigningKeys,
+    Users,
+}
+
+impl Kind {
+    const ALL: [Self; 10] = [
+        Self::Codes,
+        Self::ExpiredFamilies,
+        Self::RevokedFamilies,
+        Self::ExpiredBrowserSessions,
+        Self::EndedBrowserSessions,
+        Self::RevokedTokens,
+        Self::UnconfirmedDeletions,
+        Self::Messages,
+        Self::SigningKeys,
+        Self::Users,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Codes => "authorization_codes",
+            Self::ExpiredFamilies => "expired token_families",
+            Self::RevokedFamilies => "revoked token_families",
+            Self::ExpiredBrowserSessions => "expired browser_sessions",
+            Self::EndedBrowserSessions => "ended browser_sessions",
+            Self::RevokedTokens => "revoked_tokens",
+            Self::UnconfirmedDeletions => "unconfirmed deletions",
+            Self::Messages => "outbox",
+            Self::SigningKeys => "signing_keys",
+            Self::Users => "deleted users",
+        }
+    }
+
+    /// Seconds that it stays after its end.
+    const fn kept_for(self) -> i64 {
+        match self {
+            // A second use still finds the code, and ends what the first one got.
+            Self::Codes => DAY,
+            Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
+            Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => 0,
+            // Another node's clock may be behind, and would take the token for a living one.
+            Self::RevokedTokens | Self::SigningKeys => HOUR,
+            Self::UnconfirmedDeletions => DAY,
+            Self::Messages => 30 * DAY,
+        }
+    }
+
+    const fn batch(self) -> u64 {
+        match self {
+            Self::SigningKeys | Self::Users => SMALL_BATCH as u64,
+            _ => expired::BATCH,
+        }
+    }
+
+    /// Removes one batch of what had ended before `end`; gives the number of rows.
+    async fn remove(self, app: &App, now: Timestamp) -> Result<u64> {
+        let end = now.plus_seconds(-self.kept_for());
+        let one = |conn: Conn| async move {
+            match self {
+                Self::Codes => expired::delete_codes(&conn, end).await,
+                Self::ExpiredFamilies => expired::delete_expired_families(&conn, end).await,
+                Self::RevokedFamilies => expired::delete_revoked_families(&conn, end).await,
+                Self::ExpiredBrowserSessions => expired::delete_expired_browser_sessions(&conn, end).await,
+                Self::EndedBrowserSessions => expired::delete_ended_browser_sessions(&conn, end).await,
+                Self::RevokedTokens => expired::delete_revoked_tokens(&conn, end).await,
+                Self::UnconfirmedDeletions => expired::delete_unconfirmed_deletions(&conn, end).await,
+                Self::Messages => expired::delete_finished_messages(&conn, end).await,
+                Self::SigningKeys => remove_keys(&conn, now, end).await,
+                Self::Users => remove_users(&conn, end).await,
+            }
+        };
+        match self {
+            Self::SigningKeys | Self::Users => app.db.unit(one).await,
+            _ => app.db.write(one).await,
+        }
+    }
+}
+
+/// A key that nobody publishes any more: the project's version rises, so that every node forgets it.
+async fn remove_keys(conn: &Conn, now: Timestamp, end: Timestamp) -> Result<u64> {
+    let mut removed = 0;
+    for key in expired::list_retired_keys(conn, end, SMALL_BATCH.into()).await? {
+        projects::raise_version(conn, key.project_id, now).await?;
+        removed += expired::delete_retired_key(conn, key.project_id, end, &key.kid).await?;
+    }
+    Ok(removed)
+}
+
+/// Deletion left the tombstone alone, but what was written at the same moment may have come after it.
+async fn remove_users(conn: &Conn, end: Timestamp) -> Result<u64> {
+    let mut removed = 0;
+    for user in expired::list_tombstones(conn, end, SMALL_BATCH.into()).await? {
+        deletions::delete_belongings(conn, user.project_id, user.id).await?;
+        removed += expired::delete_tombstone(conn, user.project_id, end, user.id).await?;
+    }
+    Ok(removed)
+}
+
+/// Everything that has ended, kind by kind. A kind that fails does not keep the others from being removed.
+pub(super) async fn clean_up(run: &Run) -> Result<Done> {
+    let now = run.app.clock.now();
+    let (mut summary, mut failure, mut more) = (String::new(), None, false);
+    for kind in Kind::ALL {
+        match all_of(run, kind, now).await {
+            Ok((0, left)) => more |= left,
+            Ok((removed, left)) => {
+                more |= left;
+                let comma = if summary.is_empty() { "" } else { ", " };
+                write!(summary, "{comma}{removed} {}", kind.name()).map_err(Error::internal)?;
+            }
+            Err(error) => {
+                tracing::warn!(kind = kind.name(), code = error.code().as_str(), "not cleaned up");
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    match failure {
+        Some(error) => Err(error),
+        None if summary.is_empty() => Ok(Done { summary: "nothing had ended".into(), more }),
+        None => Ok(Done { summary: format!("removed {summary}"), more }),
+    }
+}
+
+/// Batch after batch until none is left or the run has to end: the rows removed, and whether there may be more.
+async fn all_of(run: &Run, kind: Kind, now: Timestamp) -> Result<(u64, bool)> {
+    let mut removed = 0;
+    while run.may_go_on() {
+        let batch = kind.remove(&run.app, now).await?;
+        removed += batch;
+        if batch < kind.batch() {
+            return Ok((removed, false));
+        }
+    }
+    Ok((removed, true))
+}

@@ -1,0 +1,158 @@
+//! What has ended, of all projects: one bounded statement each, along an index that begins with a moment.
+//!
+//! Together with the due lists of the outbox these are the only statements that name no project: the same rule holds for
+//! all of them. The callers repeat them until fewer than [`BATCH`] rows went.
+
+use sqlx::FromRow;
+
+use super::db::{Conn, execute, fetch_all};
+use crate::error::Result;
+use crate::ids::{ProjectId, UserId};
+use crate::model::timestamp::Timestamp;
+
+/// Rows of one statement. It stands in the SQL as a number: with a parameter, PostgreSQL plans for a tenth of the table and
+/// reads all of it.
+pub const BATCH: u64 = 500;
+
+pub async fn delete_codes(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM authorization_codes WHERE (project_id, code_hash) IN (
+           SELECT project_id, code_hash FROM authorization_codes WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
+        expired
+    )
+}
+
+/// Families past their absolute lifetime: however they ended, they end there as well.
+pub async fn delete_expired_families(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM token_families WHERE (project_id, id) IN (
+           SELECT project_id, id FROM token_families WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
+        expired
+    )
+}
+
+pub async fn delete_revoked_families(conn: &Conn, revoked: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM token_families WHERE (project_id, id) IN (
+           SELECT project_id, id FROM token_families WHERE revoked_at <= $1 ORDER BY revoked_at LIMIT 500)",
+        revoked
+    )
+}
+
+pub async fn delete_expired_browser_sessions(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM browser_sessions WHERE (project_id, id) IN (
+           SELECT project_id, id FROM browser_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
+        expired
+    )
+}
+
+pub async fn delete_ended_browser_sessions(conn: &Conn, ended: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM browser_sessions WHERE (project_id, id) IN (
+           SELECT project_id, id FROM browser_sessions WHERE ended_at <= $1 ORDER BY ended_at LIMIT 500)",
+        ended
+    )
+}
+
+pub async fn delete_revoked_tokens(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM revoked_tokens WHERE (project_id, jti) IN (
+           SELECT project_id, jti FROM revoked_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
+        expired
+    )
+}
+
+/// Deletions that were asked for and never confirmed. Finished ones stay: they answer what became of them.
+pub async fn delete_unconfirmed_deletions(conn: &Conn, lapsed: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM deletions WHERE (project_id, id) IN (
+           SELECT project_id, id FROM deletions WHERE state = 'pending' AND expires_at <= $1
+           ORDER BY expires_at LIMIT 500)",
+        lapsed
+    )
+}
+
+/// Delivered and dead messages; their bodies went when they were finished.
+pub async fn delete_finished_messages(conn: &Conn, finished: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM outbox WHERE (project_id, id) IN (
+           SELECT project_id, id FROM outbox WHERE finished_at <= $1 ORDER BY finished_at LIMIT 500)",
+        finished
+    )
+}
+
+/// Where something ended is left.
+#[derive(Clone, Debug, FromRow)]
+pub struct RetiredKey {
+    pub project_id: ProjectId,
+    pub kid: String,
+}
+
+/// Retired signing keys that no living token needs.
+pub async fn list_retired_keys(conn: &Conn, expired: Timestamp, most: i64) -> Result<Vec<RetiredKey>> {
+    fetch_all!(
+        conn,
+        RetiredKey,
+        "SELECT project_id, kid FROM signing_keys WHERE state = 'retired' AND expires_at <= $1
+         ORDER BY expires_at LIMIT $2",
+        expired,
+        most
+    )
+}
+
+pub async fn delete_retired_key(
+    conn: &Conn,
+    project: ProjectId,
+    expired: Timestamp,
+    kid: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM signing_keys WHERE project_id = $1 AND kid = $2 AND state = 'retired' AND expires_at <= $3",
+        project,
+        kid,
+        expired
+    )
+}
+
+/// A deleted user whose tombstone has served.
+#[derive(Clone, Debug, FromRow)]
+pub struct Tombstone {
+    pub project_id: ProjectId,
+    pub id: UserId,
+}
+
+pub async fn list_tombstones(conn: &Conn, deleted: Timestamp, most: i64) -> Result<Vec<Tombstone>> {
+    fetch_all!(
+        conn,
+        Tombstone,
+        "SELECT project_id, id FROM users WHERE deleted_at <= $1 ORDER BY deleted_at LIMIT $2",
+        deleted,
+        most
+    )
+}
+
+/// Removes a tombstone; what refers to the user has to be gone.
+pub async fn delete_tombstone(
+    conn: &Conn,
+    project: ProjectId,
+    deleted: Timestamp,
+    user: UserId,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM users WHERE project_id = $1 AND id = $2 AND status = 'deleted' AND deleted_at <= $3",
+        project,
+        user,
+        deleted
+    )
+}

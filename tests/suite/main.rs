@@ -3,6 +3,7 @@
 
 mod audit;
 mod authorize;
+mod browser;
 mod commands;
 mod delete_user;
 mod flow;

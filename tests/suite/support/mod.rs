@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+pub mod browser;
 mod database;
 mod flow;
 mod pages;

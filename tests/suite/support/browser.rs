@@ -1,0 +1,111 @@
+//! A real browser: Chromium without a window, driven over WebDriver.
+
+use std::io::{BufRead, BufReader};
+use std::panic::AssertUnwindSafe;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use futures_util::FutureExt;
+use thirtyfour::prelude::*;
+use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+use tokio::sync::Mutex;
+use url::Url;
+
+/// One browser at a time: a small machine has no room for more.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// chromedriver, on a port of its own choice; ends with this value.
+struct Driver {
+    process: Child,
+    url: String,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver does not start: install it, or run scripts/test, which does");
+        // "ChromeDriver was started successfully on port 40123."
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| {
+            let port = line.split_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>();
+            port.ok()
+        });
+        let port = port.expect("chromedriver did not say on which port it listens");
+        // Read to the end, or a full pipe would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs a test in a fresh browser, and closes the browser however the test ends.
+pub async fn in_browser(test: impl AsyncFnOnce(&WebDriver)) {
+    let _turn = TURN.lock().await;
+    let (driver, profile) = (Driver::start(), tempfile::tempdir().unwrap());
+    let mut capabilities = DesiredCapabilities::chrome();
+    for argument in [
+        "--headless=new",
+        // Neither root nor a container has what the sandbox and /dev/shm need.
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--disable-extensions",
+        "--disable-background-networking",
+        "--no-first-run",
+        "--window-size=1280,800",
+        &format!("--user-data-dir={}", profile.path().display()),
+    ] {
+        capabilities.add_arg(argument).unwrap();
+    }
+    capabilities.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
+    let browser = WebDriver::new(&driver.url, capabilities).await;
+    let browser = browser.expect("Chromium does not start: install it, or run scripts/test, which does");
+    let outcome = AssertUnwindSafe(test(&browser)).catch_unwind().await;
+    let closed = browser.quit().await;
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+    closed.unwrap();
+}
+
+/// An application's page at its redirect URI, on an origin of its own.
+pub async fn application() -> String {
+    let page = "<!doctype html><title>The application</title><link rel=icon href='data:,'><h1 id=welcome>Welcome back</h1>";
+    let router = Router::new().route("/callback", get(move || async move { Html(page) }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/callback", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    uri
+}
+
+/// Waits until the browser stands at a page of `start`; gives its whole address.
+pub async fn arrived(browser: &WebDriver, start: &str) -> Url {
+    let mut url = browser.current_url().await.unwrap();
+    for _ in 0..200 {
+        if url.as_str().starts_with(start) {
+            return url;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        url = browser.current_url().await.unwrap();
+    }
+    panic!("the browser stands at {url}, not at {start}");
+}
+
+/// What the browser complained of: refused styles, scripts, frames and forms, and what it could not load.
+pub async fn complaints(browser: &WebDriver) -> Vec<String> {
+    browser.browser_log().await.unwrap().into_iter().map(|entry| entry.message).collect()
+}

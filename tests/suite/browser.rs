@@ -58,7 +58,7 @@ async fn whole_flow(engine: Engine) {
     in_browser(async |browser| {
         browser.goto(&link).await.unwrap();
         assert_eq!(browser.title().await.unwrap(), "Sign in – acme");
-        assert_eq!(text(browser, ".lead").await, "Sign in to continue to Shop");
+        assert_eq!(text(browser, ".lead").await, "to continue to Shop");
         // Script could not read the cookie, if there were any.
         assert_eq!(script(browser, "return document.cookie").await, "");
         find(browser, "#username").await.send_keys("alice").await.unwrap();
@@ -88,7 +88,7 @@ async fn whole_flow(engine: Engine) {
         find(browser, "#username").await.send_keys("alice").await.unwrap();
         find(browser, "#password").await.send_keys(PASSWORD).await.unwrap();
         find(browser, "button").await.click().await.unwrap();
-        assert_eq!(text(browser, "[role=alert]").await, "That user name and password do not fit together.");
+        assert_eq!(text(browser, "[role=alert]").await, "That user name and password do not match.");
         // A denied form is a 400, and the one thing that the console speaks of.
         let complaints = complaints(browser).await;
         assert!(complaints.iter().all(|entry| entry.contains("status of 400")), "{complaints:?}");
@@ -135,14 +135,14 @@ async fn by_keyboard_alone(engine: Engine) {
         press("a wrong one".into()).await;
         press(Key::Enter.into()).await;
 
-        assert_eq!(text(browser, "[role=alert]").await, "That user name and password do not fit together.");
+        assert_eq!(text(browser, "[role=alert]").await, "That user name and password do not match.");
         assert_eq!(script(browser, "return [username.value, password.value]").await, json!(["alice", ""]));
         assert_eq!(focus().await, "password");
         let described = script(browser, "return password.ariaDescribedByElements[0].textContent").await;
-        assert_eq!(described, "That user name and password do not fit together.");
+        assert_eq!(described, "That user name and password do not match.");
         let names =
             script(browser, "return [username, password].map(field => field.labels[0].textContent)").await;
-        assert_eq!(names, json!(["Username", "Password"]));
+        assert_eq!(names, json!(["User name", "Password"]));
         press(PASSWORD.into()).await;
         press(Key::Tab.into()).await;
         assert_eq!(focus().await, "BUTTON");

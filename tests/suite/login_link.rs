@@ -79,7 +79,7 @@ async fn signs_the_browser_in(engine: Engine) {
     let page = app.http.get(&link).send().await.unwrap();
     let (before, sealed) = (cookie_of(&page), sealed_of(&page.text().await.unwrap()));
     let wrong = Seen::of(app.submit(&shop, &before, &sealed, "wrong").await).await;
-    wrong.asks_again(400, "That user name and password do not fit together.");
+    wrong.asks_again(400, "That user name and password do not match.");
     let answer = app.submit(&shop, &before, &sealed, PASSWORD).await;
     assert_eq!((answer.status(), location_of(&answer).as_str()), (StatusCode::SEE_OTHER, link.as_str()));
     let cookie = cookie_of(&answer);

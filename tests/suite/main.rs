@@ -3,9 +3,11 @@
 
 mod audit;
 mod authorize;
+mod authorize_denials;
 mod browser;
 mod commands;
 mod delete_user;
+mod demo_callback;
 mod flow;
 mod jobs;
 mod jobs_clean_up;
@@ -14,6 +16,7 @@ mod jobs_outbox;
 mod keys_jws;
 mod log;
 mod login_link;
+mod passwords;
 mod refresh;
 mod shutdown;
 mod sign_in;

@@ -21,12 +21,14 @@ both_engines!(
     hosts_are_not_believed,
 );
 
-const STALE: &str = "This sign-in page is no longer valid.";
+const STALE: &str =
+    "This sign-in page is no longer valid. Please go back to the application and start again.";
+const OUT_OF_DATE: &str = "It was open for too long, or was made for another browser. Nothing has been lost.";
 const INCOMPLETE: &str = "The form is not complete.";
 
-async fn refused(app: &TestApp, shop: &Shop, cookie: &str, sealed: &str) -> Seen {
+async fn refused(app: &TestApp, shop: &Shop, cookie: &str, sealed: &str, message: &str) -> Seen {
     let page = Seen::of(app.submit(shop, cookie, sealed, PASSWORD).await).await;
-    page.refused(400, STALE);
+    page.refused(400, message);
     page
 }
 
@@ -40,7 +42,7 @@ async fn forms_are_bound(engine: Engine) {
     assert_ne!((&cookie, &sealed), (&stranger, &theirs));
 
     // Another browser's form was ours, so the page offers to start the same request anew, and no more.
-    let page = refused(&app, &shop, &stranger, &sealed).await;
+    let page = refused(&app, &shop, &stranger, &sealed, OUT_OF_DATE).await;
     let again = page.text.split("href=\"").find(|part| part.contains("/oauth2/authorize?")).unwrap();
     let again = again.split('"').next().unwrap().replace("&#38;", "&");
     let start = app.authorize_url(&shop, "");
@@ -50,18 +52,18 @@ async fn forms_are_bound(engine: Engine) {
         assert!(asked.contains(&(name, value)), "{query}");
     }
     assert!(query.ends_with("&prompt=login&max_age=5"), "{query}");
-    refused(&app, &shop, &cookie, &theirs).await;
-    refused(&app, &shop, "", &sealed).await;
+    refused(&app, &shop, &cookie, &theirs, OUT_OF_DATE).await;
+    refused(&app, &shop, "", &sealed, OUT_OF_DATE).await;
     // Another project's did not come from here at all.
     for (shop, cookie, sealed) in
         [(&other, &cookie, &sealed), (&other, &foreign, &sealed), (&shop, &foreign, &foreign_form)]
     {
-        assert!(!refused(&app, shop, cookie, sealed).await.text.contains("/oauth2/authorize?"));
+        assert!(!refused(&app, shop, cookie, sealed, STALE).await.text.contains("/oauth2/authorize?"));
     }
     app.app.clock.advance(3599);
     Seen::of(app.submit(&shop, &cookie, &sealed, "wrong").await).await.alert();
     app.app.clock.advance(1);
-    refused(&app, &shop, &cookie, &sealed).await;
+    refused(&app, &shop, &cookie, &sealed, OUT_OF_DATE).await;
 }
 
 async fn forged_forms_do_not_open(engine: Engine) {
@@ -72,11 +74,11 @@ async fn forged_forms_do_not_open(engine: Engine) {
     for place in (0..blob.len()).step_by(7).chain([blob.len() - 1]) {
         let mut altered = blob.clone();
         altered[place] ^= 1;
-        refused(&app, &shop, &cookie, &encode_base64url(&altered)).await;
+        refused(&app, &shop, &cookie, &encode_base64url(&altered), STALE).await;
     }
     for text in ["", "AAAA", "e30", &sealed[..sealed.len() - 4], &format!("{sealed}AAAA"), "../../etc/passwd"]
     {
-        refused(&app, &shop, &cookie, text).await;
+        refused(&app, &shop, &cookie, text, STALE).await;
     }
     // None of this has spoilt the real one.
     assert_eq!(app.submit(&shop, &cookie, &sealed, PASSWORD).await.status(), StatusCode::SEE_OTHER);

@@ -76,4 +76,44 @@ mod tests {
         assert!(!STYLESHEET.content.contains("url(") && !STYLESHEET.content.contains("@import"));
         assert!(STYLESHEET.content.len() + ICON.content.len() < 20_000);
     }
+
+    /// WCAG 2.2, 1.4.3 and 1.4.11: text at 4.5 to 1, the edges of fields at 3 to 1, in light and in dark.
+    #[test]
+    fn colours_can_be_told_apart() {
+        let (light, dark) = STYLESHEET.content.split_once("@media (prefers-color-scheme: dark)").unwrap();
+        for scheme in [light, dark] {
+            for (front, back, least) in [
+                ("text", "card", 4.5),
+                ("text", "page", 4.5),
+                ("text", "field", 4.5),
+                ("text", "code-back", 4.5),
+                ("muted", "card", 4.5),
+                ("muted", "page", 4.5),
+                ("muted", "code-back", 4.5),
+                ("accent", "card", 4.5),
+                ("accent-hover", "card", 4.5),
+                ("on-accent", "accent", 4.5),
+                ("on-accent", "accent-hover", 4.5),
+                ("alert-text", "alert-back", 4.5),
+                ("field-edge", "card", 3.0),
+                ("field-edge", "field", 3.0),
+                ("alert-edge", "card", 3.0),
+                ("focus", "card", 3.0),
+            ] {
+                let (a, b) = (luminance(scheme, front), luminance(scheme, back));
+                let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+                assert!(contrast >= least, "{front} on {back}: {contrast:.2}");
+            }
+        }
+    }
+
+    /// The relative luminance of a colour that is written `--name: #rrggbb`.
+    fn luminance(scheme: &str, name: &str) -> f64 {
+        let hex = scheme.split_once(&format!("--{name}: #")).unwrap().1;
+        let channel = |place: usize| {
+            let value = f64::from(u8::from_str_radix(&hex[place..place + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+    }
 }

@@ -57,7 +57,7 @@ fn exchange_line(issuer: &str, client: Option<&Client>, code: &str) -> String {
         true => {
             (String::new(), format!(", \"client_id\": \"{id}\", \"code_verifier\": \"'$CODE_VERIFIER'\""))
         }
-        false => (format!(" -u \"{}:$CLIENT_SECRET\"", id.trim_matches('\'')), String::new()),
+        false => (format!(" \\\n  -u \"{}:$CLIENT_SECRET\"", id.trim_matches('\'')), String::new()),
     };
     format!(
         "curl -s {issuer}/api/GetTokenFromCode{credentials} \\\n  -H 'Content-Type: application/json' \\\n  \

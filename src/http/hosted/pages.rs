@@ -24,7 +24,8 @@ pub struct SignInPage<'a> {
     pub username: &'a str,
     /// Must read the same whether or not the account exists.
     pub error: Option<&'a str>,
-    pub request_id: &'a str,
+    /// What the address bar shows when the page is ours.
+    pub host: &'a str,
 }
 
 /// Says that this browser is signed in, and shows the way to the application.
@@ -61,6 +62,11 @@ pub struct DemoCallbackPage<'a> {
     /// The command that exchanges the code for tokens.
     pub curl: &'a str,
     pub login_link: Option<&'a str>,
+}
+
+/// What stands on the tile beside a project's name.
+pub fn initial(name: &str) -> String {
+    name.chars().find(|c| c.is_alphanumeric()).map(|c| c.to_uppercase().collect()).unwrap_or_default()
 }
 
 /// A page with its security headers. There is no Cross-Origin-Opener-Policy: an application may open the sign-in in a
@@ -113,11 +119,11 @@ pub fn error(project_name: Option<&str>, error: &Error) -> Response {
 }
 
 /// A form that is no longer good, with the way to a new one.
-pub fn stale(ctx: &Ctx, message: &str, again: &str) -> Result<Response> {
+pub fn stale(ctx: &Ctx, again: &str) -> Result<Response> {
     let page = ErrorPage {
         project_name: Some(&ctx.project.name),
         title: "This page is out of date",
-        message,
+        message: "It was open for too long, or was made for another browser. Nothing has been lost.",
         again: Some(again),
         request_id: &ctx.request_id,
     };

@@ -17,9 +17,10 @@ use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
 
 /// The same for an unknown user, a disabled one and a wrong password.
-const WRONG: &str = "That user name and password do not fit together.";
+const WRONG: &str = "That user name and password do not match.";
 const BUSY: &str = "The service is busy. Please try again in a moment.";
-const STALE: &str = "This sign-in page is no longer valid.";
+const STALE: &str =
+    "This sign-in page is no longer valid. Please go back to the application and start again.";
 /// A user name has at most so many characters; what is longer is not shown again.
 const MOST_SHOWN: usize = 128;
 
@@ -106,7 +107,7 @@ fn render(
         request: &sealed,
         username: if username.chars().count() > MOST_SHOWN { "" } else { username },
         error,
-        request_id: &ctx.request_id,
+        host: ctx.app.base_url.split_once("://").map_or("", |(_, host)| host),
     };
     pages::html(status, &page, &policy::form_targets(client))
 }
@@ -125,7 +126,7 @@ async fn judge(page: &Page) -> Result<Response> {
     }
     let aim = match form::open(ctx, fields.get("request").unwrap_or_default(), cookie.as_ref()) {
         Some(Form::Valid(aim)) => aim,
-        Some(Form::Stale(aim)) => return pages::stale(ctx, STALE, &aim.link(ctx)),
+        Some(Form::Stale(aim)) => return pages::stale(ctx, &aim.link(ctx)),
         None => return Err(invalid_request(STALE)),
     };
     // Without a cookie the form would not have been valid.

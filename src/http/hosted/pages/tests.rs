@@ -11,7 +11,7 @@ fn sign_in<'a>(text: &'a str, error: Option<&'a str>) -> String {
         request: text,
         username: text,
         error,
-        request_id: text,
+        host: text,
     };
     page.render().unwrap()
 }
@@ -97,4 +97,11 @@ fn responses_carry_their_headers() {
     assert_eq!(page.headers()[header::CACHE_CONTROL], "no-store");
     assert_eq!(page.headers()[header::X_FRAME_OPTIONS], "DENY");
     assert_eq!(page.headers()[header::REFERRER_POLICY], "no-referrer");
+}
+
+#[test]
+fn the_tile_shows_a_letter_or_nothing() {
+    for (name, tile) in [("demo", "D"), ("\"ärzte\"", "Ä"), ("42", "4"), ("…", "")] {
+        assert_eq!(initial(name), tile);
+    }
 }

@@ -1,0 +1,137 @@
+//! Hashes that are renewed, and the queue in which they are checked.
+
+use reqwest::StatusCode;
+use tessera::error::Result;
+use tessera::identity::passwords::Hasher;
+use tessera::store::db::{execute, fetch_one};
+use tessera::store::users;
+
+use crate::support::{Engine, PASSWORD, Seen, Shop, TestApp, both_engines};
+
+both_engines!(
+    hashes_are_renewed,
+    a_renewal_does_not_undo_a_change,
+    a_reset_overtakes_a_waiting_password,
+    a_full_queue_keeps_the_form,
+);
+
+const WRONG: &str = "That user name and password do not match.";
+
+async fn stored_hash(app: &TestApp, shop: &Shop) -> String {
+    let project = shop.project;
+    let find = async |conn| users::find_password(&conn, project, "alice").await;
+    app.app.db.read(find).await.unwrap().unwrap().secret
+}
+
+async fn hashes_are_renewed(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let before = stored_hash(&app, &shop).await;
+    app.code(&shop, "").await;
+    assert_eq!(stored_hash(&app, &shop).await, before, "nothing has changed");
+    let node =
+        app.second_node_changed(|app| app.hasher = Hasher::new(&app.entropy, 16, 2, 2, 64).unwrap()).await;
+    let (cookie, sealed) = node.sign_in_page(&shop, "").await;
+    node.submit(&shop, &cookie, &sealed, "wrong").await;
+    assert_eq!(stored_hash(&app, &shop).await, before, "a wrong password renews nothing");
+    let tokens = node.sign_in(&shop).await;
+    let after = stored_hash(&app, &shop).await;
+    assert!(before.contains("m=8,t=1,p=1") && after.contains("m=16,t=2,p=1"), "{after}");
+    // The same password, so nothing granted before has ended.
+    assert_eq!(node.verify(&shop, tokens.get("access_token")).await["active"], true);
+    node.sign_in(&shop).await;
+    assert_eq!(stored_hash(&app, &shop).await, after);
+}
+
+async fn a_renewal_does_not_undo_a_change(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let proven = stored_hash(&app, &shop).await;
+    let (project, user, now) = (shop.project, shop.user, app.app.clock.now());
+    let replace = async |old: &str, new: &str| -> Result<u64> {
+        let db = &app.app.db;
+        db.write(|conn| async move { users::renew_password(&conn, project, now, user, old, new).await }).await
+    };
+    assert_eq!(replace(&proven, "changed").await.unwrap(), 1);
+    // The one that proved the former password comes late.
+    assert_eq!(replace(&proven, "renewed").await.unwrap(), 0);
+    assert_eq!(stored_hash(&app, &shop).await, "changed");
+}
+
+/// Keeps every worker of the password queue busy until the sender is dropped.
+async fn hold(hasher: &Hasher, workers: usize) -> std::sync::mpsc::Sender<()> {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+    let (busy, mut all_busy) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..workers {
+        let (hasher, wait, busy) = (hasher.clone(), wait.clone(), busy.clone());
+        let work = move || {
+            busy.send(()).unwrap();
+            let _ = wait.lock().unwrap().recv();
+        };
+        tokio::spawn(async move { hasher.run(work).await });
+    }
+    for _ in 0..workers {
+        all_busy.recv().await;
+    }
+    go
+}
+
+/// Design, 6: the epochs are read with the proof. A sign-in whose password waits while everything ends comes to nothing.
+async fn a_reset_overtakes_a_waiting_password(engine: Engine) {
+    for (what, browser_too, sql) in [
+        ("reset", true, None),
+        ("sign-out", false, None),
+        ("disabled", true, Some("UPDATE users SET status = 'disabled'")),
+        ("project", false, Some("UPDATE projects SET token_epoch = token_epoch + 1, version = version + 1")),
+    ] {
+        let app = TestApp::new(engine).await;
+        let shop = app.shop("shop", "confidential").await;
+        let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+        let go = hold(&app.app.hasher, 2).await;
+        let end = async {
+            // It has read the proof when it waits.
+            while app.app.hasher.waiting() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let (project, user, now) = (shop.project, shop.user, app.app.clock.now());
+            let db = &app.app.db;
+            match sql {
+                Some(sql) => db.write(|conn| async move { execute!(&conn, sql) }).await,
+                None => {
+                    let raise =
+                        async |conn| users::raise_epochs(&conn, project, now, user, browser_too).await;
+                    db.write(raise).await
+                }
+            }
+            .unwrap();
+            drop(go);
+        };
+        let (answer, ()) = tokio::join!(app.submit(&shop, &cookie, &sealed, PASSWORD), end);
+        Seen::of(answer).await.asks_again(400, WRONG);
+        for sql in ["SELECT count(*) FROM browser_sessions", "SELECT count(*) FROM authorization_codes"] {
+            let count = app.app.db.read(|conn| async move { fetch_one!(conn, (i64,), sql) }).await.unwrap();
+            assert_eq!(count, (0,), "{what}: {sql}");
+        }
+    }
+}
+
+async fn a_full_queue_keeps_the_form(engine: Engine) {
+    let app =
+        TestApp::changed(engine, |app| app.hasher = Hasher::new(&app.entropy, 8, 1, 1, 1).unwrap()).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+    let go = hold(&app.app.hasher, 1).await;
+    let waits = app.submit(&shop, &cookie, &sealed, PASSWORD);
+    let refused = async {
+        while app.app.hasher.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let page = Seen::of(app.submit(&shop, &cookie, &sealed, PASSWORD).await).await;
+        page.asks_again(503, "The service is busy. Please try again in a moment.");
+        assert_eq!((page.headers["retry-after"].to_str().unwrap(), page.username()), ("1", "Alice"));
+        drop(go);
+    };
+    let (answer, ()) = tokio::join!(waits, refused);
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+}

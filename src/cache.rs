@@ -14,14 +14,15 @@ use crate::app::App;
 use crate::error::{Error, Result, not_found};
 use crate::ids::{ClientId, ProjectId};
 use crate::keys::jwks::jwks_document;
-use crate::keys::master::{MasterKeys, Place};
+use crate::keys::master::MasterKeys;
+use crate::keys::provide;
 use crate::keys::signing::{Alg, Signer, Verifier};
 use crate::model::attribute::AttributeDefinition;
 use crate::model::client::Client;
 use crate::model::project::Project;
+use crate::model::signing_key::SigningKey;
 use crate::model::timestamp::Timestamp;
 use crate::store::client_secrets::{self, StoredSecret};
-use crate::store::signing_keys::SigningKeyRow;
 use crate::store::{attribute_definitions, clients, projects, signing_keys};
 
 const MOST_PROJECTS: u64 = 1000;
@@ -57,8 +58,7 @@ pub struct ProjectEntry {
 }
 
 struct KeyEntry {
-    row: SigningKeyRow,
-    alg: Alg,
+    key: SigningKey,
     signer: OnceLock<Arc<Signer>>,
 }
 
@@ -69,18 +69,13 @@ pub struct ClientEntry {
 }
 
 impl ProjectEntry {
-    fn new(
-        project: Project,
-        keys: Vec<SigningKeyRow>,
-        definitions: Vec<AttributeDefinition>,
-    ) -> Result<Self> {
+    fn new(project: Project, keys: Vec<SigningKey>, definitions: Vec<AttributeDefinition>) -> Result<Self> {
         let mut verifiers = HashMap::new();
         let mut entries = Vec::new();
         let published: Vec<String> = keys.iter().map(|key| key.public_jwk.clone()).collect();
-        for row in keys {
-            let alg: Alg = row.alg.parse()?;
-            verifiers.insert(row.kid.clone(), Arc::new(Verifier::new(alg, &row.public_jwk)?));
-            entries.push(KeyEntry { row, alg, signer: OnceLock::new() });
+        for key in keys {
+            verifiers.insert(key.kid.clone(), Arc::new(Verifier::new(key.alg, &key.public_jwk)?));
+            entries.push(KeyEntry { key, signer: OnceLock::new() });
         }
         Ok(Self {
             project: Arc::new(project),
@@ -99,27 +94,23 @@ impl ProjectEntry {
 
     /// The key that signs today, unsealed once.
     pub fn signer(&self, master_keys: &MasterKeys, alg: Alg) -> Result<Arc<Signer>> {
-        let key = self.keys.iter().find(|key| key.row.state == "current" && key.alg == alg);
-        let key =
-            key.ok_or_else(|| Error::internal(format!("the project has no current {} key", alg.as_str())))?;
-        if let Some(signer) = key.signer.get() {
+        let entry = self.keys.iter().find(|entry| entry.key.is_current() && entry.key.alg == alg);
+        let entry = entry
+            .ok_or_else(|| Error::internal(format!("the project has no current {} key", alg.as_str())))?;
+        if let Some(signer) = entry.signer.get() {
             return Ok(signer.clone());
         }
-        let place = key_place(self.project.id, &key.row.kid);
-        let private = master_keys.open(&place, &key.row.sealed_private)?;
-        let signer = Arc::new(Signer::new(alg, &key.row.kid, &private)?);
-        Ok(key.signer.get_or_init(|| signer).clone())
+        let place = provide::place(self.project.id, &entry.key.kid);
+        let private = master_keys.open(&place, &entry.key.sealed_private)?;
+        let signer = Arc::new(Signer::new(alg, &entry.key.kid, &private)?);
+        Ok(entry.signer.get_or_init(|| signer).clone())
     }
 
     /// The algorithms that the project signs with today.
     pub fn signing_algs(&self) -> Vec<Alg> {
-        self.keys.iter().filter(|key| key.row.state == "current").map(|key| key.alg).collect()
+        let signs = |alg: &Alg| self.keys.iter().any(|entry| entry.key.is_current() && entry.key.alg == *alg);
+        Alg::ALL.into_iter().filter(signs).collect()
     }
-}
-
-/// Where a signing key is sealed.
-pub fn key_place(project: ProjectId, kid: &str) -> Place<'_> {
-    Place { table: "signing_keys", project, row: kid, column: "sealed_private" }
 }
 
 impl Cache {

@@ -31,7 +31,7 @@ pub async fn discovery(call: Call) -> Result<Response> {
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
+        "id_token_signing_alg_values_supported": ctx.entry.signing_algs(),
         "scopes_supported": ["openid", "profile", "email", "offline_access", "account"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "code_challenge_methods_supported": ["S256"],

@@ -91,6 +91,13 @@ impl MasterKeys {
         sealing::open(&key, &place.bytes(), sealed)
     }
 
+    /// Whether a sealed value names the key that seals today.
+    pub fn seals_today(&self, blob: &[u8]) -> bool {
+        let id = self.current_id().as_bytes();
+        blob.get(1).is_some_and(|length| usize::from(*length) == id.len())
+            && blob.get(2..2 + id.len()) == Some(id)
+    }
+
     /// A stable pseudonym of `bytes` in one project. The oldest key makes it: a new key in front must not change it.
     pub fn keyed_hash(&self, project: ProjectId, label: &str, bytes: &[u8]) -> Vec<u8> {
         let oldest = self.0.last().map_or("", |(id, _)| id);
@@ -167,6 +174,7 @@ mod tests {
         let place = Place { table: "t", project, row: "r", column: "c" };
         let blob = old.seal(&Entropy::default(), &place, b"secret").unwrap();
         assert_eq!(&both.open(&place, &blob).unwrap()[..], b"secret");
+        assert!(old.seals_today(&blob) && !both.seals_today(&blob) && !old.seals_today(&blob[..3]));
         assert_eq!(old.keyed_hash(project, "l", b"x"), both.keyed_hash(project, "l", b"x"));
     }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use super::signing_key::Alg;
 use super::status::Status;
 use super::timestamp::Timestamp;
 use super::uris::{check_initiate_login_uri, check_redirect_uri};
@@ -64,6 +65,9 @@ pub struct ClientSettings {
     /// Seconds in which a lost refresh response may be asked for again.
     pub refresh_grace_seconds: i64,
     pub audience: Option<String>,
+    /// OpenID Connect Registration, 2. A project has the key before a client names it.
+    pub id_token_signed_response_alg: Alg,
+    pub access_token_signed_response_alg: Alg,
     pub validity: Validity,
 }
 
@@ -80,6 +84,8 @@ impl Default for ClientSettings {
             refresh_retry: RefreshRetry::Window,
             refresh_grace_seconds: 30,
             audience: None,
+            id_token_signed_response_alg: Alg::default(),
+            access_token_signed_response_alg: Alg::default(),
             validity: Validity::default(),
         }
     }

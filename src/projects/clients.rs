@@ -7,6 +7,7 @@ use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Result, not_found, stale};
 use crate::ids::{ClientId, ProjectId};
+use crate::keys::provide::{self, Change};
 use crate::model::client::{Client, ClientKind, ClientSettings};
 use crate::model::merge::{differences, merged};
 use crate::model::names::check_display_name;
@@ -42,6 +43,7 @@ pub async fn create(
 ) -> Result<(Client, Option<Secret>)> {
     check_display_name("client_name", &new.name)?;
     new.settings.check(new.kind)?;
+    provide::for_client(&Change { app, project, now, actor }, &new.settings).await?;
     let client = Client {
         id: app.entropy.id(now)?,
         name: new.name,
@@ -121,6 +123,8 @@ pub async fn change(
         (Status::Disabled, Status::Active) => ("client.enabled", false),
         _ => ("client.changed", false),
     };
+    let keys = Change { app: &ctx.app, project: ctx.project.id, now: ctx.now, actor };
+    provide::for_client(&keys, &new.settings).await?;
     let (asked, changed) = (&new, &changed);
     ctx.app
         .db

@@ -10,20 +10,19 @@ use serde_json::{Map, Value, json};
 pub use self::shorthand::{create_admin_key, create_client, create_project};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor, Event};
-use crate::cache::key_place;
 use crate::error::{Code, Error, Result, conflict, not_found, stale};
 use crate::ids::ProjectId;
-use crate::keys::generate::{RsaSize, generate};
+use crate::keys::generate::RsaSize;
+use crate::keys::provide::Change;
 use crate::model::merge::{differences, merged};
 use crate::model::names::{check_display_name, check_password, check_slug, check_username};
 use crate::model::project::{Project, ProjectKind, ProjectSettings};
-use crate::model::signing_key::Alg;
+use crate::model::signing_key::{Alg, KeyState};
 use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::store::db::Conn;
 pub use crate::store::projects::Living;
-use crate::store::signing_keys::{self, SigningKeyRow};
 use crate::store::users::{self, NewUser};
 use crate::store::{admin_keys as stored_admin_keys, projects};
 
@@ -64,23 +63,17 @@ pub async fn create(app: &App, actor: &Actor, new: NewProject) -> Result<Project
         created_at: now,
         updated_at: now,
     };
-    let key = generate(Alg::ES256, RsaSize::default()).await?;
-    let sealed = app.master_keys.seal(&app.entropy, &key_place(project.id, &key.kid), &key.private_der)?;
-    let key = SigningKeyRow {
-        kid: key.kid,
-        alg: key.alg.as_str().into(),
-        state: "current".into(),
-        public_jwk: key.public_jwk,
-        sealed_private: sealed,
-    };
+    let state = KeyState::Current { since: now };
+    let change = &Change { app, project: project.id, now, actor };
+    let key = change.make(Alg::ES256, RsaSize::default(), state).await?;
     let (made, key) = (&project, &key);
     let made = app
         .db
         .unit(|conn| async move {
             projects::insert(&conn, made).await?;
-            signing_keys::insert_current(&conn, made.id, now, key).await?;
             let detail = json!({"slug": made.slug, "name": made.name, "kind": made.kind});
-            record(&conn, made.id, now, &actor.did("project.created", &target(made.id)).with(detail)).await
+            record(&conn, made.id, now, &actor.did("project.created", &target(made.id)).with(detail)).await?;
+            change.insert(&conn, key).await
         })
         .await;
     match made {

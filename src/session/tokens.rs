@@ -7,7 +7,7 @@ use crate::app::Ctx;
 use crate::error::{Error, Result};
 use crate::ids::{FamilyId, UserId};
 use crate::keys::refresh_token::RefreshToken;
-use crate::keys::signing::{Alg, token_hash};
+use crate::keys::signing::token_hash;
 use crate::model::client::Client;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::{AccessClaims, Confirmation, IdClaims};
@@ -49,8 +49,12 @@ pub struct Grant<'a> {
 
 /// Signs access and ID token and computes the refresh token.
 pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> {
-    let signer = ctx.signer(Alg::ES256)?;
-    let validity = &client.settings.validity;
+    let settings = &client.settings;
+    let (access_signer, id_signer) = (
+        ctx.signer(settings.access_token_signed_response_alg)?,
+        ctx.signer(settings.id_token_signed_response_alg)?,
+    );
+    let validity = &settings.validity;
     let list = |text: &str| serde_json::from_str::<Vec<String>>(text).map_err(Error::internal);
     // No token outlives its family.
     let family_ends = grant.expires_at.unix();
@@ -74,7 +78,7 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> 
         cnf: grant.cnf_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
         attributes: shown_attributes(ctx, grant.attributes)?,
     };
-    let access_token = signer.sign("at+jwt", &access)?;
+    let access_token = access_signer.sign("at+jwt", &access)?;
     let id = IdClaims {
         iss: access.iss,
         sub: access.sub,
@@ -85,13 +89,13 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> 
         sid: access.sid,
         acr: access.acr,
         amr: access.amr,
-        at_hash: token_hash(signer.alg(), &access_token),
+        at_hash: token_hash(id_signer.alg(), &access_token),
         nonce: grant.nonce.map(str::to_owned),
     };
     let refresh =
         RefreshToken::make(&ctx.app.master_keys, ctx.project.id, grant.mac_key_id, grant.family, grant.seq)?;
     Ok(TokenSet {
-        id_token: signer.sign("JWT", &id)?,
+        id_token: id_signer.sign("JWT", &id)?,
         access_token,
         refresh_token: refresh.expose().to_owned(),
         token_type: "Bearer",

@@ -17,21 +17,21 @@ async fn run(db: &Db, sql: &'static str) {
 async fn every_edit_is_found(engine: Engine) {
     for (edit, broken) in [
         ("UPDATE audit_log SET reason = 'x' WHERE seq = 2", 2),
-        ("UPDATE audit_log SET actor = 'x' WHERE seq = 4", 4),
+        ("UPDATE audit_log SET actor = 'x' WHERE seq = 6", 6),
         (
-            "UPDATE audit_log SET detail = '{\"families_ended\":0,\"browser_sessions_ended\":0}' WHERE seq = 4",
-            4,
+            "UPDATE audit_log SET detail = '{\"families_ended\":0,\"browser_sessions_ended\":0}' WHERE seq = 6",
+            6,
         ),
-        ("UPDATE audit_log SET commitment = prev_hash WHERE seq = 4", 4),
-        ("UPDATE audit_log SET sealed = hash WHERE seq = 4", 4),
+        ("UPDATE audit_log SET commitment = prev_hash WHERE seq = 6", 6),
+        ("UPDATE audit_log SET sealed = hash WHERE seq = 6", 6),
         // Something sealed where nothing was.
         ("UPDATE audit_log SET sealed = hash WHERE seq = 2", 2),
         ("DELETE FROM audit_log WHERE seq = 1", 1),
         ("DELETE FROM audit_log WHERE seq = 2", 2),
-        ("DELETE FROM audit_log WHERE seq = 4", 4),
+        ("DELETE FROM audit_log WHERE seq = 6", 6),
         ("DELETE FROM audit_log WHERE seq > 2", 3),
-        ("DELETE FROM audit_heads", 4),
-        ("UPDATE audit_heads SET hash = (SELECT hash FROM audit_log WHERE seq = 2) WHERE seq = 4", 4),
+        ("DELETE FROM audit_heads", 6),
+        ("UPDATE audit_heads SET hash = (SELECT hash FROM audit_log WHERE seq = 2) WHERE seq = 6", 6),
         ("UPDATE audit_log SET seq = 9 WHERE seq = 2", 2),
         // Two events change places.
         ("UPDATE audit_log SET seq = CASE seq WHEN 2 THEN -3 WHEN 3 THEN -2 ELSE seq END", 2),
@@ -40,7 +40,7 @@ async fn every_edit_is_found(engine: Engine) {
         let shop = app.shop("shop", "confidential").await;
         let tokens = app.sign_in(&shop).await;
         app.bearer(&shop, "GlobalSignOut", tokens.get("access_token"), json!({})).await.ok();
-        assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 4 });
+        assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 6 });
         run(&app.app.db, edit).await;
         run(&app.app.db, "UPDATE audit_log SET seq = -seq WHERE seq < 0").await;
         match verify(&app.app.db, shop.project).await.unwrap() {
@@ -102,7 +102,7 @@ async fn what_is_personal_goes_with_the_user(engine: Engine) {
         let request = app.http.post(url).bearer_auth(token).header("user-agent", "Mosaic/2.6");
         assert_eq!(request.json(&json!({})).send().await.unwrap().status(), 200);
     }
-    let kept = [(4, json!({"address": "127.0.0.1", "user_agent": "Mosaic/2.6"}))];
+    let kept = [(6, json!({"address": "127.0.0.1", "user_agent": "Mosaic/2.6"}))];
     assert_eq!(opened(&app, &shop).await, kept);
     // By an admin: the address is not the user's.
     let (_, key) = projects::create_admin_key(&app.app, Some(shop.project), "test", "admin").await.unwrap();
@@ -118,7 +118,7 @@ async fn what_is_personal_goes_with_the_user(engine: Engine) {
     assert_eq!(count(&app, "SELECT count(*) AS n FROM audit_log WHERE user_id IS NOT NULL").await, 1);
     assert_eq!(count(&app, "SELECT count(*) AS n FROM user_keys").await, 1);
     assert_eq!(opened(&app, &other).await, kept);
-    for (shop, events) in [(&shop, 8), (&other, 4)] {
+    for (shop, events) in [(&shop, 10), (&other, 6)] {
         assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events });
     }
 }
@@ -157,5 +157,5 @@ async fn first_keys_race(engine: Engine) {
     assert!(audit::seal(&ctx, shop.user, &values).await.unwrap().is_some(), "the key is still there");
     run(&app.app.db, "DELETE FROM user_keys").await;
     assert!(audit::seal(&ctx, shop.user, &values).await.unwrap().is_none(), "and is not made again");
-    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 12 });
+    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 14 });
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cache::{Cache, ProjectEntry};
 use crate::clock::Clock;
+use crate::demo::Demo;
 use crate::entropy::Entropy;
 use crate::error::Result;
 use crate::identity::passwords::Hasher;
@@ -30,8 +31,8 @@ pub struct App {
     /// Whose word on the client's address is taken.
     pub proxies: TrustedProxies,
     pub mailer: Mailer,
-    /// Serves the demo redirect page of `tessera dev`.
-    pub demo_pages: bool,
+    /// The demo of `tessera dev`, and with it its redirect page.
+    pub demo: Option<Demo>,
 }
 
 /// A request to a project, before the project has been looked up.

@@ -15,7 +15,6 @@ use crate::entropy::Entropy;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
 use crate::mail::Mailer;
-use crate::model::proxies::TrustedProxies;
 use crate::running::Running;
 use crate::store::db::Db;
 use crate::telemetry;
@@ -45,8 +44,7 @@ pub async fn run(serve: &Serve, sources: &Sources) -> anyhow::Result<()> {
     }
     let db = open::open_or_make(&config).await?;
     migrate::at_start(&db, serve.no_migrate).await?;
-    let mut app = app(db, &config.base_url, keys, &config.passwords, false)?;
-    app.proxies = config.proxies;
+    let app = app(db, &config.base_url, keys, &config)?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} cannot be listened on", config.listen))?;
@@ -54,15 +52,9 @@ pub async fn run(serve: &Serve, sources: &Sources) -> anyhow::Result<()> {
 }
 
 /// Builds the application the way every command does.
-pub fn app(
-    db: Db,
-    base_url: &str,
-    master_keys: MasterKeys,
-    passwords: &Passwords,
-    demo_pages: bool,
-) -> anyhow::Result<App> {
+pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> anyhow::Result<App> {
     let entropy = Entropy::default();
-    let Passwords { memory_kib, iterations, workers, queue_length } = *passwords;
+    let Passwords { memory_kib, iterations, workers, queue_length } = config.passwords;
     let hasher = Hasher::new(&entropy, memory_kib, iterations, workers, queue_length)?;
     Ok(App {
         base_url: base_url.to_owned(),
@@ -72,9 +64,9 @@ pub fn app(
         entropy,
         master_keys,
         hasher,
-        proxies: TrustedProxies::default(),
         mailer: Mailer::Absent,
+        proxies: config.proxies.clone(),
         running: Running::default(),
-        demo_pages,
+        demo: None,
     })
 }

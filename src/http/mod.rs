@@ -56,7 +56,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/delete-user/cancel", post(deletion::cancel))
         .route("/api/delete-user/{deletion_id}", get(deletion::state))
         .route("/api/GlobalSignOut", post(session::global_sign_out));
-    if app.demo_pages {
+    if app.demo.is_some() {
         project = project.route("/demo/callback", get(demo::callback).fallback(hosted::wrong_method));
     }
     Router::new()

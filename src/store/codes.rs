@@ -91,6 +91,19 @@ pub async fn present(
     )
 }
 
+/// A code alone, for whoever only looks.
+pub async fn find(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option<CodeRow>> {
+    fetch_optional!(
+        conn,
+        CodeRow,
+        "SELECT client_id, user_id, browser_session_id, redirect_uri, code_challenge, scope, nonce, audience, auth_time,
+                amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id
+         FROM authorization_codes WHERE project_id = $1 AND code_hash = $2",
+        project,
+        hash
+    )
+}
+
 /// Inserts the code only while user, client and project are active and the epochs read with the proof still hold.
 pub async fn insert(
     conn: &Conn,
@@ -150,20 +163,4 @@ pub async fn consume(
         project,
         hash
     )
-}
-
-/// The client that a code was made for, used or not.
-pub async fn client(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option<ClientId>> {
-    #[derive(FromRow)]
-    struct Owner {
-        client_id: ClientId,
-    }
-    let owner = fetch_optional!(
-        conn,
-        Owner,
-        "SELECT client_id FROM authorization_codes WHERE project_id = $1 AND code_hash = $2",
-        project,
-        hash
-    )?;
-    Ok(owner.map(|owner| owner.client_id))
 }

@@ -159,3 +159,15 @@ pub async fn count_living(conn: &Conn, project: ProjectId, now: Timestamp) -> Re
         now
     )
 }
+
+/// Gives every project whose issuer lies under the origin `from` the one under `to`.
+pub async fn move_issuers(conn: &Conn, now: Timestamp, from: &str, to: &str) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE projects SET issuer = $1 || '/projects/' || slug, version = version + 1, updated_at = $2
+         WHERE issuer = $3 || '/projects/' || slug",
+        to,
+        now,
+        from
+    )
+}

@@ -1,9 +1,23 @@
 //! The page that stands in for an application when there is none.
 
 use crate::support::{Engine, PASSWORD, Seen, Shop, TestApp, both_engines, code_of, cookie_of, sealed_of};
+use tessera::demo::{Demo, DemoUser};
 use tessera::model::client::ClientSettings;
 
 both_engines!(shows_the_line_that_exchanges_the_code, is_not_there_in_production);
+
+/// A demo that knows no client.
+fn demo() -> Demo {
+    Demo {
+        issuer: String::new(),
+        base_url: String::new(),
+        project: "demo".into(),
+        clients: Vec::new(),
+        user: DemoUser { username: "alice".into(), password: PASSWORD.into() },
+        admin_key: String::new(),
+        database_url: String::new(),
+    }
+}
 
 async fn shop(app: &TestApp, kind: &str) -> Shop {
     let settings = ClientSettings {
@@ -16,8 +30,9 @@ async fn shop(app: &TestApp, kind: &str) -> Shop {
 
 async fn shows_the_line_that_exchanges_the_code(engine: Engine) {
     let challenge = "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     for (kind, more) in [("confidential", ""), ("public", challenge)] {
-        let app = TestApp::changed(engine, |app| app.demo_pages = true).await;
+        let app = TestApp::changed(engine, |app| app.demo = Some(demo())).await;
         let shop = shop(&app, kind).await;
         let authorize = format!("/oauth2/authorize?response_type=code&client_id={}{more}", shop.id);
         let page = app.http.get(app.project_url(&shop, &authorize)).send().await.unwrap();
@@ -28,11 +43,12 @@ async fn shows_the_line_that_exchanges_the_code(engine: Engine) {
         let page = Seen::of(app.http.get(callback).send().await.unwrap()).await;
         let (issuer, id) = (app.project_url(&shop, ""), &shop.id);
         let (credentials, rest) = match kind {
-            "public" => ("".into(), format!(r#", "client_id": "{id}", "code_verifier": "'$CODE_VERIFIER'""#)),
-            _ => (format!("  -u \"{id}:$CLIENT_SECRET\" \\\n"), "".into()),
+            "public" => ("".into(), format!(r#", "code_verifier": "{verifier}", "client_id": "{id}""#)),
+            // Not a client that `dev` has made: its secret is stored as a hash alone.
+            _ => (format!("-u \"{id}:$CLIENT_SECRET\" "), "".into()),
         };
         let line = format!(
-            "curl -s {issuer}/api/GetTokenFromCode \\\n{credentials}  -H 'Content-Type: application/json' \\\n  \
+            "curl -sw '\\n' {issuer}/api/GetTokenFromCode {credentials}-H 'Content-Type: application/json' \
              -d '{{\"code\": \"{code}\", \"redirect_uri\": \"{issuer}/demo/callback\"{rest}}}'"
         );
         assert!(
@@ -40,7 +56,8 @@ async fn shows_the_line_that_exchanges_the_code(engine: Engine) {
             "{line}\n{}",
             page.text
         );
-        assert!(page.text.contains(&format!("href=\"{issuer}/sign-in?client_id={id}\"")));
+        let again = format!("href=\"{issuer}/sign-in?client_id={id}{}\"", more.replace('&', "&#38;"));
+        assert!(page.text.contains(&again), "{again}\n{}", page.text);
     }
 }
 
@@ -49,7 +66,7 @@ async fn is_not_there_in_production(engine: Engine) {
     let shop = shop(&app, "confidential").await;
     let answer = app.http.get(app.project_url(&shop, "/demo/callback?code=tco_x")).send().await.unwrap();
     assert_eq!(answer.status(), 404);
-    let app = TestApp::changed(engine, |app| app.demo_pages = true).await;
+    let app = TestApp::changed(engine, |app| app.demo = Some(demo())).await;
     let shop = self::shop(&app, "confidential").await;
     let see = async |query: &str| {
         let url = app.project_url(&shop, &format!("/demo/callback?{query}"));

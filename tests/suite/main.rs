@@ -8,6 +8,7 @@ mod browser;
 mod commands;
 mod delete_user;
 mod demo_callback;
+mod dev;
 mod flow;
 mod jobs;
 mod jobs_clean_up;

@@ -59,8 +59,12 @@ pub struct DemoCallbackPage<'a> {
     pub code: Option<&'a str>,
     pub error: Option<&'a str>,
     pub error_description: Option<&'a str>,
+    /// The name of the client that the code is for.
+    pub client: &'a str,
     /// The command that exchanges the code for tokens.
-    pub curl: &'a str,
+    pub line: &'a str,
+    /// Why the code is of no use any more.
+    pub lost: Option<&'a str>,
     pub login_link: Option<&'a str>,
 }
 

@@ -67,7 +67,7 @@ impl TestApp {
             running: Running::default(),
             proxies: TrustedProxies::default(),
             mailer: Mailer::Absent,
-            demo_pages: false,
+            demo: None,
         };
         change(&mut app);
         let app = Arc::new(app);

@@ -89,17 +89,22 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     log: Lines,
+    out: Lines,
 }
 
 impl Server {
     /// Starts `serve` or `dev`, and waits until it listens.
     pub fn start(arguments: &[&str], settings: &[(&'static str, String)]) -> Self {
-        let mut child = tessera(arguments, settings).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = tessera(arguments, settings).spawn().unwrap();
         let mut log = Lines::of(child.stderr.take().unwrap());
+        let mut out = Lines::of(child.stdout.take().unwrap());
         let listening = log.wait_for("listening");
         let at = listening.find("127.0.0.1:").unwrap();
         let address = listening[at..].split(['"', ' ', ',']).next().unwrap().parse().unwrap();
-        Self { child, address, log }
+        if arguments[0] == "dev" {
+            out.wait_for("Ctrl-C stops");
+        }
+        Self { child, address, log, out }
     }
 
     /// A node over the store of `app`, which from now on talks to this server.
@@ -118,6 +123,11 @@ impl Server {
 
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What `dev` has printed.
+    pub fn output(&self) -> &[String] {
+        &self.out.seen
     }
 
     /// Waits for a line in the log.

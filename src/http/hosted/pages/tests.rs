@@ -37,7 +37,9 @@ fn demo(code: Option<&str>, error: Option<&str>) -> String {
         code,
         error,
         error_description: error,
-        curl: code.unwrap_or_default(),
+        client: code.unwrap_or_default(),
+        line: code.unwrap_or_default(),
+        lost: None,
         login_link: Some("/sign-in?a=1&b=2"),
     };
     page.render().unwrap()

@@ -1,0 +1,193 @@
+//! Lines to paste into a shell. Ids and secrets stand in them; what an earlier line answered is taken from variables.
+
+use super::Demo;
+use crate::ids::ClientId;
+
+/// The verifier and the challenge of RFC 7636, appendix B: known to everybody, so that nobody has to make one to try the
+/// public client.
+const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A text of a JSON body: itself, or what a shell variable holds.
+#[derive(Clone, Copy)]
+pub enum Text<'a> {
+    Literal(&'a str),
+    Variable(&'a str),
+}
+
+/// Who exchanges a code.
+pub struct Caller<'a> {
+    pub client_id: ClientId,
+    /// `None` for a public client.
+    pub client_secret: Option<Text<'a>>,
+    pub code_verifier: Option<Text<'a>>,
+}
+
+/// What a person does, and the lines that do it.
+pub struct Step {
+    pub title: &'static str,
+    pub lines: Vec<String>,
+}
+
+/// The link that starts a sign-in: the login link, with the challenge that a public client needs to get a code.
+pub fn sign_in_link(issuer: &str, client: ClientId, is_public: bool) -> String {
+    let challenge = format!("&code_challenge={CODE_CHALLENGE}&code_challenge_method=S256");
+    format!("{issuer}/sign-in?client_id={client}{}", if is_public { challenge.as_str() } else { "" })
+}
+
+/// What answers a challenge of an authorization request.
+pub fn code_verifier(code_challenge: &str) -> Text<'static> {
+    if code_challenge == CODE_CHALLENGE {
+        Text::Literal(CODE_VERIFIER)
+    } else {
+        Text::Variable("CODE_VERIFIER")
+    }
+}
+
+/// The `GetTokenFromCode` of this caller for this code.
+pub fn exchange(issuer: &str, caller: &Caller<'_>, code: Text<'_>, redirect_uri: &str) -> String {
+    let id = caller.client_id.to_string();
+    let mut fields = vec![("code", code), ("redirect_uri", Text::Literal(redirect_uri))];
+    fields.extend(caller.code_verifier.map(|verifier| ("code_verifier", verifier)));
+    let authorization = match caller.client_secret {
+        Some(Text::Literal(secret)) => format!("-u '{id}:{secret}'"),
+        Some(Text::Variable(name)) => format!("-u \"{id}:${name}\""),
+        None => {
+            fields.push(("client_id", Text::Literal(&id)));
+            String::new()
+        }
+    };
+    curl(issuer, "GetTokenFromCode", &authorization, &object(&fields))
+}
+
+/// All endpoints of the session API, in an order in which they work one after the other.
+pub fn tour(demo: &Demo) -> Vec<Step> {
+    let Some(client) = demo.clients.iter().find(|client| client.client_secret.is_some()) else {
+        return Vec::new();
+    };
+    let (id, secret) = (client.client_id, client.client_secret.as_deref().unwrap_or_default());
+    let issuer = &demo.issuer;
+    let caller = Caller { client_id: id, client_secret: Some(Text::Literal(secret)), code_verifier: None };
+    let as_client = format!("-u '{id}:{secret}'");
+    let as_admin = format!("-H 'Authorization: Bearer {}'", demo.admin_key);
+    let as_user = r#"-H "Authorization: Bearer $ACCESS_TOKEN""#;
+    let user = format!(r#""user": {{"username": "{}"}}"#, demo.user.username);
+    let access_token = object(&[("access_token", Text::Variable("ACCESS_TOKEN"))]);
+    let verify = curl(issuer, "verifyaccesstoken", &as_client, &access_token);
+    let validity = format!("{issuer}/api/token-validity?client_id={id}");
+    let confirmation = object(&[
+        ("deletion_id", Text::Variable("DELETION_ID")),
+        ("confirmation", Text::Literal(&demo.user.username)),
+    ]);
+    let step =
+        |title, lines: &[&str]| Step { title, lines: lines.iter().map(|line| (*line).to_owned()).collect() };
+    vec![
+        step(
+            "GetTokenFromCode: the code, which lives for 60 seconds and works once, becomes tokens",
+            &[
+                "CODE='the code that the page shows'",
+                &keep("TOKENS", &exchange(issuer, &caller, Text::Variable("CODE"), &client.redirect_uri)),
+                &format!("{} {}", take("TOKENS", "access_token"), take("TOKENS", "refresh_token")),
+            ],
+        ),
+        step("verifyaccesstoken: does the token still hold?", &[&verify]),
+        step(
+            "userinfofromaccesstoken: who is it?",
+            &[&format!("curl -sw '\\n' -X POST {issuer}/api/userinfofromaccesstoken {as_user}")],
+        ),
+        step(
+            "refresh: fresh tokens",
+            &[
+                &keep(
+                    "TOKENS",
+                    &curl(
+                        issuer,
+                        "refresh",
+                        &as_client,
+                        &object(&[("refresh_token", Text::Variable("REFRESH_TOKEN"))]),
+                    ),
+                ),
+                &format!("{} {}", take("TOKENS", "access_token"), take("TOKENS", "refresh_token")),
+            ],
+        ),
+        step(
+            "token-validity: how long tokens live (read, change)",
+            &[
+                &format!("curl -sw '\\n' '{validity}' {as_admin}"),
+                &format!("curl -sw '\\n' -X PUT '{validity}' {as_admin} {JSON} -d '{{\"access_token\": 2}}'"),
+            ],
+        ),
+        step(
+            "GlobalSignOut: the person signs out everywhere, and the token is dead at once",
+            &[&format!("curl -sw '\\n' -X POST {issuer}/api/GlobalSignOut {as_user}"), &verify],
+        ),
+        step(
+            "delete-user: asked for with a reason, done when the user name is typed again",
+            &[
+                &keep(
+                    "DELETION",
+                    &curl(
+                        issuer,
+                        "delete-user",
+                        &as_admin,
+                        &format!("{{{user}, \"reason\": \"trying out how it works\"}}"),
+                    ),
+                ),
+                &take("DELETION", "deletion_id"),
+                &curl(issuer, "delete-user/confirm", &as_admin, &confirmation),
+            ],
+        ),
+    ]
+}
+
+const JSON: &str = "-H 'Content-Type: application/json'";
+
+fn curl(issuer: &str, endpoint: &str, authorization: &str, body: &str) -> String {
+    let space = if authorization.is_empty() { "" } else { " " };
+    format!("curl -sw '\\n' {issuer}/api/{endpoint}{space}{authorization} {JSON} -d '{body}'")
+}
+
+/// Keeps the answer in a variable, and shows it.
+fn keep(variable: &str, line: &str) -> String {
+    format!("{variable}=$({line}); printf '%s\\n' \"${variable}\"")
+}
+
+/// Takes a text out of a JSON answer that a variable holds, into a variable of its own.
+fn take(variable: &str, field: &str) -> String {
+    let pattern = format!(r#"s/.*"{field}":"\([^"]*\)".*/\1/p"#);
+    format!("{}=$(printf '%s' \"${variable}\" | sed -n '{pattern}')", field.to_uppercase())
+}
+
+/// A JSON object inside single quotes; a variable ends the quotes for its own length.
+fn object(fields: &[(&str, Text<'_>)]) -> String {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, text)| match text {
+            Text::Literal(text) => {
+                format!(r#""{name}": {}"#, serde_json::Value::from(*text).to_string().replace('\'', r"'\''"))
+            }
+            Text::Variable(variable) => format!(r#""{name}": "'${variable}'""#),
+        })
+        .collect();
+    format!("{{{}}}", fields.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cannot_be_broken_out_of() {
+        let caller = Caller { client_id: uuid::Uuid::nil().into(), client_secret: None, code_verifier: None };
+        let line = exchange("http://i", &caller, Text::Literal("tco_x"), r#"https://a/'; rm -rf / #"$(id)"#);
+        assert!(line.ends_with(
+            r#"-d '{"code": "tco_x", "redirect_uri": "https://a/'\''; rm -rf / #\"$(id)", "client_id": "00000000-0000-0000-0000-000000000000"}'"#
+        ), "{line}");
+    }
+
+    #[test]
+    fn the_challenge_fits_the_verifier() {
+        let challenge = crate::secret::encode_base64url(&crate::secret::sha256(CODE_VERIFIER.as_bytes()));
+        assert_eq!(challenge, CODE_CHALLENGE);
+    }
+}

@@ -84,6 +84,7 @@ async fn a_reset_overtakes_a_waiting_password(engine: Engine) {
         ("sign-out", false, None),
         ("disabled", true, Some("UPDATE users SET status = 'disabled'")),
         ("project", false, Some("UPDATE projects SET token_epoch = token_epoch + 1, version = version + 1")),
+        ("client", false, Some("UPDATE clients SET token_epoch = token_epoch + 1, version = version + 1")),
     ] {
         let app = TestApp::new(engine).await;
         let shop = app.shop("shop", "confidential").await;
@@ -108,7 +109,11 @@ async fn a_reset_overtakes_a_waiting_password(engine: Engine) {
             drop(go);
         };
         let (answer, ()) = tokio::join!(app.submit(&shop, &cookie, &sealed, PASSWORD), end);
-        Seen::of(answer).await.asks_again(400, WRONG);
+        let page = Seen::of(answer).await;
+        match what {
+            "client" => page.refused(400, "This application is not known here."),
+            _ => page.asks_again(400, WRONG),
+        }
         for sql in ["SELECT count(*) FROM browser_sessions", "SELECT count(*) FROM authorization_codes"] {
             let count = app.app.db.read(|conn| async move { fetch_one!(conn, (i64,), sql) }).await.unwrap();
             assert_eq!(count, (0,), "{what}: {sql}");

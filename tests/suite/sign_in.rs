@@ -15,6 +15,7 @@ both_engines!(
     cookies_on_https,
     all_denials_are_alike,
     addresses_are_recorded,
+    a_client_that_changes_meanwhile,
 );
 
 const WRONG: &str = "That user name and password do not match.";
@@ -182,4 +183,24 @@ async fn addresses_are_recorded(engine: Engine) {
     let three = |a: &str| (a.to_owned(), "Browser/1".to_owned(), a.to_owned());
     assert_eq!(recorded(&TestApp::new(engine).await).await, three("127.0.0.1"));
     assert_eq!(recorded(&TestApp::changed(engine, trusting).await).await, three("198.51.100.7"));
+}
+
+/// What was proven when the form was shown is looked at again when it comes back.
+async fn a_client_that_changes_meanwhile(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+    for (sql, message) in [
+        (
+            "UPDATE clients SET settings = replace(settings, 'localhost:9', 'localhost:10'), version = version + 1",
+            "The application asked to return to an address that is not registered.",
+        ),
+        (
+            "UPDATE clients SET status = 'disabled', version = version + 1",
+            "This application is not known here.",
+        ),
+    ] {
+        app.app.db.write(|conn| async move { execute!(&conn, sql) }).await.unwrap();
+        Seen::of(app.submit(&shop, &cookie, &sealed, PASSWORD).await).await.refused(400, message);
+    }
 }

@@ -1,5 +1,6 @@
 //! Everything a request needs, behind one `Arc`; and the context that services take instead of ten arguments.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cache::{Cache, ProjectEntry};
@@ -31,6 +32,8 @@ pub struct App {
     /// Whose word on the client's address is taken.
     pub proxies: TrustedProxies,
     pub mailer: Mailer,
+    /// Where this node keeps its copy of the erasure ledger; `None`: it keeps none.
+    pub erasure_ledger: Option<PathBuf>,
     /// The demo of `tessera dev`, and with it its redirect page.
     pub demo: Option<Demo>,
 }

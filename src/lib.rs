@@ -1,6 +1,6 @@
 //! Tessera: a multi-tenant identity service.
 //!
-//! `http` speaks axum and nothing else does; the middle (`session`, `oauth`, `identity`, `projects`, `keys`, `audit`)
+//! `http` speaks axum and nothing else does; the middle (`session`, `oauth`, `identity`, `projects`, `keys`, `audit`, `ledger`)
 //! decides and owns the unit of work; `store` holds the SQL and never decides; `model` is plain data for all.
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ pub mod identity;
 pub mod ids;
 pub mod jobs;
 pub mod keys;
+pub mod ledger;
 pub mod mail;
 pub mod model;
 pub mod oauth;

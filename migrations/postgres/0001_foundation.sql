@@ -1,5 +1,6 @@
 -- Every primary key, unique index and foreign key begins with project_id, so that the schema can be sharded by project.
--- Exceptions, named here: projects (its id is the project id), projects.slug, admin_keys (some serve all projects), jobs (per instance).
+-- Exceptions, named here: projects (its id is the project id), projects.slug, admin_keys (some serve all projects), jobs (per instance),
+-- erasures and erasure_head (one ledger for the instance).
 -- Whatever is hashed, signed or merely carried is text, never jsonb, which reorders keys.
 
 CREATE TABLE projects (
@@ -276,8 +277,8 @@ CREATE TABLE deletions (
     id              uuid NOT NULL,
     user_id         uuid NOT NULL,
     user_version    bigint NOT NULL,
-    state           text NOT NULL,          -- pending | scheduled | executed | cancelled
-    method          text NOT NULL,          -- typed
+    state           text NOT NULL,          -- pending | scheduled | executed | cancelled | expired
+    method          text NOT NULL,          -- typed | second_person
     actor           text NOT NULL,          -- who asked, e.g. admin_key:<id>
     reason          text NOT NULL,
     notify          boolean NOT NULL,
@@ -285,14 +286,32 @@ CREATE TABLE deletions (
     failed_attempts bigint NOT NULL,
     requested_at    timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,
+    confirmed_by    text,
     confirmed_at    timestamptz,
-    execute_at      timestamptz,
+    execute_at      timestamptz,            -- the end of the restore window
+    former_status   text,                   -- what cancelling a scheduled one gives back
     finished_at     timestamptz,
+    swept_at        timestamptz,            -- when a job looked for what was written beside it
     PRIMARY KEY (project_id, id)
 );
-CREATE INDEX deletions_user ON deletions (project_id, user_id);
-CREATE INDEX deletions_pending ON deletions (expires_at) WHERE state = 'pending';
+CREATE INDEX deletions_unconfirmed ON deletions (expires_at) WHERE state IN ('pending', 'expired');
+-- One open deletion for each user.
+CREATE UNIQUE INDEX deletions_open ON deletions (project_id, user_id) WHERE state IN ('pending', 'scheduled');
 CREATE INDEX deletions_scheduled ON deletions (execute_at) WHERE state = 'scheduled';
+CREATE INDEX deletions_unswept ON deletions (finished_at) WHERE state = 'executed' AND swept_at IS NULL;
+
+-- The erasure ledger of the instance: a signed line for each executed deletion, numbered in the order of commits. It is
+-- copied to a file outside of the database, and replayed as a whole after a backup was restored.
+CREATE TABLE erasures (
+    seq  bigint PRIMARY KEY,
+    line text NOT NULL
+);
+
+CREATE TABLE erasure_head (
+    id  bigint PRIMARY KEY CHECK (id = 1),
+    seq bigint NOT NULL,
+    mac text NOT NULL                       -- of the last line
+);
 
 -- The nil project id is the chain of the instance itself, so these two have no foreign key.
 CREATE TABLE audit_heads (

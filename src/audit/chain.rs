@@ -139,6 +139,23 @@ pub async fn append(conn: &Conn, project: ProjectId, now: Timestamp, event: &Eve
     Ok(entry.seq)
 }
 
+#[derive(FromRow)]
+struct Count {
+    n: i64,
+}
+
+/// Events by or about `name`, which is written as events write it.
+pub async fn count_of(conn: &Conn, project: ProjectId, name: &str) -> Result<i64> {
+    let count = fetch_one!(
+        conn,
+        Count,
+        "SELECT count(*) AS n FROM audit_log WHERE project_id = $1 AND (target = $2 OR actor = $2)",
+        project,
+        name
+    )?;
+    Ok(count.n)
+}
+
 /// A user who was deleted before the head was ours keeps nothing sealed: the commitment stands alone, as after an erasure.
 async fn insert(conn: &Conn, project: ProjectId, entry: &Entry, user: Option<UserId>) -> Result<u64> {
     execute!(

@@ -6,6 +6,6 @@ mod personal;
 mod verify;
 
 pub use actor::{Actor, user_name};
-pub use chain::{Event, append};
+pub use chain::{Event, append, count_of};
 pub use personal::{Personal, erase, open, seal};
 pub use verify::{Verdict, next_chain, verify};

@@ -5,6 +5,7 @@ mod dev;
 mod health;
 mod migrate;
 mod open;
+mod restored;
 mod serve;
 mod server;
 
@@ -47,6 +48,8 @@ enum Command {
         #[command(subcommand)]
         command: audit::Audit,
     },
+    /// After restoring a backup: ends every session, and erases again who had been erased.
+    Restored(restored::Restored),
     /// Asks a running server whether it is well.
     Health(health::Health),
 }
@@ -60,6 +63,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Serve(command) => serve::run(command, &sources).await,
         Command::Migrate(command) => migrate::run(command, &sources).await,
         Command::Audit { command } => audit::run(command, sources).await,
+        Command::Restored(command) => restored::run(command, &sources).await,
         Command::Health(command) => health::run(command, &sources).await,
     }
 }

@@ -67,6 +67,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
         mailer: Mailer::Absent,
         proxies: config.proxies.clone(),
         running: Running::default(),
+        erasure_ledger: Some(config.erasure_ledger.clone()),
         demo: None,
     })
 }

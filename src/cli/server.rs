@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::app::App;
 use crate::http;
 use crate::jobs;
+use crate::ledger;
 
 /// The longest that closing the store may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -25,6 +26,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
     let server = axum::serve(listener, service).with_graceful_shutdown(async {
         let _ = stopping.await;
     });
+    let copying = tokio::spawn(ledger::file::keep_copying(app.clone()));
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
         ended = &mut server => ended??,
@@ -45,6 +47,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
             }
         }
     }
+    // It may end anywhere: the next start goes on from the last whole line.
+    copying.abort();
     if tokio::time::timeout(CLOSE_LIMIT, app.db.close()).await.is_err() {
         tracing::warn!("the store did not close in time");
     }

@@ -19,6 +19,9 @@ use crate::keys::master::MasterKeys;
 use crate::model::proxies::{ForwardedHeader, TrustedProxies};
 use crate::secret::Secret;
 
+/// The name of the ledger's copy in the data directory.
+pub const ERASURE_LEDGER: &str = "erasure-ledger";
+
 /// Every setting, read and checked.
 #[derive(Debug)]
 pub struct Config {
@@ -27,6 +30,8 @@ pub struct Config {
     /// `None` for the embedded store. Its password makes it a secret.
     pub database_url: Option<Secret>,
     pub data_dir: PathBuf,
+    /// The copy of the erasure ledger.
+    pub erasure_ledger: PathBuf,
     /// `None` only where the caller asked for [`MasterKey::Optional`].
     pub master_keys: Option<MasterKeys>,
     pub proxies: TrustedProxies,
@@ -78,6 +83,9 @@ impl Config {
             database_url: database_url(layers),
             master_keys: master_keys(layers, master_key),
             proxies: trusted_proxies(layers),
+            erasure_ledger: layers
+                .text("erasure_ledger")
+                .map_or_else(|| data_dir.join(ERASURE_LEDGER), PathBuf::from),
             data_dir,
             database: Database::read(layers),
             log: Log::read(layers),

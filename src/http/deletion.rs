@@ -8,7 +8,7 @@ use serde_json::json;
 use super::answer::ok;
 use super::call::Call;
 use super::session::{UserName, find_user};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::DeletionId;
 use crate::session::delete_user;
 
@@ -16,7 +16,9 @@ use crate::session::delete_user;
 #[serde(deny_unknown_fields)]
 struct DeleteUser {
     user: UserName,
-    reason: String,
+    /// May be left out of a dry run.
+    reason: Option<String>,
+    notify: Option<bool>,
     #[serde(default)]
     dry_run: bool,
 }
@@ -25,11 +27,16 @@ pub async fn request(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let body: DeleteUser = call.json()?;
+    if body.reason.is_none() && !body.dry_run {
+        return Err(Error::invalid_field("reason", "missing field reason"));
+    }
     let user = find_user(&ctx, body.user).await?;
     if body.dry_run {
-        return Ok(ok(&json!({"impact": delete_user::impact(&ctx, user).await?})));
+        let impact = delete_user::preview(&ctx, user, body.reason.as_deref()).await?;
+        return Ok(ok(&json!({"impact": impact})));
     }
-    let requested = delete_user::request(&ctx, &actor, user, &body.reason).await?;
+    let reason = body.reason.unwrap_or_default();
+    let requested = delete_user::request(&ctx, &actor, user, &reason, body.notify).await?;
     Ok((StatusCode::ACCEPTED, ok(&requested)).into_response())
 }
 
@@ -37,15 +44,16 @@ pub async fn request(call: Call) -> Result<Response> {
 #[serde(deny_unknown_fields)]
 struct Confirm {
     deletion_id: DeletionId,
-    confirmation: String,
+    /// The user name, typed again.
+    confirmation: Option<String>,
 }
 
 pub async fn confirm(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let body: Confirm = call.json()?;
-    delete_user::confirm(&ctx, &actor, body.deletion_id, &body.confirmation).await?;
-    Ok(ok(&delete_user::state(&ctx, body.deletion_id).await?))
+    delete_user::confirm(&ctx, &actor, body.deletion_id, body.confirmation.as_deref()).await?;
+    Ok(ok(&delete_user::show(&ctx, body.deletion_id).await?))
 }
 
 #[derive(Deserialize)]
@@ -59,11 +67,11 @@ pub async fn cancel(call: Call) -> Result<Response> {
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let body: Cancel = call.json()?;
     delete_user::cancel(&ctx, &actor, body.deletion_id).await?;
-    Ok(ok(&delete_user::state(&ctx, body.deletion_id).await?))
+    Ok(ok(&delete_user::show(&ctx, body.deletion_id).await?))
 }
 
 pub async fn state(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     call.project_admin(&ctx).await?;
-    Ok(ok(&delete_user::state(&ctx, call.path("deletion_id")?).await?))
+    Ok(ok(&delete_user::show(&ctx, call.path("deletion_id")?).await?))
 }

@@ -7,10 +7,13 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
-use crate::store::{deletions, expired, projects};
+use crate::store::{erasing, expired, projects};
 
 /// Deleted users and retired keys of one unit: each takes several statements.
 const SMALL_BATCH: u8 = 20;
+
+/// Rows of one kind that a deleted user may lose in one unit.
+const MOST_BELONGINGS: u8 = 200;
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -118,8 +121,10 @@ async fn remove_keys(conn: &Conn, now: Timestamp, end: Timestamp) -> Result<u64>
 async fn remove_users(conn: &Conn, end: Timestamp) -> Result<u64> {
     let mut removed = 0;
     for user in expired::list_tombstones(conn, end, SMALL_BATCH.into()).await? {
-        deletions::delete_belongings(conn, user.project_id, user.id).await?;
-        removed += expired::delete_tombstone(conn, user.project_id, end, user.id).await?;
+        // What is left waits for the next run, and the tombstone with it.
+        if !erasing::delete_belongings(conn, user.project_id, user.id, i64::from(MOST_BELONGINGS)).await? {
+            removed += expired::delete_tombstone(conn, user.project_id, end, user.id).await?;
+        }
     }
     Ok(removed)
 }

@@ -6,6 +6,7 @@
 //! A new job: its variant in [`Job`], and a file with what it does.
 
 mod clean_up;
+mod deletions;
 mod delivery;
 pub mod outbox;
 mod runner;
@@ -37,17 +38,20 @@ const LONGEST_PAUSE_SECONDS: i64 = 3600;
 pub enum Job {
     /// Delivers what waits in the outbox.
     Outbox,
+    /// Executes deletions whose restore window has ended.
+    Deletions,
     /// Removes what has ended.
     CleanUp,
 }
 
 impl Job {
-    pub const ALL: [Self; 2] = [Self::Outbox, Self::CleanUp];
+    pub const ALL: [Self; 3] = [Self::Outbox, Self::Deletions, Self::CleanUp];
 
     /// The name of its row.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Outbox => "outbox",
+            Self::Deletions => "deletions",
             Self::CleanUp => "clean_up",
         }
     }
@@ -56,6 +60,7 @@ impl Job {
     pub const fn interval(self) -> i64 {
         match self {
             Self::Outbox => 5,
+            Self::Deletions => 60,
             Self::CleanUp => 600,
         }
     }
@@ -63,6 +68,7 @@ impl Job {
     async fn work(self, run: &Run) -> Result<Done> {
         match self {
             Self::Outbox => delivery::deliver(run).await,
+            Self::Deletions => deletions::delete(run).await,
             Self::CleanUp => clean_up::clean_up(run).await,
         }
     }

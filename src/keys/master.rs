@@ -67,6 +67,11 @@ impl MasterKeys {
         Ok(Secret::new(format!("{id}:{}", encode_base64url(&entropy.bytes::<32>()?))))
     }
 
+    /// The ids of all keys, the one that seals today first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(id, _)| id.as_str())
+    }
+
     /// The id of the key that seals today.
     pub fn current_id(&self) -> &str {
         self.0.first().map_or("", |(id, _)| id)
@@ -105,6 +110,21 @@ impl MasterKeys {
         self.derive(oldest, &info)
             .map(|key| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key[..]), bytes).as_ref().to_vec())
             .unwrap_or_default()
+    }
+
+    /// HMAC-SHA256 under a key that serves `purpose` alone; `None` when the master key is not configured.
+    pub fn mac(&self, id: &str, purpose: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+        Some(hmac::sign(&self.mac_key(id, purpose)?, bytes).as_ref().to_vec())
+    }
+
+    /// Whether [`Self::mac`] gives `mac`, compared in constant time.
+    pub fn is_mac(&self, id: &str, purpose: &str, bytes: &[u8], mac: &[u8]) -> bool {
+        self.mac_key(id, purpose).is_some_and(|key| hmac::verify(&key, bytes, mac).is_ok())
+    }
+
+    fn mac_key(&self, id: &str, purpose: &str) -> Option<hmac::Key> {
+        let key = self.derive(id, &length_prefixed(&[b"tessera/mac/v1", purpose.as_bytes()]))?;
+        Some(hmac::Key::new(hmac::HMAC_SHA256, &key[..]))
     }
 
     /// The MAC key of a project's refresh tokens: nothing stored, nothing to load.

@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod client;
+pub mod deletion;
 pub mod delivery;
 pub mod merge;
 pub mod names;

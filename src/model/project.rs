@@ -103,11 +103,15 @@ impl ProjectSettings {
     /// # Errors
     /// `invalid_request` naming the first setting out of bounds.
     pub fn check(&self) -> Result<()> {
-        if (1..=1000).contains(&self.max_families) {
-            return Ok(());
+        if !(1..=1000).contains(&self.max_families) {
+            let bound = "settings.max_families must lie between 1 and 1000";
+            return Err(Error::invalid_field("settings.max_families", bound));
         }
-        let bound = "settings.max_families must lie between 1 and 1000";
-        Err(Error::invalid_field("settings.max_families", bound))
+        if !(0..=30).contains(&self.deletion_restore_days) {
+            let bound = "settings.deletion_restore_days must lie between 0 and 30";
+            return Err(Error::invalid_field("settings.deletion_restore_days", bound));
+        }
+        Ok(())
     }
 }
 

@@ -1,116 +1,275 @@
-//! Requested deletions, and what goes with a user.
+//! Requested deletions. A unit that locks both takes the user's row first and the deletion's second.
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_optional};
+use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
 use crate::ids::{DeletionId, ProjectId, UserId};
+use crate::model::deletion::State;
 use crate::model::timestamp::Timestamp;
 
 #[derive(Clone, Debug, FromRow)]
 pub struct Deletion {
     pub id: DeletionId,
     pub user_id: UserId,
+    /// The user's version at the request, to which a confirmation is bound.
     pub user_version: i64,
     pub state: String,
+    pub method: String,
+    /// Who asked.
     pub actor: String,
+    pub confirmed_by: Option<String>,
     pub reason: String,
+    pub notify: bool,
+    /// JSON document
     pub impact: String,
+    pub requested_at: Timestamp,
     pub expires_at: Timestamp,
+    pub confirmed_at: Option<Timestamp>,
+    pub execute_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
 }
 
 pub async fn find(conn: &Conn, project: ProjectId, id: DeletionId) -> Result<Option<Deletion>> {
     fetch_optional!(
         conn,
         Deletion,
-        "SELECT id, user_id, user_version, state, actor, reason, impact, expires_at
+        "SELECT id, user_id, user_version, state, method, actor, confirmed_by, reason, notify, impact, requested_at,
+           expires_at, confirmed_at, execute_at, finished_at
          FROM deletions WHERE project_id = $1 AND id = $2",
         project,
         id
     )
 }
 
-pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, deletion: &Deletion) -> Result<u64> {
+/// The pending or scheduled deletion of a user; there is at most one.
+pub async fn find_open(conn: &Conn, project: ProjectId, user: UserId) -> Result<Option<Deletion>> {
+    fetch_optional!(
+        conn,
+        Deletion,
+        "SELECT id, user_id, user_version, state, method, actor, confirmed_by, reason, notify, impact, requested_at,
+           expires_at, confirmed_at, execute_at, finished_at
+         FROM deletions WHERE project_id = $1 AND user_id = $2 AND state IN ('pending', 'scheduled')",
+        project,
+        user
+    )
+}
+
+/// Whether the user is disabled because a deletion waits for its day.
+pub async fn is_scheduled(conn: &Conn, project: ProjectId, user: UserId) -> Result<bool> {
+    Ok(find_open(conn, project, user).await?.is_some_and(|open| open.state == State::Scheduled.as_str()))
+}
+
+/// Adds a pending deletion. No row: another one of this user is open.
+pub async fn insert(conn: &Conn, project: ProjectId, deletion: &Deletion) -> Result<u64> {
     execute!(
         conn,
         "INSERT INTO deletions (project_id, id, user_id, user_version, state, method, actor, reason, notify, impact,
            failed_attempts, requested_at, expires_at)
-         VALUES ($1, $2, $3, $4, 'pending', 'typed', $5, $6, FALSE, $7, 0, $8, $9)",
+         VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, 0, $10, $11)
+         ON CONFLICT (project_id, user_id) WHERE state IN ('pending', 'scheduled') DO NOTHING",
         project,
         deletion.id,
         deletion.user_id,
         deletion.user_version,
+        &deletion.method,
         &deletion.actor,
         &deletion.reason,
+        deletion.notify,
         &deletion.impact,
-        now,
+        deletion.requested_at,
         deletion.expires_at
     )
 }
 
-/// Moves a pending deletion to `state`; of two callers one gets a row.
-pub async fn finish(
-    conn: &Conn,
-    project: ProjectId,
-    now: Timestamp,
-    id: DeletionId,
-    state: &str,
-) -> Result<u64> {
-    execute!(
-        conn,
-        "UPDATE deletions SET state = $1, finished_at = $2 WHERE project_id = $3 AND id = $4 AND state = 'pending'",
-        state,
-        now,
-        project,
-        id
-    )
-}
-
-pub async fn count_failure(conn: &Conn, project: ProjectId, id: DeletionId) -> Result<u64> {
-    execute!(
-        conn,
-        "UPDATE deletions SET failed_attempts = failed_attempts + 1 WHERE project_id = $1 AND id = $2",
-        project,
-        id
-    )
-}
-
-/// Erases a user if nobody changed the record since `version`: epochs rise, rows go, a tombstone stays.
-pub async fn erase_user(
+/// Closes the pending deletion of a user that can no longer be confirmed: too old, or the user is no longer at `version`.
+pub async fn expire_stale(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
     user: UserId,
     version: i64,
 ) -> Result<u64> {
-    let erased = execute!(
+    execute!(
         conn,
-        "UPDATE users SET status = 'deleted', username = NULL, username_key = NULL, email = NULL, email_key = NULL,
-           email_verified = FALSE, profile = '{}', roles = '[]', groups = '[]', attributes = '{}',
-           last_sign_in_at = NULL, deleted_at = $1, updated_at = $1, version = version + 1,
-           token_epoch = CASE WHEN token_epoch >= $2 THEN token_epoch + 1 ELSE $2 END,
-           browser_epoch = CASE WHEN browser_epoch >= $2 THEN browser_epoch + 1 ELSE $2 END
-         WHERE project_id = $3 AND id = $4 AND version = $5 AND status <> 'deleted'",
+        "UPDATE deletions SET state = 'expired', finished_at = $1
+         WHERE project_id = $2 AND user_id = $3 AND state = 'pending' AND (expires_at <= $1 OR user_version <> $4)",
         now,
-        now.micros(),
         project,
         user,
         version
-    )?;
-    if erased == 1 {
-        delete_belongings(conn, project, user).await?;
-    }
-    Ok(erased)
+    )
 }
 
-/// Deletes every row that refers to the user.
-pub async fn delete_belongings(conn: &Conn, project: ProjectId, user: UserId) -> Result<()> {
-    execute!(conn, "DELETE FROM authorization_codes WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM token_families WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM browser_sessions WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2", project, user)?;
-    Ok(())
+/// Closes a pending deletion that was found out of date while it was being confirmed.
+pub async fn expire(conn: &Conn, project: ProjectId, now: Timestamp, id: DeletionId) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE deletions SET state = 'expired', finished_at = $1
+         WHERE project_id = $2 AND id = $3 AND state = 'pending'",
+        now,
+        project,
+        id
+    )
+}
+
+#[derive(FromRow)]
+struct Failures {
+    failed_attempts: i64,
+}
+
+/// Counts a wrong confirmation, and cancels with the `most`-th. `None`: it is no longer pending.
+pub async fn count_failure(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: DeletionId,
+    most: i64,
+) -> Result<Option<i64>> {
+    let failures = fetch_optional!(
+        conn,
+        Failures,
+        "UPDATE deletions SET failed_attempts = failed_attempts + 1,
+           state = CASE WHEN failed_attempts + 1 >= $1 THEN 'cancelled' ELSE state END,
+           finished_at = CASE WHEN failed_attempts + 1 >= $1 THEN $2 ELSE finished_at END
+         WHERE project_id = $3 AND id = $4 AND state = 'pending' RETURNING failed_attempts",
+        most,
+        now,
+        project,
+        id
+    )?;
+    Ok(failures.map(|row| row.failed_attempts))
+}
+
+/// Takes a pending deletion for execution; of two callers one gets a row.
+pub async fn confirm(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: DeletionId,
+    by: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE deletions SET state = 'executed', confirmed_by = $1, confirmed_at = $2, finished_at = $2
+         WHERE project_id = $3 AND id = $4 AND state = 'pending'",
+        by,
+        now,
+        project,
+        id
+    )
+}
+
+/// Takes a pending deletion for a later day, and remembers the status that cancelling gives back.
+pub async fn schedule(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: DeletionId,
+    by: &str,
+    (execute_at, former_status): (Timestamp, &str),
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE deletions SET state = 'scheduled', confirmed_by = $1, confirmed_at = $2, execute_at = $3,
+           former_status = $4
+         WHERE project_id = $5 AND id = $6 AND state = 'pending'",
+        by,
+        now,
+        execute_at,
+        former_status,
+        project,
+        id
+    )
+}
+
+/// Takes a scheduled deletion whose day has come; of two callers one gets a row.
+pub async fn take_due(conn: &Conn, project: ProjectId, now: Timestamp, id: DeletionId) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE deletions SET state = 'executed', finished_at = $1
+         WHERE project_id = $2 AND id = $3 AND state = 'scheduled' AND execute_at <= $1",
+        now,
+        project,
+        id
+    )
+}
+
+/// What was cancelled.
+#[derive(Clone, Debug, FromRow)]
+pub struct Cancelled {
+    pub user_id: UserId,
+    /// The user's status before a scheduled deletion disabled it; `None` for one that was pending.
+    pub former_status: Option<String>,
+}
+
+pub async fn cancel(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: DeletionId,
+) -> Result<Option<Cancelled>> {
+    fetch_optional!(
+        conn,
+        Cancelled,
+        "UPDATE deletions SET state = 'cancelled', finished_at = $1
+         WHERE project_id = $2 AND id = $3 AND state IN ('pending', 'scheduled') RETURNING user_id, former_status",
+        now,
+        project,
+        id
+    )
+}
+
+/// What the execution ended, in place of what the request expected.
+pub async fn set_impact(conn: &Conn, project: ProjectId, id: DeletionId, impact: &str) -> Result<u64> {
+    execute!(conn, "UPDATE deletions SET impact = $1 WHERE project_id = $2 AND id = $3", impact, project, id)
+}
+
+/// A deletion for a job to look at.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Due {
+    pub project_id: ProjectId,
+    pub id: DeletionId,
+    pub user_id: UserId,
+}
+
+/// Scheduled deletions whose day has come, of all projects.
+pub async fn list_due(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
+    fetch_all!(
+        conn,
+        Due,
+        "SELECT d.project_id, d.id, d.user_id FROM deletions d JOIN projects p ON p.id = d.project_id
+         WHERE d.state = 'scheduled' AND d.execute_at <= $1 AND p.status <> 'deleted'
+         ORDER BY d.execute_at LIMIT $2",
+        now,
+        most
+    )
+}
+
+/// Executed before `before` and not yet looked at again.
+pub async fn list_unswept(conn: &Conn, before: Timestamp, most: i64) -> Result<Vec<Due>> {
+    fetch_all!(
+        conn,
+        Due,
+        "SELECT project_id, id, user_id FROM deletions
+         WHERE state = 'executed' AND swept_at IS NULL AND finished_at <= $1 ORDER BY finished_at LIMIT $2",
+        before,
+        most
+    )
+}
+
+pub async fn mark_swept(conn: &Conn, project: ProjectId, now: Timestamp, id: DeletionId) -> Result<u64> {
+    execute!(conn, "UPDATE deletions SET swept_at = $1 WHERE project_id = $2 AND id = $3", now, project, id)
+}
+
+/// Closes whatever is open for a user who has been erased by the ledger.
+pub async fn close_erased(conn: &Conn, project: ProjectId, now: Timestamp, user: UserId) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE deletions SET state = 'executed', finished_at = $1
+         WHERE project_id = $2 AND user_id = $3 AND state IN ('pending', 'scheduled')",
+        now,
+        project,
+        user
+    )
 }

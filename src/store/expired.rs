@@ -74,7 +74,7 @@ pub async fn delete_unconfirmed_deletions(conn: &Conn, lapsed: Timestamp) -> Res
     execute!(
         conn,
         "DELETE FROM deletions WHERE (project_id, id) IN (
-           SELECT project_id, id FROM deletions WHERE state = 'pending' AND expires_at <= $1
+           SELECT project_id, id FROM deletions WHERE state IN ('pending', 'expired') AND expires_at <= $1
            ORDER BY expires_at LIMIT 500)",
         lapsed
     )

@@ -8,6 +8,8 @@ pub mod clients;
 pub mod codes;
 pub mod db;
 pub mod deletions;
+pub mod erasing;
+pub mod erasures;
 pub mod expired;
 pub mod families;
 pub mod jobs;

@@ -126,6 +126,32 @@ pub async fn raise_epoch(conn: &Conn, project: ProjectId, now: Timestamp) -> Res
     )
 }
 
+#[derive(FromRow)]
+struct Id {
+    id: ProjectId,
+}
+
+/// Ids of projects after `after`, by age, whatever their state.
+pub async fn list_ids(conn: &Conn, after: ProjectId, limit: i64) -> Result<Vec<ProjectId>> {
+    let rows =
+        fetch_all!(conn, Id, "SELECT id FROM projects WHERE id > $1 ORDER BY id LIMIT $2", after, limit)?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Like [`raise_epoch`], for every project after `after` and up to `last`.
+pub async fn raise_epochs(conn: &Conn, after: ProjectId, last: ProjectId, now: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE projects SET version = version + 1, updated_at = $1,
+           token_epoch = CASE WHEN token_epoch >= $2 THEN token_epoch + 1 ELSE $2 END
+         WHERE id > $3 AND id <= $4",
+        now,
+        now.micros(),
+        after,
+        last
+    )
+}
+
 /// How much of a project lives.
 #[derive(Clone, Copy, Debug, FromRow, serde::Serialize)]
 pub struct Living {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::config::ERASURE_LEDGER;
 use crate::demo::Demo;
 use crate::entropy::Entropy;
 use crate::keys::master::MasterKeys;
@@ -46,7 +47,7 @@ impl DataDirectory {
 
     /// Forgets what `dev` has made here; other files stay.
     pub fn empty(&self) -> anyhow::Result<()> {
-        for name in STORE.into_iter().chain([MASTER_KEY, DEMO]) {
+        for name in STORE.into_iter().chain([MASTER_KEY, DEMO, ERASURE_LEDGER]) {
             let file = self.path.join(name);
             match fs::remove_file(&file) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -56,6 +56,7 @@ impl Dev {
             ("base_url", "http://localhost".to_owned(), "tessera dev"),
             ("data_dir", data, "--data"),
             ("database_url", database_url, "--database-url"),
+            ("erasure_ledger", String::new(), "tessera dev"),
             ("master_key", String::new(), "tessera dev"),
             ("master_key_file", String::new(), "tessera dev"),
         ]);

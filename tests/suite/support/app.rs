@@ -67,6 +67,7 @@ impl TestApp {
             running: Running::default(),
             proxies: TrustedProxies::default(),
             mailer: Mailer::Absent,
+            erasure_ledger: None,
             demo: None,
         };
         change(&mut app);

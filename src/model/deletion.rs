@@ -1,0 +1,161 @@
+//! The deletion of a user: its states, what it would end, and the rule for its reason.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::names::folded;
+use crate::error::{Error, Result};
+
+/// Where a deletion stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Asked for; nothing has changed yet.
+    Pending,
+    /// Confirmed; the user is disabled until the restore window ends.
+    Scheduled,
+    Executed,
+    Cancelled,
+    /// Not confirmed in time, or the user was changed since the request.
+    Expired,
+}
+
+impl State {
+    const ALL: [Self; 5] = [Self::Pending, Self::Scheduled, Self::Executed, Self::Cancelled, Self::Expired];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Scheduled => "scheduled",
+            Self::Executed => "executed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl FromStr for State {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let known = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        known.ok_or_else(|| Error::internal("an unknown state of a deletion in the store"))
+    }
+}
+
+/// What a deletion would end, and what it keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Impact {
+    /// Live token families.
+    pub families: i64,
+    /// Live browser sessions.
+    pub browser_sessions: i64,
+    pub factors: i64,
+    pub groups: i64,
+    /// Events about the user or by the user. They stay, without what is personal.
+    pub audit_events_kept: i64,
+}
+
+const MOST_CHARACTERS: usize = 500;
+
+/// Shorter values count only as a whole word: "a" is in every other sentence.
+const LEAST_ANYWHERE: usize = 4;
+
+/// Checks the reason of a deletion. It stays readable for good in the audit log, so it must contain none of the user's
+/// `values`, in whatever case or form of letters. Values of fewer than four characters count as whole words only.
+///
+/// # Errors
+/// `invalid_request` naming the field and the bound, and never the value.
+pub fn check_reason<'a>(reason: &str, values: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let refuse = |why: &'static str| Err(Error::invalid_field("reason", why));
+    let length = reason.chars().count();
+    if reason.trim().is_empty() || length > MOST_CHARACTERS || reason.chars().any(is_unprintable) {
+        return refuse("reason has 1 to 500 characters, none of them a control character but line breaks");
+    }
+    let reason = comparable(reason);
+    if values.into_iter().any(|value| mentions(&reason, &comparable(value))) {
+        return refuse(
+            "reason must not contain the user's name, mail address, or any other value of the profile or attributes",
+        );
+    }
+    Ok(())
+}
+
+/// Every text and number in a JSON document.
+pub fn values_in(document: &Value) -> Vec<String> {
+    match document {
+        Value::String(text) => vec![text.clone()],
+        Value::Number(number) => vec![number.to_string()],
+        Value::Array(items) => items.iter().flat_map(values_in).collect(),
+        Value::Object(members) => members.values().flat_map(values_in).collect(),
+        // Yes and no say nothing that a reason could give away.
+        Value::Bool(_) | Value::Null => Vec::new(),
+    }
+}
+
+fn is_unprintable(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\r' && c != '\t'
+}
+
+/// Folded, and with one space between words however they were separated.
+fn comparable(text: &str) -> String {
+    folded(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn mentions(reason: &str, value: &str) -> bool {
+    if value.is_empty() {
+        return false;
+    }
+    let anywhere = value.chars().count() >= LEAST_ANYWHERE;
+    reason.match_indices(value).any(|(at, _)| anywhere || is_word(reason, at, at + value.len()))
+}
+
+/// Whether no letter or digit touches the part of `text` from `start` to `end`.
+fn is_word(text: &str, start: usize, end: usize) -> bool {
+    let before = text[..start].chars().next_back();
+    let after = text[end..].chars().next();
+    !before.into_iter().chain(after).any(char::is_alphanumeric)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_names_nobody() {
+        let values = ["Alice", "alice@example.com", "Ana  Lima", "a", "42", "Zürich"];
+        for good in ["asked for it in writing", "left the company at 1420", "x", "line\nbreak", "ma-cat"] {
+            assert!(check_reason(good, values).is_ok(), "{good}");
+        }
+        for bad in [
+            "ALICE asked",
+            "account malice2",
+            "Ａｌｉｃｅ left",
+            "ana lima asked",
+            "ana\n\tLIMA asked",
+            "user a asked",
+            "(42)",
+            "moved from zürich",
+            "moved from ZU\u{308}RICH",
+        ] {
+            assert_eq!(check_reason(bad, values).unwrap_err().field(), Some("reason"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_reason_has_bounds() {
+        for bad in ["", "  \n", "a\0b", "\u{1b}[2J", &"x".repeat(501)] {
+            assert!(check_reason(bad, []).is_err(), "{bad}");
+        }
+        assert!(check_reason(&"é".repeat(500), []).is_ok());
+    }
+
+    #[test]
+    fn documents_give_their_texts_and_numbers() {
+        let document = json!({"a": "x", "b": [1, "y", null, true], "c": {"d": 2.5}});
+        assert_eq!(values_in(&document), ["x", "1", "y", "2.5"]);
+    }
+}

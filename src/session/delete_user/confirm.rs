@@ -1,0 +1,193 @@
+//! The confirmation: bound to who asked, to the user and to the user's version, and good for one use.
+
+use serde_json::json;
+
+use super::execute::{execute, notice, set_impact};
+use super::{closed, no_deletion, record, state};
+use crate::app::Ctx;
+use crate::audit::Actor;
+use crate::error::{Code, Error, Result, conflict, forbidden};
+use crate::ids::DeletionId;
+use crate::jobs::outbox::Sealed;
+use crate::ledger::file::copy_soon;
+use crate::model::deletion::State;
+use crate::model::project::DeletionConfirmation;
+use crate::secret::equal_in_constant_time;
+use crate::store::db::Conn;
+use crate::store::deletions::{self, Deletion};
+use crate::store::erasing::{self, Person};
+
+/// So many wrong confirmations cancel the deletion.
+const MOST_FAILURES: i64 = 5;
+
+const DAY_SECONDS: i64 = 86_400;
+
+const CHANGED: &str = "the user was changed since the request; ask again";
+
+/// What the unit decided. A refusal may leave a trace, so it is committed before it is answered.
+enum Verdict {
+    Executed,
+    Scheduled,
+    Refused(Error),
+}
+
+/// Confirms a deletion: executed at once, or scheduled when the project has a restore window. `typed` is the user name
+/// typed again; a second person may leave it out.
+///
+/// # Errors
+/// 403 `confirmation_failed` for a wrong user name, 403 `forbidden` for the wrong key, both audited; 409 when the deletion is
+/// closed, or when the user or the policy has changed since the request.
+pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: Option<&str>) -> Result<()> {
+    let project = ctx.project.id;
+    let (found, person) = ctx
+        .app
+        .db
+        .read(|conn| async move {
+            let found = deletions::find(&conn, project, id).await?.ok_or_else(no_deletion)?;
+            let person = erasing::find_person(&conn, project, found.user_id).await?;
+            Ok((found, person))
+        })
+        .await?;
+    if typed.is_none() && found.method == DeletionConfirmation::Typed.as_str() {
+        return Err(Error::invalid_field("confirmation", "confirmation is the user name, typed again"));
+    }
+    let at_once = restore_days(ctx) == 0 && found.state == State::Pending.as_str();
+    let notice = person.filter(|_| at_once).map(|person| notice(ctx, &found, &person)).transpose()?.flatten();
+    let (notice, user) = (notice.as_ref(), found.user_id);
+    let verdict =
+        ctx.app.db.unit(|conn| async move { decide(ctx, &conn, actor, id, typed, notice).await }).await?;
+    match verdict {
+        Verdict::Executed => {
+            super::sweep(&ctx.app, project, user).await?;
+            copy_soon(&ctx.app).await;
+            Ok(())
+        }
+        Verdict::Scheduled => Ok(()),
+        Verdict::Refused(error) => Err(error),
+    }
+}
+
+/// Days between confirmation and execution.
+fn restore_days(ctx: &Ctx) -> i64 {
+    ctx.project.settings.deletion_restore_days.clamp(0, 30)
+}
+
+async fn decide(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    id: DeletionId,
+    typed: Option<&str>,
+    notice: Option<&Sealed>,
+) -> Result<Verdict> {
+    let project = ctx.project.id;
+    let deletion = deletions::find(conn, project, id).await?.ok_or_else(no_deletion)?;
+    match state(ctx, &deletion)? {
+        State::Pending => {}
+        state => return Ok(Verdict::Refused(closed(state))),
+    }
+    let policy = ctx.project.settings.deletion_confirmation;
+    if deletion.method != policy.as_str() {
+        return outdated(
+            ctx,
+            conn,
+            actor,
+            &deletion,
+            "the project confirms deletions another way by now; ask again",
+        )
+        .await;
+    }
+    let is_requester = deletion.actor == actor.name();
+    let wrong_key = match policy {
+        DeletionConfirmation::SecondPerson if is_requester => {
+            Some("another admin's key has to confirm this deletion")
+        }
+        DeletionConfirmation::Typed if !is_requester => {
+            Some("the key that asked has to confirm this deletion")
+        }
+        _ => None,
+    };
+    if let Some(why) = wrong_key {
+        let more = json!({"why": "wrong_key"});
+        record(ctx, conn, "user.deletion_confirmation_failed", actor, &deletion, more).await?;
+        return Ok(Verdict::Refused(forbidden(why)));
+    }
+    let person = erasing::find_person(conn, project, deletion.user_id).await?;
+    let Some(person) = person.filter(|person| person.version == deletion.user_version) else {
+        return outdated(ctx, conn, actor, &deletion, CHANGED).await;
+    };
+    let name = person.username.as_deref().unwrap_or_default();
+    if typed.is_some_and(|typed| !equal_in_constant_time(name.as_bytes(), typed.as_bytes())) {
+        return wrong(ctx, conn, actor, &deletion).await;
+    }
+    carry_out(ctx, conn, actor, deletion, &person, notice).await
+}
+
+/// Counts a wrong confirmation; too many cancel the deletion.
+async fn wrong(ctx: &Ctx, conn: &Conn, actor: &Actor, deletion: &Deletion) -> Result<Verdict> {
+    let project = ctx.project.id;
+    let counted = deletions::count_failure(conn, project, ctx.now, deletion.id, MOST_FAILURES).await?;
+    let Some(failures) = counted else { return lost_race(ctx, conn, deletion.id).await };
+    let more = json!({"why": "wrong_text", "failures": failures});
+    record(ctx, conn, "user.deletion_confirmation_failed", actor, deletion, more).await?;
+    if failures >= MOST_FAILURES {
+        let more = json!({"why": "too_many_wrong_confirmations"});
+        record(ctx, conn, "user.deletion_cancelled", actor, deletion, more).await?;
+    }
+    Ok(Verdict::Refused(Error::new(Code::ConfirmationFailed, "the typed user name is not the user's")))
+}
+
+/// The confirmation is right. The user's row is held first, then the deletion is taken: of two callers one goes on.
+async fn carry_out(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    mut deletion: Deletion,
+    person: &Person,
+    notice: Option<&Sealed>,
+) -> Result<Verdict> {
+    let (project, id, user) = (ctx.project.id, deletion.id, deletion.user_id);
+    if erasing::hold_at(conn, project, user, person.version).await? == 0 {
+        return outdated(ctx, conn, actor, &deletion, CHANGED).await;
+    }
+    let days = restore_days(ctx);
+    if days == 0 {
+        if deletions::confirm(conn, project, ctx.now, id, actor.name()).await? == 0 {
+            return lost_race(ctx, conn, id).await;
+        }
+        deletion.confirmed_by = Some(actor.name().into());
+        execute(ctx, conn, actor, &mut deletion, person, notice).await?;
+        return Ok(Verdict::Executed);
+    }
+    let execute_at = ctx.now.plus_seconds(days * DAY_SECONDS);
+    let when = (execute_at, person.status.as_str());
+    if deletions::schedule(conn, project, ctx.now, id, actor.name(), when).await? == 0 {
+        return lost_race(ctx, conn, id).await;
+    }
+    set_impact(ctx, conn, &mut deletion, person).await?;
+    erasing::disable_user(conn, project, ctx.now, user).await?;
+    let more = json!({"execute_at": execute_at});
+    record(ctx, conn, "user.deletion_scheduled", actor, &deletion, more).await?;
+    Ok(Verdict::Scheduled)
+}
+
+/// Closes a deletion that nobody can confirm any more, so that it can be asked for again.
+async fn outdated(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    deletion: &Deletion,
+    why: &'static str,
+) -> Result<Verdict> {
+    if deletions::expire(conn, ctx.project.id, ctx.now, deletion.id).await? == 0 {
+        return lost_race(ctx, conn, deletion.id).await;
+    }
+    let more = json!({"why": "outdated"});
+    record(ctx, conn, "user.deletion_expired", actor, deletion, more).await?;
+    Ok(Verdict::Refused(conflict(why)))
+}
+
+async fn lost_race(ctx: &Ctx, conn: &Conn, id: DeletionId) -> Result<Verdict> {
+    let deletion = deletions::find(conn, ctx.project.id, id).await?.ok_or_else(no_deletion)?;
+    Ok(Verdict::Refused(closed(state(ctx, &deletion)?)))
+}

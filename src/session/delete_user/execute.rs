@@ -1,0 +1,149 @@
+//! The execution: epochs rise, rows go, a tombstone, a line in the ledger and the audit event stay, all in one unit.
+
+use serde_json::json;
+
+use super::record;
+use super::request::impact;
+use crate::app::{App, Ctx};
+use crate::audit::{self, Actor};
+use crate::error::{Error, Result};
+use crate::ids::{DeletionId, ProjectId, UserId};
+use crate::jobs::outbox::{Sealed, seal_mail};
+use crate::ledger::{self, Erased, Line};
+use crate::mail::deletion_notice;
+use crate::store::db::Conn;
+use crate::store::deletions::{self, Deletion};
+use crate::store::erasing::{self, Person};
+use crate::store::outbox;
+
+/// Rows of one kind that one unit deletes. What goes beyond is dead already, and follows in units of its own.
+const BATCH: i64 = 1000;
+
+/// The letter that tells the user, sealed before the unit. The address is erased with its delivery.
+pub(super) fn notice(ctx: &Ctx, deletion: &Deletion, person: &Person) -> Result<Option<Sealed>> {
+    let Some(to) = person.email.as_deref().filter(|_| deletion.notify) else { return Ok(None) };
+    let letter = deletion_notice(&ctx.project.name, to);
+    seal_mail(&ctx.app, ctx.project.id, ctx.now, &letter).map(Some)
+}
+
+/// Executes a deletion that has been taken, while the user's row is held. `person` is the row as it was when it was held.
+pub(super) async fn execute(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    deletion: &mut Deletion,
+    person: &Person,
+    notice: Option<&Sealed>,
+) -> Result<()> {
+    let (project, user) = (ctx.project.id, deletion.user_id);
+    // The epochs of a scheduled one rose on the day it was confirmed, and what they ended was counted then.
+    if deletion.execute_at.is_none() {
+        set_impact(ctx, conn, deletion, person).await?;
+    }
+    erase(ctx, conn, user).await?;
+    if let Some(notice) = notice {
+        outbox::enqueue(conn, project, ctx.now, notice.id, notice.kind.as_str(), &notice.body).await?;
+    }
+    let erased = Erased { project, user, deletion: deletion.id };
+    ledger::append(conn, &ctx.app.master_keys, ctx.now, &erased).await?;
+    let more = json!({"confirmed_by": deletion.confirmed_by, "told": notice.is_some()});
+    record(ctx, conn, "user.deleted", actor, deletion, more).await?;
+    audit::erase(conn, project, user, BATCH).await.map(|_| ())
+}
+
+/// Counts what ends, before the epochs rise and after whoever was signing in or out has let go of the row.
+pub(super) async fn set_impact(
+    ctx: &Ctx,
+    conn: &Conn,
+    deletion: &mut Deletion,
+    person: &Person,
+) -> Result<()> {
+    let ended = impact(ctx, conn, deletion.user_id, person).await?;
+    deletion.impact = serde_json::to_string(&ended).map_err(Error::internal)?;
+    deletions::set_impact(conn, ctx.project.id, deletion.id, &deletion.impact).await.map(|_| ())
+}
+
+/// Epochs rise first, and what they end goes second: an exchange in between waits for the row and then finds it dead.
+async fn erase(ctx: &Ctx, conn: &Conn, user: UserId) -> Result<()> {
+    erasing::erase_user(conn, ctx.project.id, ctx.now, user).await?;
+    erasing::delete_belongings(conn, ctx.project.id, user, BATCH).await.map(|_| ())
+}
+
+/// Deletes what the unit of a deletion left, and what a sign-in that ran beside it may have written after it.
+pub async fn sweep(app: &App, project: ProjectId, user: UserId) -> Result<()> {
+    loop {
+        let more = app
+            .db
+            .unit(|conn| async move {
+                let more = erasing::delete_belongings(&conn, project, user, BATCH).await?;
+                let sealed = audit::erase(&conn, project, user, BATCH).await?;
+                Ok(more || sealed >= BATCH.unsigned_abs())
+            })
+            .await?;
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Executes a scheduled deletion whose day has come. Gives whether it did: it may have been cancelled meanwhile.
+pub async fn execute_due(ctx: &Ctx, id: DeletionId) -> Result<bool> {
+    let project = ctx.project.id;
+    let found = ctx
+        .app
+        .db
+        .read(|conn| async move {
+            let Some(deletion) = deletions::find(&conn, project, id).await? else { return Ok(None) };
+            let person = erasing::find_person(&conn, project, deletion.user_id).await?;
+            Ok(person.map(|person| (deletion, person)))
+        })
+        .await?;
+    let Some((deletion, person)) = found else { return Ok(false) };
+    let (notice, user) = (notice(ctx, &deletion, &person)?, deletion.user_id);
+    let (deletion, person, notice) = (&deletion, &person, notice.as_ref());
+    let executed = ctx
+        .app
+        .db
+        .unit(|conn| async move {
+            // Somebody changed the user this very moment: the next run finds the deletion again.
+            if erasing::hold_at(&conn, project, user, person.version).await? == 0
+                || deletions::take_due(&conn, project, ctx.now, id).await? == 0
+            {
+                return Ok(false);
+            }
+            let actor = Actor::system("deletions");
+            execute(ctx, &conn, &actor, &mut deletion.clone(), person, notice).await?;
+            Ok(true)
+        })
+        .await?;
+    if executed {
+        sweep(&ctx.app, project, user).await?;
+        ledger::file::copy_soon(&ctx.app).await;
+    }
+    Ok(executed)
+}
+
+/// Erases a user whom a restored backup has brought back; gives whether it had. The caller goes on with the ledger, and
+/// then with [`record_again`].
+pub async fn erase_again(conn: &Conn, ctx: &Ctx, erased: &Erased) -> Result<bool> {
+    let (project, user) = (ctx.project.id, erased.user);
+    if erasing::find_person(conn, project, user).await?.is_none() {
+        return Ok(false);
+    }
+    erasing::hold(conn, project, user).await?;
+    deletions::close_erased(conn, project, ctx.now, user).await?;
+    erase(ctx, conn, user).await?;
+    Ok(true)
+}
+
+/// The event of [`erase_again`]: the last statements of its unit.
+pub async fn record_again(conn: &Conn, ctx: &Ctx, line: &Line) -> Result<()> {
+    let (project, user) = (ctx.project.id, line.erased.user);
+    let target = audit::user_name(ctx, user);
+    let detail = json!({"deletion_id": line.erased.deletion, "ledger_line": line.seq, "erased_at": line.at});
+    let actor = Actor::command_line();
+    let event =
+        actor.did("user.deleted", &target).because("erased before the backup was restored").with(detail);
+    audit::append(conn, project, ctx.now, &event).await?;
+    audit::erase(conn, project, user, BATCH).await.map(|_| ())
+}

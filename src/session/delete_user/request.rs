@@ -1,0 +1,138 @@
+//! The request: what a deletion would end, why it is asked for, and how it has to be confirmed. Nothing is deleted yet.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{closed, no_user, record};
+use crate::app::Ctx;
+use crate::audit::{self, Actor};
+use crate::error::{Error, Result, conflict, forbidden};
+use crate::ids::{DeletionId, UserId};
+use crate::model::deletion::{Impact, State, check_reason, values_in};
+use crate::model::project::DeletionConfirmation;
+use crate::model::timestamp::Timestamp;
+use crate::store::db::Conn;
+use crate::store::deletions::{self, Deletion};
+use crate::store::erasing::{self, Person};
+use crate::store::users;
+
+/// A confirmation may be given for this long.
+const CONFIRM_SECONDS: i64 = 900;
+
+/// A deletion that waits for its confirmation.
+#[derive(Debug, Serialize)]
+pub struct Requested {
+    pub deletion_id: DeletionId,
+    pub impact: Impact,
+    pub notify: bool,
+    pub confirmation: Confirmation,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Confirmation {
+    pub method: DeletionConfirmation,
+    pub expires_at: Timestamp,
+}
+
+/// What would happen; changes nothing. A reason, when given, is checked as for the request.
+pub async fn preview(ctx: &Ctx, user: UserId, reason: Option<&str>) -> Result<Impact> {
+    let (person, impact) = look(ctx, user).await?;
+    reason.map_or(Ok(()), |reason| check(reason, &person))?;
+    Ok(impact)
+}
+
+/// Asks for a deletion. `notify` `None`: the user is told when there is an address to write to.
+///
+/// # Errors
+/// A reason that is out of bounds or names the person; 403 when the project asks for a factor that a key does not have;
+/// 409 with the id of a deletion of this user that is open already.
+pub async fn request(
+    ctx: &Ctx,
+    actor: &Actor,
+    user: UserId,
+    reason: &str,
+    notify: Option<bool>,
+) -> Result<Requested> {
+    let (person, impact) = look(ctx, user).await?;
+    check(reason, &person)?;
+    let method = ctx.project.settings.deletion_confirmation;
+    if method == DeletionConfirmation::SecondFactor {
+        return Err(no_factor());
+    }
+    let deletion = Deletion {
+        id: ctx.app.entropy.id(ctx.now)?,
+        user_id: user,
+        user_version: person.version,
+        state: State::Pending.as_str().into(),
+        method: method.as_str().into(),
+        actor: actor.name().into(),
+        confirmed_by: None,
+        reason: reason.into(),
+        notify: notify.unwrap_or(true) && person.email.is_some(),
+        impact: serde_json::to_string(&impact).map_err(Error::internal)?,
+        requested_at: ctx.now,
+        expires_at: ctx.now.plus_seconds(CONFIRM_SECONDS),
+        confirmed_at: None,
+        execute_at: None,
+        finished_at: None,
+    };
+    let asked = &deletion;
+    ctx.app.db.unit(|conn| async move { open(ctx, &conn, actor, asked).await }).await?;
+    let confirmation = Confirmation { method, expires_at: deletion.expires_at };
+    Ok(Requested { deletion_id: deletion.id, impact, notify: deletion.notify, confirmation })
+}
+
+/// Opens the deletion, unless the user has another open one: two admins should know of each other.
+async fn open(ctx: &Ctx, conn: &Conn, actor: &Actor, asked: &Deletion) -> Result<()> {
+    let (project, user) = (ctx.project.id, asked.user_id);
+    deletions::expire_stale(conn, project, ctx.now, user, asked.user_version).await?;
+    if deletions::insert(conn, project, asked).await? == 0 {
+        let other = deletions::find_open(conn, project, user).await?;
+        // It was closed this very moment.
+        let other = other.ok_or_else(|| closed(State::Pending))?;
+        return Err(conflict("a deletion of this user is open already; confirm it or cancel it")
+            .with_details(json!({"deletion_id": other.id, "state": other.state})));
+    }
+    record(ctx, conn, "user.deletion_requested", actor, asked, json!({})).await
+}
+
+async fn look(ctx: &Ctx, user: UserId) -> Result<(Person, Impact)> {
+    ctx.app
+        .db
+        .read(|conn| async move {
+            let person = erasing::find_person(&conn, ctx.project.id, user).await?.ok_or_else(no_user)?;
+            let impact = impact(ctx, &conn, user, &person).await?;
+            Ok((person, impact))
+        })
+        .await
+}
+
+/// What there is of a person now.
+pub(super) async fn impact(ctx: &Ctx, conn: &Conn, user: UserId, person: &Person) -> Result<Impact> {
+    let (project, now) = (ctx.project.id, ctx.now);
+    let groups: Vec<String> = serde_json::from_str(&person.groups).map_err(Error::internal)?;
+    Ok(Impact {
+        families: users::count_live_families(conn, project, now, user).await?,
+        browser_sessions: users::count_live_browser_sessions(conn, project, now, user).await?,
+        factors: erasing::count_factors(conn, project, user).await?,
+        groups: i64::try_from(groups.len()).map_err(Error::internal)?,
+        audit_events_kept: audit::count_of(conn, project, &audit::user_name(ctx, user)).await?,
+    })
+}
+
+fn check(reason: &str, person: &Person) -> Result<()> {
+    let mut values: Vec<String> = [&person.username, &person.email].into_iter().flatten().cloned().collect();
+    for document in [&person.profile, &person.attributes] {
+        values.extend(values_in(&serde_json::from_str::<Value>(document).map_err(Error::internal)?));
+    }
+    check_reason(reason, values.iter().map(String::as_str))
+}
+
+fn no_factor() -> Error {
+    let at_hand = [DeletionConfirmation::Typed, DeletionConfirmation::SecondPerson];
+    forbidden(
+        "this project confirms deletions with a second factor, which an admin key does not have; methods at hand for keys, \
+         once the project's settings name one of them: typed, second_person",
+    )
+    .with_details(json!({"methods": at_hand}))
+}

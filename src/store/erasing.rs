@@ -1,0 +1,148 @@
+//! What goes with a user. A new table that refers to users gets its statement in [`delete_belongings`].
+
+use sqlx::FromRow;
+
+use super::db::{Conn, execute, fetch_one, fetch_optional};
+use crate::error::Result;
+use crate::ids::{ProjectId, UserId};
+use crate::model::timestamp::Timestamp;
+
+/// A person as a deletion sees one.
+#[derive(Clone, Debug, FromRow)]
+pub struct Person {
+    pub status: String,
+    pub version: i64,
+    pub username: Option<String>,
+    pub email: Option<String>,
+    pub profile: String,
+    pub attributes: String,
+    pub groups: String,
+}
+
+pub async fn find_person(conn: &Conn, project: ProjectId, user: UserId) -> Result<Option<Person>> {
+    fetch_optional!(
+        conn,
+        Person,
+        "SELECT status, version, username, email, profile, attributes, groups FROM users
+         WHERE project_id = $1 AND id = $2 AND status <> 'deleted'",
+        project,
+        user
+    )
+}
+
+/// Locks the user's row until the unit ends, if nobody changed it since `version`.
+pub async fn hold_at(conn: &Conn, project: ProjectId, user: UserId, version: i64) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE users SET version = version WHERE project_id = $1 AND id = $2 AND version = $3 AND status <> 'deleted'",
+        project,
+        user,
+        version
+    )
+}
+
+/// Locks the user's row until the unit ends, whatever its version.
+pub async fn hold(conn: &Conn, project: ProjectId, user: UserId) -> Result<u64> {
+    execute!(conn, "UPDATE users SET version = version WHERE project_id = $1 AND id = $2", project, user)
+}
+
+#[derive(FromRow)]
+struct Count {
+    n: i64,
+}
+
+pub async fn count_factors(conn: &Conn, project: ProjectId, user: UserId) -> Result<i64> {
+    let count = fetch_one!(
+        conn,
+        Count,
+        "SELECT count(*) AS n FROM credentials WHERE project_id = $1 AND user_id = $2",
+        project,
+        user
+    )?;
+    Ok(count.n)
+}
+
+/// Makes the row a tombstone: id, project, status and epochs stay, and the epochs rise.
+pub async fn erase_user(conn: &Conn, project: ProjectId, now: Timestamp, user: UserId) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE users SET status = 'deleted', username = NULL, username_key = NULL, email = NULL, email_key = NULL,
+           email_verified = FALSE, profile = '{}', roles = '[]', groups = '[]', attributes = '{}',
+           last_sign_in_at = NULL, deleted_at = $1, created_at = $1, updated_at = $1, version = version + 1,
+           token_epoch = CASE WHEN token_epoch >= $2 THEN token_epoch + 1 ELSE $2 END,
+           browser_epoch = CASE WHEN browser_epoch >= $2 THEN browser_epoch + 1 ELSE $2 END
+         WHERE project_id = $3 AND id = $4 AND status <> 'deleted'",
+        now,
+        now.micros(),
+        project,
+        user
+    )
+}
+
+/// Disables the user of a scheduled deletion: both epochs rise, and nothing works any more.
+pub async fn disable_user(conn: &Conn, project: ProjectId, now: Timestamp, user: UserId) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE users SET status = 'disabled', version = version + 1, updated_at = $1,
+           token_epoch = CASE WHEN token_epoch >= $2 THEN token_epoch + 1 ELSE $2 END,
+           browser_epoch = CASE WHEN browser_epoch >= $2 THEN browser_epoch + 1 ELSE $2 END
+         WHERE project_id = $3 AND id = $4 AND status <> 'deleted'",
+        now,
+        now.micros(),
+        project,
+        user
+    )
+}
+
+/// Gives a user the status back that a cancelled deletion had taken. What had ended stays ended.
+pub async fn restore_user(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    user: UserId,
+    status: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE users SET status = $1, version = version + 1, updated_at = $2
+         WHERE project_id = $3 AND id = $4 AND status = 'disabled'",
+        status,
+        now,
+        project,
+        user
+    )
+}
+
+/// Deletes what refers to the user, at most `most` rows of each kind. Gives whether there may be more.
+pub async fn delete_belongings(conn: &Conn, project: ProjectId, user: UserId, most: i64) -> Result<bool> {
+    let codes = execute!(
+        conn,
+        "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
+           SELECT code_hash FROM authorization_codes WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+        project,
+        user,
+        most
+    )?;
+    let families = execute!(
+        conn,
+        "DELETE FROM token_families WHERE project_id = $1 AND id IN (
+           SELECT id FROM token_families WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+        project,
+        user,
+        most
+    )?;
+    let sessions = execute!(
+        conn,
+        "DELETE FROM browser_sessions WHERE project_id = $1 AND id IN (
+           SELECT id FROM browser_sessions WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+        project,
+        user,
+        most
+    )?;
+    // Few by nature.
+    execute!(conn, "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2", project, user)?;
+    Ok([codes, families, sessions].into_iter().any(|rows| rows >= most.unsigned_abs()))
+}

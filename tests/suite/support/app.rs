@@ -47,7 +47,7 @@ impl TestApp {
         Self::on(Arc::clone(&self.database), self.app.clock.clone(), change).await
     }
 
-    async fn on(database: Arc<Database>, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
+    pub(super) async fn on(database: Arc<Database>, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
         let db = Db::connect(&Settings { max_connections: 4, ..database.settings() }).await.unwrap();
         db.migrate().await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -23,8 +23,13 @@ impl Database {
                 let url = format!("sqlite://{}/test.db", directory.path().display());
                 Self { url, _directory: Some(directory) }
             }
-            Engine::Postgres => Self { url: postgres_url().await, _directory: None },
+            Engine::Postgres => Self { url: postgres_url("").await, _directory: None },
         }
+    }
+
+    /// A copy of a PostgreSQL database that nobody is connected to.
+    pub(super) async fn from_template(name: &str) -> Self {
+        Self { url: postgres_url(&format!("TEMPLATE {name}")).await, _directory: None }
     }
 
     pub fn settings(&self) -> Settings {
@@ -40,14 +45,14 @@ impl Database {
     }
 }
 
-async fn postgres_url() -> String {
+async fn postgres_url(template: &str) -> String {
     let server = std::env::var("TESSERA_TEST_POSTGRES").expect(
         "TESSERA_TEST_POSTGRES is not set: run the tests with scripts/test, which starts a PostgreSQL, \
          or set it to the url of a cluster's superuser",
     );
     let name = format!("t{}", Entropy::default().id::<uuid::Uuid>(Clock::System.now()).unwrap().simple());
     let mut conn = PgConnection::connect(&server).await.unwrap();
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} {template}"));
     sqlx::raw_sql(create).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
     let mut url = Url::parse(&server).unwrap();

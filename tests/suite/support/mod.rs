@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod backup;
 pub mod browser;
 mod database;
 mod deleting;

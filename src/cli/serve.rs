@@ -44,7 +44,8 @@ pub async fn run(serve: &Serve, sources: &Sources) -> anyhow::Result<()> {
     }
     let db = open::open_or_make(&config).await?;
     migrate::at_start(&db, serve.no_migrate).await?;
-    let app = app(db, &config.base_url, keys, &config)?;
+    let mut app = app(db, &config.base_url, keys, &config)?;
+    app.mailer = Mailer::of(config.smtp.take())?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} cannot be listened on", config.listen))?;

@@ -5,6 +5,7 @@
 //! row in `docs/configuration.md` (a test compares the three).
 
 mod layers;
+mod mail;
 mod sections;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +17,7 @@ use self::layers::Layers;
 pub use self::layers::{DEFAULTS, Sources};
 pub use self::sections::{Database, Log, LogFormat, Passwords, Shutdown};
 use crate::keys::master::MasterKeys;
+use crate::mail::SmtpSettings;
 use crate::model::proxies::{ForwardedHeader, TrustedProxies};
 use crate::secret::Secret;
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub database: Database,
     pub log: Log,
     pub passwords: Passwords,
+    /// `None`: mail waits in the outbox.
+    pub smtp: Option<SmtpSettings>,
     pub shutdown: Shutdown,
 }
 
@@ -90,6 +94,7 @@ impl Config {
             database: Database::read(layers),
             log: Log::read(layers),
             passwords: Passwords::read(layers),
+            smtp: mail::read(layers),
             shutdown: Shutdown::read(layers),
         }
     }

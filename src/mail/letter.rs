@@ -13,9 +13,9 @@ use crate::model::timestamp::Timestamp;
 
 /// Who writes: `Name <address>` or an address alone.
 #[derive(Clone, Debug)]
-pub struct From(Mailbox);
+pub struct Sender(Mailbox);
 
-impl From {
+impl Sender {
     /// `None`: not a mail address.
     pub fn parse(text: &str) -> Option<Self> {
         if has_controls(text) {
@@ -52,7 +52,7 @@ impl Header for AutoSubmitted {
 /// # Errors
 /// An address that is none, or a heading with control characters in it: both could smuggle in headings of their own.
 pub(super) fn build(
-    from: &From,
+    from: &Sender,
     id: OutboxId,
     written_at: Timestamp,
     message: &Message,
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn built(to: &str, subject: &str, text: &str) -> Result<String, Failure> {
-        let from = From::parse("Tessera <no-reply@id.example>").unwrap();
+        let from = Sender::parse("Tessera <no-reply@id.example>").unwrap();
         let message = Message { to: to.into(), subject: subject.into(), text: text.into(), html: None };
         let id = OutboxId(uuid::Uuid::nil());
         build(&from, id, Timestamp::from_unix(1_800_000_000), &message)
@@ -146,6 +146,6 @@ mod tests {
         ] {
             assert!(built(to, "x", "x").is_err(), "{to}");
         }
-        assert!(From::parse("Tessera\r\nBcc: eve <a@example.com>").is_none());
+        assert!(Sender::parse("Tessera\r\nBcc: eve <a@example.com>").is_none());
     }
 }

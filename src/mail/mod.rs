@@ -7,9 +7,9 @@ mod smtp;
 
 use std::path::PathBuf;
 
-pub use self::letter::From;
+pub use self::letter::Sender;
 pub use self::messages::{Message, deletion_notice};
-pub use self::smtp::{Smtp, SmtpSettings, SmtpTls};
+pub use self::smtp::{Smtp, SmtpSettings, SmtpTls, are_certificates};
 use crate::ids::OutboxId;
 use crate::model::delivery::Failure;
 use crate::model::timestamp::Timestamp;
@@ -24,6 +24,18 @@ pub enum Mailer {
 }
 
 impl Mailer {
+    /// The transport that the settings name, if any.
+    ///
+    /// # Errors
+    /// Certificates that do not parse.
+    pub fn of(settings: Option<SmtpSettings>) -> anyhow::Result<Self> {
+        let Some(settings) = settings else {
+            tracing::warn!("mail.smtp.host is not set: mail waits in the outbox, for 7 days at most");
+            return Ok(Self::Absent);
+        };
+        Ok(Self::Smtp(Box::new(Smtp::new(settings)?)))
+    }
+
     /// Hands a message over. `id` and `written_at` are the same at every attempt.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::extension::ClientId;
 
 use super::Message;
-use super::letter::{self, From};
+use super::letter::{self, Sender};
 use crate::ids::OutboxId;
 use crate::model::delivery::Failure;
 use crate::model::timestamp::Timestamp;
@@ -35,6 +35,18 @@ pub enum SmtpTls {
     Off,
 }
 
+impl SmtpTls {
+    /// The word of the settings.
+    pub fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "starttls" => Some(Self::Starttls),
+            "implicit" => Some(Self::Implicit),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+
 /// Where mail is handed in.
 #[derive(Clone, Debug)]
 pub struct SmtpSettings {
@@ -44,7 +56,16 @@ pub struct SmtpSettings {
     pub credentials: Option<(String, Secret)>,
     /// Certificates in PEM form that are trusted besides the public ones.
     pub extra_roots: Option<Vec<u8>>,
-    pub from: From,
+    pub from: Sender,
+}
+
+/// Whether a file holds certificates in PEM form, and nothing that does not parse.
+pub fn are_certificates(pem: &[u8]) -> bool {
+    let roots =
+        |certificates| TlsParameters::builder(String::new()).add_root_certificate(certificates).build();
+    // Of a file without any, the parser makes an empty list.
+    String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----")
+        && Certificate::from_pem(pem).and_then(roots).is_ok()
 }
 
 /// A submission client.

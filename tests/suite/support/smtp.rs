@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tessera::mail::{From, Mailer, Smtp, SmtpSettings, SmtpTls};
+use tessera::mail::{Mailer, Sender, Smtp, SmtpSettings, SmtpTls};
 use tessera::secret::Secret;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -142,7 +142,7 @@ impl SmtpServer {
             tls,
             credentials: password.map(|password| (SMTP_USER.to_owned(), Secret::new(password))),
             extra_roots: root.map(|root| root.as_bytes().to_vec()),
-            from: From::parse("Tessera <no-reply@id.example>").unwrap(),
+            from: Sender::parse("Tessera <no-reply@id.example>").unwrap(),
         };
         Mailer::Smtp(Box::new(Smtp::new(settings).unwrap()))
     }

@@ -15,6 +15,7 @@ use crate::keys::master::MasterKeys;
 const DEMO: &str = "dev.json";
 const MASTER_KEY: &str = "master.key";
 const LOCK: &str = "dev.lock";
+const MAIL: &str = "mail";
 const STORE: [&str; 3] = ["tessera.db", "tessera.db-wal", "tessera.db-shm"];
 
 /// The directory, ours alone until the value is dropped.
@@ -56,7 +57,17 @@ impl DataDirectory {
                 _ => {}
             }
         }
-        Ok(())
+        match fs::remove_dir_all(self.mail()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} cannot be removed", self.mail().display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where mail is written to, a file each.
+    pub fn mail(&self) -> PathBuf {
+        self.path.join(MAIL)
     }
 
     /// What an earlier run made.

@@ -17,6 +17,7 @@ use super::{open, serve, server};
 use crate::app::App;
 use crate::config::{Config, MasterKey, Sources};
 use crate::demo::{Demo, moving};
+use crate::mail::Mailer;
 use crate::store::{clients, projects, users};
 use crate::telemetry;
 
@@ -80,6 +81,7 @@ pub async fn run(dev: &Dev, sources: Sources) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be listened on", config.listen))?;
     let base_url = format!("http://localhost:{}", listener.local_addr()?.port());
     let mut app = serve::app(db, &base_url, keys, &config)?;
+    app.mailer = Mailer::Files(data.mail());
     let database_url = config.database_url();
     let demo = match known {
         Some(demo) => again(&app, demo, database_url.expose()).await?,

@@ -39,5 +39,6 @@ fn write(text: &mut String, demo: &Demo, data: &Path, user_is_there: bool) -> fm
     }
     writeln!(text, "\nThe public client, which has no secret, signs in at\n{}", link(true))?;
     writeln!(text, "and its page shows the GetTokenFromCode line for it.\n")?;
+    writeln!(text, "Mail is not sent: each message becomes a file in {}.", data.join("mail").display())?;
     writeln!(text, "All of this is in {} for scripts. Ctrl-C stops.", data.join("dev.json").display())
 }

@@ -12,7 +12,7 @@ use tessera::store::codes::CodeRow;
 use tessera::store::db::{Conn, Db, Settings};
 use tessera::store::families::{self, Lifetime};
 use tessera::store::projects as stored_projects;
-use tessera::store::users::{self, NewUser};
+use tessera::store::users::{self, Record};
 
 use crate::server::Demo;
 
@@ -72,7 +72,9 @@ async fn batch_of_families(
     let people = &people;
     db.unit(|conn| async move {
         for (user, username, families) in people {
-            users::insert(&conn, project, now, &NewUser { id: *user, username, email: None }).await?;
+            let record =
+                Record { status: "active", username, email: None, email_verified: false, profile: "{}" };
+            users::insert(&conn, project, now, *user, &record).await?;
             insert_families(&conn, now, project, (*user, client, project_epoch), families).await?;
         }
         Ok(())

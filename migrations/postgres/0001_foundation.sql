@@ -115,7 +115,7 @@ CREATE TABLE groups (
     PRIMARY KEY (project_id, name)
 );
 
--- Memberships are for listing; what tokens and verification read stands resolved on the user's row.
+-- Who holds what is for listing, and for taking it back; what tokens and verification read stands resolved on the user's row.
 CREATE TABLE user_roles (
     project_id uuid NOT NULL,
     user_id    uuid NOT NULL,
@@ -135,6 +135,16 @@ CREATE TABLE user_groups (
     FOREIGN KEY (project_id, group_name) REFERENCES groups (project_id, name)
 );
 CREATE INDEX user_groups_group ON user_groups (project_id, group_name, user_id);
+
+CREATE TABLE user_attributes (
+    project_id uuid NOT NULL,
+    user_id    uuid NOT NULL,
+    attribute  text COLLATE "C" NOT NULL,
+    PRIMARY KEY (project_id, user_id, attribute),
+    FOREIGN KEY (project_id, user_id) REFERENCES users (project_id, id),
+    FOREIGN KEY (project_id, attribute) REFERENCES attribute_definitions (project_id, name)
+);
+CREATE INDEX user_attributes_attribute ON user_attributes (project_id, attribute, user_id);
 
 CREATE TABLE credentials (
     project_id uuid NOT NULL,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::body;
 use crate::error::{Code, Error, Result, invalid_request};
 
 tokio::task_local! {
@@ -68,27 +69,12 @@ pub fn json_error(error: &Error) -> Response {
 }
 
 /// A JSON body of a known shape: unknown fields are refused by name, another content type with 415.
-pub fn parse_json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T> {
+pub fn parse_json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T> {
     let content_type = header_text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Error::new(Code::UnsupportedMediaType, "the body must be application/json"));
     }
-    serde_json::from_slice(body).map_err(|error| {
-        let text = error.to_string();
-        // serde names the field between backticks: "unknown field `x`, expected …".
-        let field = text.split('`').nth(1).map(str::to_owned);
-        // Never the value: it may be a secret. Only what serde says of the shape.
-        let what = match error.classify() {
-            serde_json::error::Category::Data if text.starts_with("unknown field") => "unknown field",
-            serde_json::error::Category::Data if text.starts_with("missing field") => "missing field",
-            serde_json::error::Category::Data => "a field has the wrong type",
-            _ => return invalid_request("the body is not valid JSON"),
-        };
-        match field.filter(|_| what != "a field has the wrong type") {
-            Some(field) => Error::invalid_field(field.clone(), format!("{what} {field}")),
-            None => invalid_request(what),
-        }
-    })
+    body::parse(bytes)
 }
 
 /// A query of a known shape: unknown, missing and repeated parameters are refused by name.

@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod answer;
+pub mod attributes;
+pub mod body;
 pub mod call;
 pub mod deletion;
 pub mod hosted;
@@ -51,6 +53,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/verifyaccesstoken", post(session::verify_access_token))
         .route("/api/userinfofromaccesstoken", post(session::user_info_from_access_token))
         .route("/api/token-validity", get(session::read_token_validity).put(session::change_token_validity))
+        .route("/api/attribute-update", post(attributes::update))
         .route("/api/delete-user", post(deletion::request))
         .route("/api/delete-user/confirm", post(deletion::confirm))
         .route("/api/delete-user/cancel", post(deletion::cancel))

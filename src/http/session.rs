@@ -10,6 +10,7 @@ use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Error, Result, insufficient_scope, not_found};
 use crate::ids::{ClientId, UserId};
+use crate::model::names::check_username;
 use crate::oauth::dpop;
 use crate::secret::Secret;
 use crate::session::standing::Asker;
@@ -165,7 +166,7 @@ pub async fn change_token_validity(call: Call) -> Result<Response> {
 }
 
 /// A user's token may act on the account only for a first-party client or with the scope `account`.
-async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
+pub(super) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
     let id = live.family.client_id;
     let client =
         ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
@@ -178,6 +179,10 @@ async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
 
 pub(super) async fn find_user(ctx: &Ctx, named: UserName) -> Result<UserId> {
     let named = &named;
+    // What cannot be a name is nobody's.
+    if matches!(named, UserName::Named { username } if check_username(username).is_err()) {
+        return Err(not_found("no such user"));
+    }
     let found = ctx
         .app
         .db

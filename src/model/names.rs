@@ -9,16 +9,48 @@ pub fn folded(name: &str) -> String {
     name.nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
-/// A user name: 1 to 128 characters, none of them a control character, no space at either end.
+/// The least text that is greater than everything that begins with `prefix`, by code points; `None` when there is none.
+/// Both engines compare keys that way, so a search by prefix is `key >= prefix AND key < end`.
+pub fn prefix_end(prefix: &str) -> Option<String> {
+    let mut characters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = characters.pop() {
+        // The code points between U+D7FF and U+E000 are no characters.
+        let next = if last == '\u{D7FF}' { 0xE000 } else { u32::from(last) + 1 };
+        if let Some(next) = char::from_u32(next) {
+            characters.push(next);
+            return Some(characters.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// What folds to more than this is refused: it would not fit into an index.
+const MOST_KEY_BYTES: usize = 512;
+
+/// Control characters, and those that show nothing or turn the direction of writing: with them two names look the same.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// A user name: 1 to 128 characters that can be seen, no space at either end.
 ///
 /// # Errors
 /// `invalid_request` naming the field and the bound.
 pub fn check_username(name: &str) -> Result<()> {
     let length = name.chars().count();
-    if !(1..=128).contains(&length) || name.chars().any(char::is_control) || name.trim() != name {
+    let key = folded(name);
+    if !(1..=128).contains(&length)
+        || name.chars().any(is_invisible)
+        || name.trim() != name
+        || !(1..=MOST_KEY_BYTES).contains(&key.len())
+    {
         return Err(Error::invalid_field(
             "username",
-            "username has 1 to 128 characters, no control characters and no space at either end",
+            "username has 1 to 128 characters, no control or invisible characters and no space at either end",
         ));
     }
     Ok(())
@@ -35,6 +67,55 @@ pub fn check_display_name(field: &'static str, name: &str) -> Result<()> {
     }
     let bound = format!("{field} has 1 to 128 characters, no control characters and no space at either end");
     Err(Error::invalid_field(field, bound))
+}
+
+/// A mail address: something, an @ and a domain, at most 254 bytes (RFC 5321, 4.5.3.1.3). Whether mail arrives there is
+/// for the mail to show.
+///
+/// # Errors
+/// `invalid_request` naming the field and the bound.
+pub fn check_email(address: &str) -> Result<()> {
+    let halves = address.rsplit_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let strange = |c: char| c.is_whitespace() || is_invisible(c);
+    if halves.is_none()
+        || halves.is_some_and(|(local, _)| local.contains('@'))
+        || address.len() > 254
+        || address.chars().any(strange)
+        || folded(address).len() > MOST_KEY_BYTES
+    {
+        return Err(Error::invalid_field(
+            "email",
+            "email is a mail address of at most 254 bytes without spaces or invisible characters",
+        ));
+    }
+    Ok(())
+}
+
+/// The name of a role, a group or an attribute: 1 to 64 of A-Z, a-z, 0-9 and . _ : -, beginning with a letter or digit.
+/// So each can be told from each other, in a token as well as on a screen.
+///
+/// # Errors
+/// `invalid_request` naming the bound.
+pub fn check_label(name: &str) -> Result<()> {
+    let shape = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b));
+    if shape && (1..=64).contains(&name.len()) && name.as_bytes()[0].is_ascii_alphanumeric() {
+        return Ok(());
+    }
+    Err(Error::invalid_field(
+        "name",
+        "name has 1 to 64 of A-Z, a-z, 0-9 and . _ : -, and begins with a letter or digit",
+    ))
+}
+
+/// What people say of a thing: at most 500 characters.
+///
+/// # Errors
+/// `invalid_request` naming the bound.
+pub fn check_description(text: &str) -> Result<()> {
+    if text.chars().count() <= 500 && !text.contains('\0') {
+        return Ok(());
+    }
+    Err(Error::invalid_field("description", "description has at most 500 characters, none of them NUL"))
 }
 
 /// A password: 8 to 1024 bytes.
@@ -78,10 +159,52 @@ mod tests {
     }
 
     #[test]
+    fn folding_twice_changes_nothing() {
+        for c in (0..0x2_0000).filter_map(char::from_u32) {
+            let once = folded(&format!("a{c}b"));
+            assert_eq!(folded(&once), once, "{c:?}");
+        }
+    }
+
+    #[test]
+    fn prefixes_have_an_end() {
+        assert_eq!(prefix_end("ab").as_deref(), Some("ac"));
+        assert_eq!(prefix_end("a\u{10FFFF}").as_deref(), Some("b"));
+        assert_eq!(prefix_end("\u{D7FF}").as_deref(), Some("\u{E000}"));
+        assert_eq!(prefix_end("\u{10FFFF}"), None);
+    }
+
+    #[test]
+    fn mail_addresses_have_a_shape() {
+        for good in ["a@b", "Ana.Lima+x@example.com", "名@例え.jp"] {
+            assert!(check_email(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["", "a", "@b", "a@", "a b@c", "a@b\n", "a@b@c", "a\u{200B}@b", &format!("{}@b", "a".repeat(253))]
+        {
+            assert!(check_email(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels_are_plain() {
+        for good in ["admin", "Team-7", "org:eu.sales_1", "7"] {
+            assert!(check_label(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".a", "a b", "é", "a/b", "a\"", &"a".repeat(65)] {
+            assert!(check_label(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn bounds_hold() {
         assert!(check_username("al ice").is_ok());
         assert!(check_username(" alice").is_err());
-        assert!(check_username("a\nb").is_err());
+        for bad in ["", "a\nb", "a\u{202E}b", "ad\u{200D}min", "a\u{FE0F}", "\u{AD}", &"a".repeat(129)] {
+            assert!(check_username(bad).is_err(), "{bad:?}");
+        }
+        // One character that folds to eighteen: the name would not fit into an index.
+        assert!(check_username(&"\u{FDFA}".repeat(128)).is_err());
         assert!(check_slug("demo-1").is_ok());
         assert!(check_slug("1demo").is_err());
         assert!(check_slug("Demo").is_err());

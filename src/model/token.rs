@@ -128,35 +128,54 @@ impl Ended {
     }
 }
 
+/// What it depends on whether a session lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Vitals<'a> {
+    pub project_status: &'a str,
+    pub client_status: &'a str,
+    pub user_status: &'a str,
+    pub revoked: bool,
+    /// The one token that is judged was revoked by itself.
+    pub token_revoked: bool,
+    pub expired: bool,
+    /// Its epochs equal today's.
+    pub same_epochs: bool,
+}
+
+impl Vitals<'_> {
+    /// Why it no longer lives: the first fault.
+    pub fn ended(self) -> Option<Ended> {
+        let ended = match (self.project_status, self.client_status, self.user_status) {
+            ("active", "active", "active") => None,
+            ("active", "active", "deleted") => Some(Ended::UserDeleted),
+            ("active", "active", _) => Some(Ended::UserDisabled),
+            ("active", "deleted", _) => Some(Ended::ClientDeleted),
+            ("active", _, _) => Some(Ended::ClientDisabled),
+            _ => Some(Ended::ProjectDisabled),
+        };
+        ended
+            .or(self.revoked.then_some(Ended::SessionRevoked))
+            .or(self.token_revoked.then_some(Ended::TokenRevoked))
+            .or(self.expired.then_some(Ended::SessionExpired))
+            .or((!self.same_epochs).then_some(Ended::SignedOut))
+    }
+}
+
 impl Family {
     /// Alive when project, client and user are active, it is neither revoked nor expired, and its epochs equal today's.
     /// `token_revoked`: the one token that is judged was revoked by itself.
     pub fn ended(&self, now: Timestamp, token_revoked: bool) -> Option<Ended> {
-        if self.project_status != "active" {
-            return Some(Ended::ProjectDisabled);
-        }
-        match self.client_status.as_str() {
-            "active" => {}
-            "deleted" => return Some(Ended::ClientDeleted),
-            _ => return Some(Ended::ClientDisabled),
-        }
-        match self.user_status.as_str() {
-            "active" => {}
-            "deleted" => return Some(Ended::UserDeleted),
-            _ => return Some(Ended::UserDisabled),
-        }
-        if self.revoked_at.is_some() {
-            return Some(Ended::SessionRevoked);
-        }
-        if token_revoked {
-            return Some(Ended::TokenRevoked);
-        }
-        if now >= self.expires_at || now >= self.idle_expires_at {
-            return Some(Ended::SessionExpired);
-        }
-        let same = self.project_epoch == self.project_token_epoch
-            && self.client_epoch == self.client_token_epoch
-            && self.user_epoch == self.user_token_epoch;
-        (!same).then_some(Ended::SignedOut)
+        let vitals = Vitals {
+            project_status: &self.project_status,
+            client_status: &self.client_status,
+            user_status: &self.user_status,
+            revoked: self.revoked_at.is_some(),
+            token_revoked,
+            expired: now >= self.expires_at || now >= self.idle_expires_at,
+            same_epochs: self.project_epoch == self.project_token_epoch
+                && self.client_epoch == self.client_token_epoch
+                && self.user_epoch == self.user_token_epoch,
+        };
+        vitals.ended()
     }
 }

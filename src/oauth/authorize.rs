@@ -207,7 +207,7 @@ fn check_max_age(parameters: &Parameters) -> Result<Option<i64>> {
 
 /// The standard scopes we know, in a fixed order; unknown ones are never granted (RFC 6749, 3.3).
 fn granted_scope(asked: &str) -> String {
-    let known = ["openid", "profile", "email", "offline_access", "account"];
+    let known = ["openid", "profile", "email", "address", "phone", "offline_access", "account"];
     known
         .into_iter()
         .filter(|scope| asked.split(' ').any(|word| word == *scope))

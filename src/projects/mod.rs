@@ -1,13 +1,19 @@
-//! Projects, their clients, and the admin keys: making, changing, ending.
+//! Projects and what belongs to them: clients, users with what they hold, admin keys; making, changing, ending.
 
 pub mod admin_keys;
+pub mod attributes;
 mod client_secrets;
 pub mod clients;
+pub mod holdings;
+pub mod labels;
 mod shorthand;
+pub mod user_sessions;
+pub mod users;
+mod withdrawal;
 
 use serde_json::{Map, Value, json};
 
-pub use self::shorthand::{create_admin_key, create_client, create_project};
+pub use self::shorthand::{create_admin_key, create_client, create_project, create_user};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor, Event};
 use crate::error::{Code, Error, Result, conflict, not_found, stale};
@@ -15,15 +21,13 @@ use crate::ids::ProjectId;
 use crate::keys::generate::RsaSize;
 use crate::keys::provide::Change;
 use crate::model::merge::{differences, merged};
-use crate::model::names::{check_display_name, check_password, check_slug, check_username};
+use crate::model::names::{check_display_name, check_slug};
 use crate::model::project::{Project, ProjectKind, ProjectSettings};
 use crate::model::signing_key::{Alg, KeyState};
 use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
-use crate::secret::Secret;
 use crate::store::db::Conn;
 pub use crate::store::projects::Living;
-use crate::store::users::{self, NewUser};
 use crate::store::{admin_keys as stored_admin_keys, projects};
 
 /// A reason that an admin gives is at most this many characters.
@@ -200,38 +204,4 @@ fn target(project: ProjectId) -> String {
 /// The last statement of a unit.
 async fn record(conn: &Conn, chain: ProjectId, now: Timestamp, event: &Event<'_>) -> Result<()> {
     audit::append(conn, chain, now, event).await.map(|_| ())
-}
-
-/// Makes a user with a password.
-pub async fn create_user(
-    app: &App,
-    project: ProjectId,
-    username: &str,
-    email: Option<&str>,
-    password: Secret,
-) -> Result<crate::ids::UserId> {
-    check_username(username)?;
-    check_password(password.expose())?;
-    let now = app.clock.now();
-    let (id, credential) = (app.entropy.id(now)?, app.entropy.id(now)?);
-    let phc = app.hasher.hash(&app.entropy, password).await?;
-    let hash = app.master_keys.keyed_hash(
-        project,
-        "audit/user",
-        {
-            let id: crate::ids::UserId = id;
-            id.0
-        }
-        .as_bytes(),
-    );
-    let target = &format!("user:{}", crate::secret::encode_base64url(&hash));
-    let phc = phc.as_str();
-    app.db
-        .unit(|conn| async move {
-            users::insert(&conn, project, now, &NewUser { id, username, email }).await?;
-            users::insert_password(&conn, project, now, credential, id, phc).await?;
-            audit::append(&conn, project, now, &Actor::command_line().did("user.created", target)).await
-        })
-        .await?;
-    Ok(id)
 }

@@ -1,10 +1,12 @@
 //! Shorthands with the usual settings, for the command line, which acts in its own name.
 
-use super::{NewProject, admin_keys, clients};
-use crate::app::App;
+use std::sync::Arc;
+
+use super::{NewProject, admin_keys, clients, users};
+use crate::app::{App, Visit};
 use crate::audit::Actor;
 use crate::error::Result;
-use crate::ids::{AdminKeyId, ProjectId};
+use crate::ids::{AdminKeyId, ProjectId, UserId};
 use crate::model::client::{Client, ClientSettings};
 use crate::model::project::{Project, ProjectKind, ProjectSettings};
 use crate::secret::Secret;
@@ -42,4 +44,23 @@ pub async fn create_admin_key(
     let new = admin_keys::NewAdminKey { name: name.into(), role: role.parse()?, project };
     let (made, key) = admin_keys::create(app, &Actor::command_line(), None, new).await?;
     Ok((made.key.id, key))
+}
+
+/// Makes a user with a password.
+pub async fn create_user(
+    app: &Arc<App>,
+    project: ProjectId,
+    username: &str,
+    email: Option<&str>,
+    password: Secret,
+) -> Result<UserId> {
+    let now = app.clock.now();
+    let visit = Visit { app: app.clone(), project: project.to_string(), request_id: String::new(), now };
+    let new = users::NewUser {
+        username: username.into(),
+        email: email.map(str::to_owned),
+        password: Some(password),
+        ..users::NewUser::default()
+    };
+    Ok(users::create(&visit.current().await?, &Actor::command_line(), new).await?.id)
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::verify::{Live, require_live};
 use crate::app::Visit;
 use crate::error::{Error, Result};
+use crate::model::profile::Profile;
 
 /// # Errors
 /// `invalid_token` naming the reason.
@@ -19,6 +20,10 @@ pub async fn user_info(visit: &Visit, token: &str) -> Result<Map<String, Value>>
         answer.insert("roles".into(), parsed(&family.roles)?);
         answer.insert("groups".into(), parsed(&family.groups)?);
         answer.insert("attributes".into(), parsed(&family.attributes)?);
+    }
+    let profile = Profile::parse(&family.profile)?;
+    for scope in ["profile", "phone", "address"].into_iter().filter(|scope| has(scope)) {
+        answer.extend(profile.of_scope(scope).map(|(name, value)| (name.to_owned(), value.clone())));
     }
     if has("email") && family.email.is_some() {
         answer.insert("email".into(), json!(family.email));

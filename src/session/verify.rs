@@ -191,9 +191,19 @@ fn check_demands(claims: &AccessClaims, family: &Family, demands: &Demands) -> R
     if !demands.attributes.is_empty() {
         let attributes: Map<String, Value> =
             serde_json::from_str(&family.attributes).map_err(Error::internal)?;
-        if !demands.attributes.iter().all(|(name, value)| attributes.get(name) == Some(value)) {
+        if !demands
+            .attributes
+            .iter()
+            .all(|(name, wanted)| attributes.get(name).is_some_and(|held| is_same(held, wanted)))
+        {
             return Ok(Some(refusal("attribute_mismatch", "an attribute has another value")));
         }
     }
     Ok(None)
+}
+
+/// 3 and 3.0 are one number, however JSON writes it.
+fn is_same(held: &Value, wanted: &Value) -> bool {
+    let fraction = held.is_f64() || wanted.is_f64();
+    held == wanted || (fraction && held.as_f64().is_some() && held.as_f64() == wanted.as_f64())
 }

@@ -146,7 +146,8 @@ pub async fn insert(
     )
 }
 
-/// Uses the code up and remembers the family it became; of many callers one gets a row.
+/// Uses the code up and remembers the family it became; of many callers one gets a row, and none once the browser session
+/// that led here has been ended.
 pub async fn consume(
     conn: &Conn,
     project: ProjectId,
@@ -157,7 +158,9 @@ pub async fn consume(
     execute!(
         conn,
         "UPDATE authorization_codes SET consumed_at = $1, family_id = $2
-         WHERE project_id = $3 AND code_hash = $4 AND consumed_at IS NULL AND expires_at > $1",
+         WHERE project_id = $3 AND code_hash = $4 AND consumed_at IS NULL AND expires_at > $1
+           AND NOT EXISTS (SELECT 1 FROM browser_sessions b WHERE b.project_id = $3
+             AND b.id = authorization_codes.browser_session_id AND b.ended_at IS NOT NULL)",
         now,
         family,
         project,

@@ -144,5 +144,6 @@ pub async fn delete_belongings(conn: &Conn, project: ProjectId, user: UserId, mo
     execute!(conn, "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2", project, user)?;
     execute!(conn, "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2", project, user)?;
     execute!(conn, "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2", project, user)?;
+    execute!(conn, "DELETE FROM user_attributes WHERE project_id = $1 AND user_id = $2", project, user)?;
     Ok([codes, families, sessions].into_iter().any(|rows| rows >= most.unsigned_abs()))
 }

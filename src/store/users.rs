@@ -34,13 +34,24 @@ pub async fn find_password(conn: &Conn, project: ProjectId, username: &str) -> R
     )
 }
 
+macro_rules! columns {
+    () => {
+        "id, status, username, email, email_verified, profile, token_epoch, browser_epoch, version, roles, groups, \
+         attributes, last_sign_in_at, created_at, updated_at"
+    };
+}
+pub(super) use columns;
+
+/// A tombstone is not found.
 pub async fn find(conn: &Conn, project: ProjectId, id: UserId) -> Result<Option<UserRow>> {
     fetch_optional!(
         conn,
         UserRow,
-        "SELECT id, status, username, email, email_verified, token_epoch, browser_epoch, version, roles, groups,
-                attributes, created_at, updated_at
-         FROM users WHERE project_id = $1 AND id = $2 AND status <> 'deleted'",
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM users WHERE project_id = $1 AND id = $2 AND status <> 'deleted'"
+        ),
         project,
         id
     )
@@ -50,38 +61,133 @@ pub async fn find_by_username(conn: &Conn, project: ProjectId, username: &str) -
     fetch_optional!(
         conn,
         UserRow,
-        "SELECT id, status, username, email, email_verified, token_epoch, browser_epoch, version, roles, groups,
-                attributes, created_at, updated_at
-         FROM users WHERE project_id = $1 AND username_key = $2",
+        concat!("SELECT ", columns!(), " FROM users WHERE project_id = $1 AND username_key = $2"),
         project,
         folded(username)
     )
 }
 
-pub struct NewUser<'a> {
-    pub id: UserId,
-    pub username: &'a str,
-    pub email: Option<&'a str>,
+/// Reads the row and keeps it from changing until the unit ends: the first step of whatever decides by what it reads.
+/// An update that changes nothing, because that is what both engines have.
+pub async fn lock(conn: &Conn, project: ProjectId, id: UserId) -> Result<Option<UserRow>> {
+    fetch_optional!(
+        conn,
+        UserRow,
+        concat!(
+            "UPDATE users SET updated_at = updated_at
+             WHERE project_id = $1 AND id = $2 AND status <> 'deleted' RETURNING ",
+            columns!()
+        ),
+        project,
+        id
+    )
 }
 
-pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, user: &NewUser<'_>) -> Result<u64> {
-    execute!(
+/// What an admin writes of a person.
+pub struct Record<'a> {
+    pub status: &'a str,
+    pub username: &'a str,
+    pub email: Option<&'a str>,
+    pub email_verified: bool,
+    /// A JSON document.
+    pub profile: &'a str,
+}
+
+/// A user name that another user has violates the index.
+pub async fn insert(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: UserId,
+    user: &Record<'_>,
+) -> Result<UserRow> {
+    fetch_one!(
         conn,
-        "INSERT INTO users (project_id, id, status, username, username_key, email, email_key, email_verified, profile,
-         token_epoch, browser_epoch, version, roles, groups, attributes, created_at, updated_at)
-         VALUES ($1, $2, 'active', $3, $4, $5, $6, FALSE, '{}', $7, $7, 1, '[]', '[]', '{}', $8, $8)",
+        UserRow,
+        concat!(
+            "INSERT INTO users (project_id, id, status, username, username_key, email, email_key, email_verified,
+               profile, token_epoch, browser_epoch, version, roles, groups, attributes, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 1, '[]', '[]', '{}', $11, $11) RETURNING ",
+            columns!()
+        ),
         project,
-        user.id,
+        id,
+        user.status,
         user.username,
         folded(user.username),
         user.email,
         user.email.map(folded),
+        user.email_verified,
+        user.profile,
         now.micros(),
         now
     )
 }
 
-pub async fn insert_password(
+/// Writes the record of a locked row.
+pub async fn update(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: UserId,
+    user: &Record<'_>,
+) -> Result<UserRow> {
+    fetch_one!(
+        conn,
+        UserRow,
+        concat!(
+            "UPDATE users SET status = $1, username = $2, username_key = $3, email = $4, email_key = $5,
+               email_verified = $6, profile = $7, version = version + 1, updated_at = $8
+             WHERE project_id = $9 AND id = $10 AND status <> 'deleted' RETURNING ",
+            columns!()
+        ),
+        user.status,
+        user.username,
+        folded(user.username),
+        user.email,
+        user.email.map(folded),
+        user.email_verified,
+        user.profile,
+        now,
+        project,
+        id
+    )
+}
+
+/// What a user holds, resolved: JSON texts.
+pub struct Holdings {
+    pub roles: String,
+    pub groups: String,
+    pub attributes: String,
+}
+
+/// Writes what the user of a locked row holds.
+pub async fn set_holdings(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: UserId,
+    holdings: &Holdings,
+) -> Result<UserRow> {
+    fetch_one!(
+        conn,
+        UserRow,
+        concat!(
+            "UPDATE users SET roles = $1, groups = $2, attributes = $3, version = version + 1, updated_at = $4
+             WHERE project_id = $5 AND id = $6 AND status <> 'deleted' RETURNING ",
+            columns!()
+        ),
+        &holdings.roles,
+        &holdings.groups,
+        &holdings.attributes,
+        now,
+        project,
+        id
+    )
+}
+
+/// Sets the password, whether there was one or not.
+pub async fn set_password(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
@@ -92,7 +198,8 @@ pub async fn insert_password(
     execute!(
         conn,
         "INSERT INTO credentials (project_id, id, user_id, kind, secret, created_at, updated_at)
-         VALUES ($1, $2, $3, 'password', $4, $5, $5)",
+         VALUES ($1, $2, $3, 'password', $4, $5, $5)
+         ON CONFLICT (project_id, user_id) WHERE kind = 'password' DO UPDATE SET secret = $4, updated_at = $5",
         project,
         id,
         user,

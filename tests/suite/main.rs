@@ -1,6 +1,7 @@
 //! One test binary. Every story is told on SQLite and on PostgreSQL, over real HTTP, each with a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod attributes;
 mod audit;
 mod authorize;
 mod authorize_denials;
@@ -26,6 +27,9 @@ mod keys_support;
 mod log;
 mod login_link;
 mod passwords;
+mod people_definitions;
+mod people_sessions;
+mod people_users;
 mod refresh;
 mod shutdown;
 mod sign_in;

@@ -1,5 +1,7 @@
 //! Making the demo.
 
+use std::sync::Arc;
+
 use crate::app::App;
 use crate::demo::{Demo, DemoClient, DemoUser};
 use crate::error::{Code, Error};
@@ -14,7 +16,7 @@ pub fn redirect_uri(issuer: &str) -> String {
 }
 
 /// A project with a confidential and a public client and a user, and an admin key for everything.
-pub async fn demo(app: &App, database_url: &str) -> anyhow::Result<Demo> {
+pub async fn demo(app: &Arc<App>, database_url: &str) -> anyhow::Result<Demo> {
     let project = project(app).await?;
     let redirect_uri = redirect_uri(&project.issuer);
     let mut clients = Vec::new();

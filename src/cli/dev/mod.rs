@@ -82,6 +82,7 @@ pub async fn run(dev: &Dev, sources: Sources) -> anyhow::Result<()> {
     let base_url = format!("http://localhost:{}", listener.local_addr()?.port());
     let mut app = serve::app(db, &base_url, keys, &config)?;
     app.mailer = Mailer::Files(data.mail());
+    let mut app = Arc::new(app);
     let database_url = config.database_url();
     let demo = match known {
         Some(demo) => again(&app, demo, database_url.expose()).await?,
@@ -89,8 +90,9 @@ pub async fn run(dev: &Dev, sources: Sources) -> anyhow::Result<()> {
     };
     data.save(&demo)?;
     println!("{}", welcome::text(&demo, &dev.data, is_there(&app, &demo).await?));
-    app.demo = Some(demo);
-    server::serve(Arc::new(app), listener, config.shutdown.grace).await
+    // Nobody else has it before it is served.
+    Arc::get_mut(&mut app).context("the application is in use already")?.demo = Some(demo);
+    server::serve(app, listener, config.shutdown.grace).await
 }
 
 /// What an earlier run made, at the address of this one.

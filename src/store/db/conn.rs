@@ -201,6 +201,8 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(|e| e.code());
     match &error {
         sqlx::Error::Database(e) if e.is_unique_violation() => conflict("it exists already").caused_by(error),
+        // What a row refers to went, or what goes is referred to, at the same time: a second run sees it.
+        sqlx::Error::Database(e) if e.is_foreign_key_violation() => Error::internal(&error).retrying_unit(),
         _ if is_lost(&error) || matches!(code.as_deref(), Some("40001" | "40P01")) => {
             Error::unavailable(1, &error).retrying_unit()
         }

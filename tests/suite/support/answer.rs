@@ -18,6 +18,7 @@ impl Tokens {
 pub struct Answer {
     pub status: u16,
     pub body: Value,
+    pub etag: Option<String>,
 }
 
 impl Answer {
@@ -25,11 +26,12 @@ impl Answer {
         let status = response.status().as_u16();
         assert_eq!(response.headers()["cache-control"], "no-store");
         assert!(response.headers().contains_key("x-request-id"));
+        let etag = response.headers().get("etag").map(|etag| etag.to_str().unwrap().to_owned());
         let mut body: Value = response.json().await.unwrap();
         if status >= 400 {
             assert!(body.as_object_mut().unwrap().remove("request_id").is_some(), "{body}");
         }
-        Self { status, body }
+        Self { status, body, etag }
     }
 
     pub fn ok(self) -> Value {
@@ -41,6 +43,18 @@ impl Answer {
     pub fn refused(self, status: u16, code: &str, description: &str) {
         let expected = json!({"error": code, "error_description": description});
         assert_eq!((self.status, self.body), (status, expected));
+    }
+
+    /// The exact error, which names a field.
+    pub fn refused_for(self, status: u16, code: &str, field: &str, description: &str) {
+        let expected = json!({"error": code, "error_description": description, "field": field});
+        assert_eq!((self.status, self.body), (status, expected));
+    }
+
+    /// 201 with its body.
+    pub fn created(self) -> Value {
+        assert_eq!(self.status, 201, "{}", self.body);
+        self.body
     }
 }
 

@@ -6,6 +6,7 @@ mod backup;
 pub mod browser;
 mod database;
 mod deleting;
+mod desk;
 mod flow;
 mod pages;
 pub mod process;
@@ -16,6 +17,7 @@ pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sea
 pub use app::TestApp;
 pub use database::Database;
 pub use deleting::{Deleting, REASON, admin_key, number, run};
+pub use desk::Desk;
 pub use flow::Shop;
 pub use pages::Seen;
 pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};

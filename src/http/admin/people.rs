@@ -1,0 +1,50 @@
+//! Routes of users, and of what users hold.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::{attribute_definitions, labels, sessions, users};
+use crate::app::App;
+use crate::http::call::Call;
+use crate::model::holding::LabelKind;
+
+pub fn routes() -> Router<Arc<App>> {
+    let project = "/admin/projects/{project}";
+    Router::new()
+        .route(&format!("{project}/users"), get(users::list).post(users::create))
+        .route(&format!("{project}/users/{{user}}"), get(users::read).patch(users::change))
+        .route(&format!("{project}/users/{{user}}/set-password"), post(users::set_password))
+        .route(&format!("{project}/users/{{user}}/sessions"), get(sessions::list))
+        .route(&format!("{project}/users/{{user}}/sessions/{{sid}}"), axum::routing::delete(sessions::end))
+        .route(
+            &format!("{project}/attribute-definitions"),
+            get(attribute_definitions::list).post(attribute_definitions::create),
+        )
+        .route(
+            &format!("{project}/attribute-definitions/{{name}}"),
+            get(attribute_definitions::read)
+                .patch(attribute_definitions::change)
+                .delete(attribute_definitions::delete),
+        )
+        .merge(of_labels("roles", LabelKind::Role))
+        .merge(of_labels("groups", LabelKind::Group))
+}
+
+fn of_labels(list: &str, kind: LabelKind) -> Router<Arc<App>> {
+    let all = format!("/admin/projects/{{project}}/{list}");
+    Router::new()
+        .route(
+            &all,
+            get(move |call: Call| labels::list(call, kind))
+                .post(move |call: Call| labels::create(call, kind)),
+        )
+        .route(
+            &format!("{all}/{{name}}"),
+            get(move |call: Call| labels::read(call, kind))
+                .patch(move |call: Call| labels::change(call, kind))
+                .delete(move |call: Call| labels::delete(call, kind)),
+        )
+        .route(&format!("{all}/{{name}}/users"), get(move |call: Call| labels::users(call, kind)))
+}

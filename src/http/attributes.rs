@@ -1,0 +1,50 @@
+//! `attribute-update` on the wire.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::answer::versioned;
+use super::call::Call;
+use super::session::{UserName, find_user, require_account_access};
+use crate::error::{Error, Result};
+use crate::projects::holdings::{Change, LabelChange};
+use crate::session::attributes;
+use crate::session::verify::require_live;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttributeUpdate {
+    user: Option<UserName>,
+    #[serde(default)]
+    set: Map<String, Value>,
+    #[serde(default)]
+    remove: Vec<String>,
+    #[serde(default)]
+    roles: LabelChange,
+    #[serde(default)]
+    groups: LabelChange,
+}
+
+pub async fn update(call: Call) -> Result<Response> {
+    let AttributeUpdate { user: named, set, remove, roles, groups } = call.json()?;
+    let (change, seen) = (Change { set, remove, roles, groups }, call.if_match()?);
+    let user = if call.admin_key().is_some() {
+        let ctx = call.ctx().await?;
+        let actor = call.actor(&call.project_admin(&ctx).await?);
+        let named = named.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;
+        let user = find_user(&ctx, named).await?;
+        attributes::update(&ctx, &actor, user, &change, seen).await?
+    } else {
+        let token = call.access_token(None)?;
+        let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
+        if named.is_some() {
+            let why = "user is for admin keys; a token changes its own user";
+            return Err(Error::invalid_field("user", why));
+        }
+        require_account_access(&ctx, &live).await?;
+        attributes::update_own(&ctx, &live, &change, seen).await?
+    };
+    Ok(versioned(StatusCode::OK, user.version, &user))
+}

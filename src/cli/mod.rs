@@ -3,6 +3,7 @@
 mod audit;
 mod dev;
 mod health;
+mod key;
 mod migrate;
 mod open;
 mod restored;
@@ -48,6 +49,11 @@ enum Command {
         #[command(subcommand)]
         command: audit::Audit,
     },
+    /// Signing keys, and what the master key seals.
+    Key {
+        #[command(subcommand)]
+        command: key::Key,
+    },
     /// After restoring a backup: ends every session, and erases again who had been erased.
     Restored(restored::Restored),
     /// Asks a running server whether it is well.
@@ -63,6 +69,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Serve(command) => serve::run(command, &sources).await,
         Command::Migrate(command) => migrate::run(command, &sources).await,
         Command::Audit { command } => audit::run(command, sources).await,
+        Command::Key { command } => key::run(command, sources).await,
         Command::Restored(command) => restored::run(command, &sources).await,
         Command::Health(command) => health::run(command, &sources).await,
     }

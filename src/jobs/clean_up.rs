@@ -7,9 +7,9 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
-use crate::store::{erasing, expired, projects};
+use crate::store::{erasing, expired};
 
-/// Deleted users and retired keys of one unit: each takes several statements.
+/// Deleted users of one unit: each takes several statements.
 const SMALL_BATCH: u8 = 20;
 
 /// Rows of one kind that a deleted user may lose in one unit.
@@ -29,12 +29,11 @@ enum Kind {
     RevokedTokens,
     UnconfirmedDeletions,
     Messages,
-    SigningKeys,
     Users,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 9] = [
         Self::Codes,
         Self::ExpiredFamilies,
         Self::RevokedFamilies,
@@ -43,7 +42,6 @@ impl Kind {
         Self::RevokedTokens,
         Self::UnconfirmedDeletions,
         Self::Messages,
-        Self::SigningKeys,
         Self::Users,
     ];
 
@@ -57,7 +55,6 @@ impl Kind {
             Self::RevokedTokens => "revoked_tokens",
             Self::UnconfirmedDeletions => "unconfirmed deletions",
             Self::Messages => "outbox",
-            Self::SigningKeys => "signing_keys",
             Self::Users => "deleted users",
         }
     }
@@ -70,7 +67,7 @@ impl Kind {
             Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
             Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => 0,
             // Another node's clock may be behind, and would take the token for a living one.
-            Self::RevokedTokens | Self::SigningKeys => HOUR,
+            Self::RevokedTokens => HOUR,
             Self::UnconfirmedDeletions => DAY,
             Self::Messages => 30 * DAY,
         }
@@ -78,7 +75,7 @@ impl Kind {
 
     const fn batch(self) -> u64 {
         match self {
-            Self::SigningKeys | Self::Users => SMALL_BATCH as u64,
+            Self::Users => SMALL_BATCH as u64,
             _ => expired::BATCH,
         }
     }
@@ -96,25 +93,14 @@ impl Kind {
                 Self::RevokedTokens => expired::delete_revoked_tokens(&conn, end).await,
                 Self::UnconfirmedDeletions => expired::delete_unconfirmed_deletions(&conn, end).await,
                 Self::Messages => expired::delete_finished_messages(&conn, end).await,
-                Self::SigningKeys => remove_keys(&conn, now, end).await,
                 Self::Users => remove_users(&conn, end).await,
             }
         };
         match self {
-            Self::SigningKeys | Self::Users => app.db.unit(one).await,
+            Self::Users => app.db.unit(one).await,
             _ => app.db.write(one).await,
         }
     }
-}
-
-/// A key that nobody publishes any more: the project's version rises, so that every node forgets it.
-async fn remove_keys(conn: &Conn, now: Timestamp, end: Timestamp) -> Result<u64> {
-    let mut removed = 0;
-    for key in expired::list_retired_keys(conn, end, SMALL_BATCH.into()).await? {
-        projects::raise_version(conn, key.project_id, now).await?;
-        removed += expired::delete_retired_key(conn, key.project_id, end, &key.kid).await?;
-    }
-    Ok(removed)
 }
 
 /// Deletion left the tombstone alone, but what was written at the same moment may have come after it.

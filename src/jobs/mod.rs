@@ -8,6 +8,7 @@
 mod clean_up;
 mod deletions;
 mod delivery;
+mod key_rotation;
 pub mod outbox;
 mod runner;
 
@@ -42,10 +43,12 @@ pub enum Job {
     Deletions,
     /// Removes what has ended.
     CleanUp,
+    /// Prepares, promotes and removes signing keys.
+    KeyRotation,
 }
 
 impl Job {
-    pub const ALL: [Self; 3] = [Self::Outbox, Self::Deletions, Self::CleanUp];
+    pub const ALL: [Self; 4] = [Self::Outbox, Self::Deletions, Self::CleanUp, Self::KeyRotation];
 
     /// The name of its row.
     pub const fn name(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Job {
             Self::Outbox => "outbox",
             Self::Deletions => "deletions",
             Self::CleanUp => "clean_up",
+            Self::KeyRotation => "key_rotation",
         }
     }
 
@@ -61,7 +65,7 @@ impl Job {
         match self {
             Self::Outbox => 5,
             Self::Deletions => 60,
-            Self::CleanUp => 600,
+            Self::CleanUp | Self::KeyRotation => 600,
         }
     }
 
@@ -70,6 +74,7 @@ impl Job {
             Self::Outbox => delivery::deliver(run).await,
             Self::Deletions => deletions::delete(run).await,
             Self::CleanUp => clean_up::clean_up(run).await,
+            Self::KeyRotation => key_rotation::rotate(run).await,
         }
     }
 }

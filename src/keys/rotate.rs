@@ -10,7 +10,9 @@ use super::provide::Change;
 use crate::error::{Code, Error, Result, conflict, not_found};
 use crate::model::signing_key::{
     Alg, Due, KeyState, MOST_PER_ALG, PUBLISHED_AHEAD_SECONDS, RETIRED_SECONDS, SigningKey, due,
+    next_signs_from,
 };
+use crate::model::timestamp::Timestamp;
 use crate::secret::decode_base64url;
 use crate::store::db::Conn;
 use crate::store::signing_keys;
@@ -18,9 +20,24 @@ use crate::store::signing_keys;
 /// What happened to a project's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    Prepared { alg: Alg, kid: String },
-    Promoted { alg: Alg, kid: String, retired: String },
-    Removed { alg: Alg, kid: String },
+    Prepared {
+        alg: Alg,
+        kid: String,
+    },
+    /// A next key is published, and has not been for long enough.
+    Waiting {
+        alg: Alg,
+        signs_from: Timestamp,
+    },
+    Promoted {
+        alg: Alg,
+        kid: String,
+        retired: String,
+    },
+    Removed {
+        alg: Alg,
+        kid: String,
+    },
 }
 
 /// Publishes a next key of the algorithm and gives its `kid`. `size` `None`: as long as the key it will replace.
@@ -117,6 +134,25 @@ async fn succeed(
     let spare = spare.ok_or_else(|| conflict("the key has just changed; try again"))?;
     signing_keys::insert(conn, change.project, spare).await?;
     Ok((spare.kid.clone(), "signing_key.created"))
+}
+
+/// The algorithms that the project signs with.
+pub async fn signing_algs(change: &Change<'_>) -> Result<Vec<Alg>> {
+    let keys = change.list().await?;
+    let signs = |alg: &Alg| keys.iter().any(|key| key.alg == *alg && key.is_current());
+    Ok(Alg::ALL.into_iter().filter(signs).collect())
+}
+
+/// The next step of a rotation that somebody asks for, however young the current key is. `size` as for [`prepare`].
+///
+/// # Errors
+/// As [`prepare`] and [`promote`].
+pub async fn advance(change: &Change<'_>, alg: Alg, size: Option<RsaSize>) -> Result<Step> {
+    match next_signs_from(&change.list().await?, alg) {
+        Some(signs_from) if signs_from <= change.now => promote(change, alg).await,
+        Some(signs_from) => Ok(Step::Waiting { alg, signs_from }),
+        None => prepare(change, alg, size).await.map(|kid| Step::Prepared { alg, kid }),
+    }
 }
 
 /// Does what the clock asks of one project's keys; safe to repeat, and on many nodes at once.

@@ -109,18 +109,21 @@ pub enum Due {
 
 /// `keys` may hold those of other algorithms. An algorithm without a current key is not in use and asks for nothing.
 pub fn due(keys: &[SigningKey], alg: Alg, now: Timestamp) -> Due {
-    let of_alg = || keys.iter().filter(|key| key.alg == alg);
-    let next = of_alg().find_map(|key| match key.state {
-        KeyState::Next { signs_from } => Some(signs_from),
-        _ => None,
-    });
-    let since = of_alg().find_map(|key| match key.state {
+    let since = keys.iter().filter(|key| key.alg == alg).find_map(|key| match key.state {
         KeyState::Current { since } => Some(since),
         _ => None,
     });
-    match (since, next) {
+    match (since, next_signs_from(keys, alg)) {
         (Some(_), Some(signs_from)) if signs_from <= now => Due::Promote,
         (Some(since), None) if since.plus_seconds(SIGNING_SECONDS) <= now => Due::Prepare,
         _ => Due::Nothing,
     }
+}
+
+/// When the next key of the algorithm may sign, if there is one.
+pub fn next_signs_from(keys: &[SigningKey], alg: Alg) -> Option<Timestamp> {
+    keys.iter().filter(|key| key.alg == alg).find_map(|key| match key.state {
+        KeyState::Next { signs_from } => Some(signs_from),
+        _ => None,
+    })
 }

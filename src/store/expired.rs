@@ -90,40 +90,6 @@ pub async fn delete_finished_messages(conn: &Conn, finished: Timestamp) -> Resul
     )
 }
 
-/// Where something ended is left.
-#[derive(Clone, Debug, FromRow)]
-pub struct RetiredKey {
-    pub project_id: ProjectId,
-    pub kid: String,
-}
-
-/// Retired signing keys that no living token needs.
-pub async fn list_retired_keys(conn: &Conn, expired: Timestamp, most: i64) -> Result<Vec<RetiredKey>> {
-    fetch_all!(
-        conn,
-        RetiredKey,
-        "SELECT project_id, kid FROM signing_keys WHERE state = 'retired' AND expires_at <= $1
-         ORDER BY expires_at LIMIT $2",
-        expired,
-        most
-    )
-}
-
-pub async fn delete_retired_key(
-    conn: &Conn,
-    project: ProjectId,
-    expired: Timestamp,
-    kid: &str,
-) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM signing_keys WHERE project_id = $1 AND kid = $2 AND state = 'retired' AND expires_at <= $3",
-        project,
-        kid,
-        expired
-    )
-}
-
 /// A deleted user whose tombstone has served.
 #[derive(Clone, Debug, FromRow)]
 pub struct Tombstone {

@@ -150,7 +150,7 @@ struct Owner {
     project_id: ProjectId,
 }
 
-/// A page of active projects, after `after`, with a key for which something may be due: one that signs since `aged` or
+/// A page of projects, after `after`, with a key for which something may be due: one that signs since `aged` or
 /// longer, one that may sign, one that may go.
 pub async fn due_projects(
     conn: &Conn,
@@ -163,7 +163,7 @@ pub async fn due_projects(
         conn,
         Owner,
         "SELECT DISTINCT k.project_id FROM signing_keys k JOIN projects p ON p.id = k.project_id
-         WHERE k.project_id > $1 AND p.status = 'active' AND (
+         WHERE k.project_id > $1 AND p.status <> 'deleted' AND (
            (k.state = 'current' AND k.signs_from <= $2) OR (k.state = 'next' AND k.signs_from <= $3)
            OR (k.state = 'retired' AND k.expires_at <= $3))
          ORDER BY k.project_id LIMIT $4",

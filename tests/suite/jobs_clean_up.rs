@@ -21,7 +21,6 @@ both_engines!(
     tombstones_go_after_31_days,
     unconfirmed_deletions_go_a_day_after_they_lapse,
     finished_messages_go_after_30_days,
-    retired_keys_go_an_hour_after_their_last_token,
     many_rows_go_in_batches,
 );
 
@@ -247,46 +246,6 @@ async fn finished_messages_go_after_30_days(engine: Engine) {
     assert_eq!(count(&app.app, shops[0].project, "outbox", "state = 'dead'").await, 1);
     assert_eq!(left(&app, &shops, end, "outbox").await, [1, 1]);
     assert_eq!(count(&app.app, shops[0].project, "outbox", "sealed_body IS NOT NULL").await, 0);
-}
-
-async fn retired_keys_go_an_hour_after_their_last_token(engine: Engine) {
-    let (app, shops) = two_shops(engine).await;
-    let start = app.app.clock.now();
-    for shop in &shops {
-        for (kid, state, expires_at) in [
-            ("old", "retired", Some(start.plus_seconds(HOUR))),
-            ("young", "retired", Some(start.plus_seconds(2 * HOUR))),
-            ("next", "next", None),
-        ] {
-            let project = shop.project;
-            let copy = |conn: Conn| async move {
-                execute!(
-                    conn,
-                    "INSERT INTO signing_keys (project_id, kid, alg, state, public_jwk, sealed_private, created_at,
-                       signs_from, expires_at)
-                     SELECT project_id, $1, alg, $2, public_jwk, sealed_private, created_at, signs_from, $3
-                     FROM signing_keys WHERE project_id = $4 AND state = 'current' AND alg = 'ES256'",
-                    kid,
-                    state,
-                    expires_at,
-                    project
-                )?;
-                tessera::store::projects::raise_version(&conn, project, start).await
-            };
-            app.app.db.unit(copy).await.unwrap();
-        }
-    }
-    let published = async || {
-        let url = app.project_url(&shops[1], "/.well-known/jwks.json");
-        let jwks: serde_json::Value = app.http.get(url).send().await.unwrap().json().await.unwrap();
-        jwks["keys"].as_array().unwrap().len()
-    };
-    let before_clean_up = published().await;
-    let [before, end] = around(start.plus_seconds(2 * HOUR));
-    assert_eq!(left(&app, &shops, before, "signing_keys").await, [5, 5]);
-    assert_eq!(left(&app, &shops, end, "signing_keys").await, [4, 4]);
-    assert_eq!(count(&app.app, shops[0].project, "signing_keys", "kid = 'old'").await, 0);
-    assert_eq!(published().await, before_clean_up - 1, "and every node forgets it");
 }
 
 async fn many_rows_go_in_batches(engine: Engine) {

@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
+use tessera::jobs::Job;
 use tessera::keys::generate::RsaSize;
 use tessera::keys::rotate::{Step, prepare, promote, remove, rotate_due};
 use tessera::model::signing_key::{
     Alg, MOST_PER_ALG, PUBLISHED_AHEAD_SECONDS, RETIRED_SECONDS, SIGNING_SECONDS,
 };
 
+use crate::jobs::{row, run_well};
 use crate::keys_support::{change, events, keys, kid, states};
 use crate::support::{Engine, Shop, TestApp, both_engines};
 
@@ -18,6 +20,7 @@ both_engines!(
     the_next_key_takes_over_in_an_emergency,
     races_have_one_winner,
     the_clock_rotates,
+    the_job_walks_all_projects,
     refusals,
     another_project_keeps_its_keys,
 );
@@ -204,6 +207,7 @@ async fn the_clock_rotates(engine: Engine) {
             .iter()
             .map(|step| match step {
                 Step::Prepared { alg, .. } => ("prepared", *alg),
+                Step::Waiting { alg, .. } => ("waiting", *alg),
                 Step::Promoted { alg, .. } => ("promoted", *alg),
                 Step::Removed { alg, .. } => ("removed", *alg),
             })
@@ -233,6 +237,32 @@ async fn the_clock_rotates(engine: Engine) {
     let all = events(&app.app, project, None).await;
     assert_eq!(all.iter().filter(|event| event.ends_with("its last token has expired")).count(), 2);
     app.sign_in(&shop).await;
+}
+
+async fn the_job_walks_all_projects(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shops = [app.shop("shop", "confidential").await, app.shop("other", "confidential").await];
+    let outcome = async || {
+        run_well(&app.app).await;
+        row(&app.app, Job::KeyRotation).await.outcome.unwrap()
+    };
+    assert_eq!(outcome().await, "ok: nothing was due");
+    app.app.clock.advance(SIGNING_SECONDS);
+    assert_eq!(outcome().await, "ok: 4 prepared, 0 promoted, 0 removed");
+    app.app.clock.advance(PUBLISHED_AHEAD_SECONDS);
+    assert_eq!(outcome().await, "ok: 0 prepared, 4 promoted, 0 removed");
+    // A project that is switched off loses its old keys as well.
+    let off = shops[1].project;
+    let switched_off = app.app.db.write(|conn| async move {
+        tessera::execute!(&conn, "UPDATE projects SET status = 'disabled' WHERE id = $1", off)
+    });
+    switched_off.await.unwrap();
+    app.app.clock.advance(RETIRED_SECONDS);
+    assert_eq!(outcome().await, "ok: 0 prepared, 0 promoted, 4 removed");
+    for shop in &shops {
+        assert_eq!(states(&app.app, shop.project).await, ["ES256 current", "RS256 current"]);
+        assert_eq!(events(&app.app, shop.project, None).await.len(), 10);
+    }
 }
 
 async fn refusals(engine: Engine) {

@@ -21,6 +21,7 @@ mod jobs_mail;
 mod jobs_outbox;
 mod keys_algorithms;
 mod keys_at_rest;
+mod keys_commands;
 mod keys_jws;
 mod keys_life;
 mod keys_support;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::digest;
 use moka::sync::Cache as Lru;
 
 use crate::app::App;
@@ -22,17 +23,38 @@ use crate::model::client::Client;
 use crate::model::project::Project;
 use crate::model::signing_key::SigningKey;
 use crate::model::timestamp::Timestamp;
+use crate::model::token::AccessClaims;
 use crate::store::client_secrets::{self, StoredSecret};
 use crate::store::{attribute_definitions, clients, projects, signing_keys};
 
 const MOST_PROJECTS: u64 = 1000;
 const MOST_CLIENTS: u64 = 4000;
+const MOST_TOKENS: u64 = 4000;
 
 pub struct Cache {
     /// A slug is never given to another project, so this needs no validation.
     ids: Lru<String, ProjectId>,
     projects: Lru<ProjectId, Arc<ProjectEntry>>,
     clients: Lru<(ProjectId, ClientId), Arc<ClientEntry>>,
+    /// Access tokens whose signature was right.
+    tokens: Lru<ProvenToken, Arc<AccessClaims>>,
+}
+
+/// A token under the keys of one version of a project. A signature that was right stays right, and whatever happens to
+/// the keys makes another version, so this remembers arithmetic and nothing else: time and liveness are judged anew.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProvenToken {
+    project: ProjectId,
+    version: i64,
+    hash: [u8; 32],
+}
+
+impl ProvenToken {
+    pub fn new(project: &Project, token: &str) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        Self { project: project.id, version: project.version, hash }
+    }
 }
 
 impl Default for Cache {
@@ -41,6 +63,7 @@ impl Default for Cache {
             ids: Lru::new(MOST_PROJECTS),
             projects: Lru::new(MOST_PROJECTS),
             clients: Lru::new(MOST_CLIENTS),
+            tokens: Lru::new(MOST_TOKENS),
         }
     }
 }
@@ -212,6 +235,15 @@ impl Cache {
         let entry = Arc::new(entry);
         self.clients.insert((project, id), entry.clone());
         Ok((entry, true))
+    }
+
+    /// The claims of a token that was proven before under the same keys.
+    pub fn proven_token(&self, token: &ProvenToken) -> Option<Arc<AccessClaims>> {
+        self.tokens.get(token)
+    }
+
+    pub fn remember_token(&self, token: ProvenToken, claims: Arc<AccessClaims>) {
+        self.tokens.insert(token, claims);
     }
 
     pub fn forget_project(&self, project: ProjectId) {

@@ -1,10 +1,10 @@
 //! DPoP proofs (RFC 9449, 4): a signed note that the sender of a token holds the key that the token is bound to.
 
+use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::keys::jwks::thumbprint;
-use crate::keys::signing::Verifier;
 use crate::model::signing_key::Alg;
 use crate::model::timestamp::Timestamp;
 use crate::secret::{decode_base64url, encode_base64url, equal_in_constant_time, sha256};
@@ -64,11 +64,10 @@ fn checked(presented: &Presented, token: &str, jkt: &str, now: Timestamp) -> Opt
     }
     let alg = Alg::named(&head.alg)?;
     let own = thumbprint(alg, &head.jwk)?;
-    let verifier = Verifier::new(alg, &head.jwk.to_string()).ok()?;
+    let key = DecodingKey::from_jwk(&serde_json::from_value(head.jwk).ok()?).ok()?;
     let signed = proof.get(..header.len() + 1 + payload.len())?;
-    if !equal_in_constant_time(own.as_bytes(), jkt.as_bytes())
-        || !verifier.fits(signed.as_bytes(), &decode_base64url(signature)?)
-    {
+    let fits = jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key, head.alg.parse().ok()?);
+    if !equal_in_constant_time(own.as_bytes(), jkt.as_bytes()) || !fits.ok()? {
         return None;
     }
     let claims: Claims = serde_json::from_slice(&decode_base64url(payload)?).ok()?;

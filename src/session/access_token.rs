@@ -1,9 +1,12 @@
 //! An access token as it comes from a stranger: what can be said of it without the store.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::Ctx;
+use crate::cache::ProvenToken;
 use crate::keys::verify::{TokenFault, verify_jws};
 use crate::model::token::AccessClaims;
 
@@ -22,7 +25,7 @@ pub const fn refusal(reason: &'static str, detail: &'static str) -> Refusal {
 }
 
 /// The claims of a token whose signature, issuer, kind and time are right, or the first fault.
-pub type LookedAt = Result<AccessClaims, Refusal>;
+pub type LookedAt = Result<Arc<AccessClaims>, Refusal>;
 
 /// The part of the claims that proves the issuer; the rest stays open, so that another kind of token is named as such.
 #[derive(Deserialize)]
@@ -34,6 +37,26 @@ struct Envelope {
 
 /// Signature, issuer, kind and time, in this order.
 pub fn look_at(ctx: &Ctx, token: &str) -> LookedAt {
+    let key = ProvenToken::new(&ctx.project, token);
+    let claims = match ctx.app.cache.proven_token(&key) {
+        Some(claims) => claims,
+        None => {
+            let claims = Arc::new(prove(ctx, token)?);
+            ctx.app.cache.remember_token(key, claims.clone());
+            claims
+        }
+    };
+    if ctx.now.unix() >= claims.exp {
+        return Err(refusal("expired", "the token has expired"));
+    }
+    if claims.iat > ctx.now.unix() + LEEWAY_SECONDS {
+        return Err(refusal("not_yet_valid", "the token was issued in the future"));
+    }
+    Ok(claims)
+}
+
+/// What does not change with time: the outcome may be remembered.
+fn prove(ctx: &Ctx, token: &str) -> Result<AccessClaims, Refusal> {
     let (header, envelope) = verify_jws::<Envelope>(token, |kid| ctx.entry.verifier(kid)).map_err(faulty)?;
     if envelope.iss.as_deref() != Some(ctx.project.issuer.as_str()) {
         return Err(refusal("wrong_issuer", "the token was issued by somebody else"));
@@ -46,15 +69,8 @@ pub fn look_at(ctx: &Ctx, token: &str) -> LookedAt {
     if let Some(object) = members.as_object_mut() {
         object.insert("iss".into(), Value::String(ctx.project.issuer.clone()));
     }
-    let claims: AccessClaims = serde_json::from_value(members)
-        .map_err(|_| refusal("wrong_token_use", "this is not an access token of a session"))?;
-    if ctx.now.unix() >= claims.exp {
-        return Err(refusal("expired", "the token has expired"));
-    }
-    if claims.iat > ctx.now.unix() + LEEWAY_SECONDS {
-        return Err(refusal("not_yet_valid", "the token was issued in the future"));
-    }
-    Ok(claims)
+    serde_json::from_value(members)
+        .map_err(|_| refusal("wrong_token_use", "this is not an access token of a session"))
 }
 
 fn faulty(fault: TokenFault) -> Refusal {

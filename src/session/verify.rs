@@ -1,5 +1,7 @@
 //! `verifyaccesstoken`: the answer says why. Faults are judged in one fixed order and the first one is named.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -31,7 +33,7 @@ pub struct Demands {
 /// A token that passed, with the record behind it.
 #[derive(Debug)]
 pub struct Live {
-    pub claims: AccessClaims,
+    pub claims: Arc<AccessClaims>,
     pub family: Family,
 }
 
@@ -39,7 +41,7 @@ pub struct Live {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Verdict {
-    Active { active: bool, claims: Box<AccessClaims>, claims_stale: bool, audience_checked: bool },
+    Active { active: bool, claims: Arc<AccessClaims>, claims_stale: bool, audience_checked: bool },
     Inactive { active: bool, reason: &'static str, detail: &'static str },
 }
 
@@ -78,7 +80,7 @@ pub async fn verify(
         active: true,
         claims_stale: live.claims.user_version != live.family.user_version,
         audience_checked: demands.audience.is_some(),
-        claims: Box::new(live.claims),
+        claims: live.claims,
     })
 }
 

@@ -85,3 +85,13 @@ CONF
     cat "$work/data/server.log" >&2 || true
     fail "PostgreSQL did not start"
 }
+
+# Installs Python packages into an environment of their own and prints its directory.
+python_tools() {
+    local venv=target/python-tools
+    command -v python3 >/dev/null || install_packages python3 python3-venv >&2
+    [ -x "$venv/bin/pip" ] || python3 -m venv "$venv" >/dev/null 2>&1 ||
+        { install_packages python3-venv >&2; python3 -m venv "$venv"; }
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" >&2 || fail "pip could not install $*"
+    printf '%s/%s\n' "$PWD" "$venv"
+}

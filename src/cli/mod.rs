@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Sources;
 use crate::error::{Code, Error};
+use crate::http::openapi;
 
 /// Tessera: a multi-tenant identity service.
 ///
@@ -56,6 +57,8 @@ enum Command {
     },
     /// After restoring a backup: ends every session, and erases again who had been erased.
     Restored(restored::Restored),
+    /// Prints the OpenAPI 3.1 document of the API.
+    Openapi,
     /// Asks a running server whether it is well.
     Health(health::Health),
 }
@@ -71,6 +74,10 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Audit { command } => audit::run(command, sources).await,
         Command::Key { command } => key::run(command, sources).await,
         Command::Restored(command) => restored::run(command, &sources).await,
+        Command::Openapi => {
+            print!("{}", openapi::text());
+            Ok(())
+        }
         Command::Health(command) => health::run(command, &sources).await,
     }
 }

@@ -7,6 +7,7 @@ pub mod body;
 pub mod call;
 pub mod deletion;
 pub mod hosted;
+pub mod openapi;
 pub mod permissions;
 pub mod protocol;
 pub mod session;
@@ -66,6 +67,10 @@ pub fn router(app: Arc<App>) -> Router {
         .nest("/projects/{project}", project)
         .merge(admin::router())
         .route("/health", get(health))
+        .route("/openapi.json", get(openapi::serve))
+        .route("/docs", get(openapi::viewer))
+        .route("/docs/", get(openapi::file))
+        .route("/docs/{file}", get(openapi::file))
         .route("/assets/{name}", get(assets::serve))
         .fallback(|| async { answer::json_error(&not_found("there is nothing at this address")) })
         .method_not_allowed_fallback(|| async {

@@ -27,6 +27,7 @@ mod keys_life;
 mod keys_support;
 mod log;
 mod login_link;
+mod openapi;
 mod passwords;
 mod people_definitions;
 mod people_sessions;

@@ -1,0 +1,391 @@
+//! Every operation of the API, in the order of the guide.
+
+use serde_json::{Value, json};
+
+use super::parts::{
+    Caller, Member, Operation, answer, flag, number, object, one_of, operation, schema, text, texts, user,
+};
+
+const API: &str = "/projects/{project}/api";
+const OIDC: &str = "/projects/{project}";
+const PROJECT: &str = "/admin/projects/{project}";
+
+pub fn operations() -> Vec<Operation> {
+    [session(), deletion(), protocol(), projects(), clients(), people(), definitions(), instance()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Credentials of a client that does not use HTTP Basic.
+fn credentials() -> [Member; 2] {
+    [("client_id", text()), ("client_secret", text())]
+}
+
+fn tokens() -> Value {
+    answer([
+        ("id_token!", text()),
+        ("access_token!", text()),
+        ("refresh_token!", text()),
+        ("token_type!", json!({"const": "Bearer"})),
+        ("expires_in!", number()),
+        ("refresh_expires_in!", number()),
+        ("scope!", text()),
+    ])
+}
+
+fn session() -> Vec<Operation> {
+    let api = |route: &str| route.replace("/api", API);
+    let judged = json!({"oneOf": [
+        answer([("active!", json!({"const": true})), ("claims!", object()), ("claims_stale!", flag()),
+            ("audience_checked!", flag())]),
+        answer([("active!", json!({"const": false})), ("reason!", text()), ("detail!", text())]),
+    ]});
+    let proof = schema([("proof!", text()), ("method!", text()), ("url!", text())]);
+    let lifetimes = ["access_token", "id_token", "refresh_token", "refresh_idle"];
+    let units = schema(lifetimes.map(|name| (name, one_of(&["seconds", "minutes", "hours", "days"]))));
+    let change = lifetimes.map(|name| (name, number())).into_iter().chain([("units", units)]);
+    let names = || schema([("add", texts()), ("remove", texts())]);
+    vec![
+        operation(&api("POST /api/GetTokenFromCode"), "GetTokenFromCode", "Exchanges a code for tokens")
+            .by(Caller::Client)
+            .body(credentials().into_iter().chain([
+                ("code!", text()),
+                ("redirect_uri!", text()),
+                ("code_verifier", text()),
+            ]))
+            .answers(200, tokens()),
+        operation(&api("POST /api/refresh"), "refresh", "Gives fresh tokens for a refresh token")
+            .by(Caller::Client)
+            .body(credentials().into_iter().chain([("refresh_token!", text()), ("scope", text())]))
+            .answers(200, tokens()),
+        operation(
+            &api("POST /api/verifyaccesstoken"),
+            "verifyaccesstoken",
+            "Says whether a token lives, or why not",
+        )
+        .by(Caller::ClientOrAdmin)
+        .body(credentials().into_iter().chain([
+            ("access_token!", text()),
+            ("audience", text()),
+            ("required_scopes", texts()),
+            ("required_roles", texts()),
+            ("required_groups", texts()),
+            ("required_attributes", object()),
+            ("dpop", proof),
+        ]))
+        .answers(200, judged),
+        operation(
+            &api("POST /api/userinfofromaccesstoken"),
+            "userinfofromaccesstoken",
+            "The user's claims as they are now, limited by scope",
+        )
+        .by(Caller::AccessToken)
+        .optional_body([("access_token", text())])
+        .answers(200, answer([("sub!", text())])),
+        operation(&api("POST /api/GlobalSignOut"), "GlobalSignOut", "Ends every token family of a user")
+            .by(Caller::AccessTokenOrAdmin)
+            .optional_body([("user", user()), ("end_browser_sessions", flag())])
+            .answers(
+                200,
+                answer([
+                    ("families_ended!", number()),
+                    ("browser_sessions_ended!", number()),
+                    ("effective_at!", text()),
+                ]),
+            ),
+        operation(&api("GET /api/token-validity"), "read_token_validity", "How long a client's tokens live")
+            .query([("client_id!", text())]),
+        operation(
+            &api("PUT /api/token-validity"),
+            "token_validity",
+            "Changes how long a client's tokens live",
+        )
+        .query([("client_id!", text())])
+        .body(change),
+        operation(
+            &api("POST /api/attribute-update"),
+            "attribute_update",
+            "Changes attributes, roles and groups of a user",
+        )
+        .by(Caller::AccessTokenOrAdmin)
+        .body([
+            ("user", user()),
+            ("set", object()),
+            ("remove", texts()),
+            ("roles", names()),
+            ("groups", names()),
+        ]),
+    ]
+}
+
+fn deletion() -> Vec<Operation> {
+    let api = |route: &str| route.replace("/api", API);
+    let mut request = operation(
+        &api("POST /api/delete-user"),
+        "delete_user",
+        "Asks for the deletion of a user; nothing goes yet",
+    )
+    .body([("user!", user()), ("reason!", text()), ("notify", flag()), ("dry_run", flag())]);
+    request.status = 202;
+    vec![
+        request,
+        operation(
+            &api("POST /api/delete-user/confirm"),
+            "confirm_deletion",
+            "Confirms, and deletes or schedules",
+        )
+        .body([("deletion_id!", text()), ("confirmation", text())]),
+        operation(
+            &api("POST /api/delete-user/cancel"),
+            "cancel_deletion",
+            "Cancels what is not executed yet",
+        )
+        .body([("deletion_id!", text())]),
+        operation(&api("GET /api/delete-user/{deletion_id}"), "read_deletion", "The state of a deletion"),
+    ]
+}
+
+fn protocol() -> Vec<Operation> {
+    let oidc = |route: &str| route.replace("/~", OIDC);
+    vec![
+        operation(
+            &oidc("GET /~/.well-known/openid-configuration"),
+            "discovery",
+            "OpenID Connect Discovery 1.0",
+        )
+        .by(Caller::Anyone),
+        operation(&oidc("GET /~/.well-known/jwks.json"), "jwks", "The keys that verify tokens (RFC 7517)")
+            .by(Caller::Anyone),
+        operation(&oidc("POST /~/oauth2/token"), "token", "The token endpoint (RFC 6749, 3.2)")
+            .by(Caller::Client)
+            .form()
+            .body(credentials().into_iter().chain([
+                ("grant_type!", one_of(&["authorization_code", "refresh_token"])),
+                ("code", text()),
+                ("redirect_uri", text()),
+                ("code_verifier", text()),
+                ("refresh_token", text()),
+                ("scope", text()),
+            ]))
+            .answers(200, tokens()),
+        operation(
+            &oidc("GET /~/oauth2/userinfo"),
+            "userinfo",
+            "Claims about the user (OpenID Connect Core, 5.3)",
+        )
+        .by(Caller::AccessToken),
+        operation(&oidc("POST /~/oauth2/userinfo"), "userinfo_by_post", "The same by POST")
+            .by(Caller::AccessToken),
+    ]
+}
+
+fn projects() -> Vec<Operation> {
+    let status = || ("status", one_of(&["active", "disabled"]));
+    vec![
+        operation("GET /admin/projects", "list_projects", "The projects that the key reaches").paged(),
+        operation("POST /admin/projects", "create_project", "Makes a project with its issuer and keys")
+            .body([
+                ("slug!", text()),
+                ("name", text()),
+                ("kind", one_of(&["live", "sandbox"])),
+                ("settings", object()),
+            ])
+            .answers(201, object()),
+        operation(&format!("GET {PROJECT}"), "read_project", "One project"),
+        operation(&format!("PATCH {PROJECT}"), "change_project", "Changes what is named").body([
+            ("name", text()),
+            status(),
+            ("settings", object()),
+        ]),
+        operation(&format!("DELETE {PROJECT}"), "delete_project", "Deletes a project and everybody in it")
+            .rehearsed(),
+        operation(
+            &format!("POST {PROJECT}/end-all-sessions"),
+            "end_all_sessions",
+            "Signs everybody out at once",
+        )
+        .rehearsed()
+        .optional_body([("reason", text())]),
+        operation(&format!("GET {PROJECT}/audit"), "read_audit", "What happened in the project")
+            .paged()
+            .query(
+                ["order", "since", "until", "actor", "action", "target", "user"].map(|name| (name, text())),
+            ),
+    ]
+}
+
+/// What a client has beside its name, as RFC 7591 names it where it does.
+fn client_settings() -> Vec<Member> {
+    vec![
+        ("redirect_uris", texts()),
+        ("post_logout_redirect_uris", texts()),
+        ("first_party", flag()),
+        ("require_pkce", flag()),
+        ("refresh_rotation", json!({"type": ["boolean", "null"]})),
+        ("refresh_retry", one_of(&["window", "until_used"])),
+        ("refresh_grace_seconds", number()),
+        ("audience", json!({"type": ["string", "null"]})),
+        ("initiate_login_uri", json!({"type": ["string", "null"]})),
+        ("id_token_signed_response_alg", one_of(&["ES256", "RS256", "EdDSA"])),
+        ("access_token_signed_response_alg", one_of(&["ES256", "RS256", "EdDSA"])),
+    ]
+}
+
+fn clients() -> Vec<Operation> {
+    let one = format!("{PROJECT}/clients/{{client_id}}");
+    let kinds = one_of(&["confidential", "public", "service"]);
+    let new = [("client_name!", text()), ("type!", kinds)].into_iter().chain(client_settings());
+    let change = [("client_name", text()), ("status", one_of(&["active", "disabled"]))];
+    vec![
+        operation(&format!("GET {PROJECT}/clients"), "list_clients", "The project's applications").paged(),
+        operation(
+            &format!("POST {PROJECT}/clients"),
+            "create_client",
+            "Registers an application; its secret is told once",
+        )
+        .body(new)
+        .answers(201, object()),
+        operation(&format!("GET {one}"), "read_client", "One application"),
+        operation(&format!("PATCH {one}"), "change_client", "Changes what is named")
+            .body(change.into_iter().chain(client_settings())),
+        operation(&format!("DELETE {one}"), "delete_client", "Deletes an application; its sessions end")
+            .rehearsed(),
+        operation(
+            &format!("POST {one}/rotate-secret"),
+            "rotate_secret",
+            "Makes another secret; two may live at once",
+        )
+        .optional_body([("old_secret_lives_seconds", number()), ("leaked", flag())]),
+        operation(&format!("DELETE {one}/secrets/{{slot}}"), "remove_secret", "Ends one of the two secrets"),
+    ]
+}
+
+/// OpenID Connect Core, 5.1, as an admin may set them.
+fn claims() -> Vec<Member> {
+    let names =
+        ["name", "given_name", "family_name", "nickname", "picture", "locale", "zoneinfo", "phone_number"];
+    names.into_iter().map(|name| (name, text())).collect()
+}
+
+fn people() -> Vec<Operation> {
+    let one = format!("{PROJECT}/users/{{user}}");
+    let new = [
+        ("username!", text()),
+        ("email", json!({"type": ["string", "null"]})),
+        ("email_verified", flag()),
+        ("password", text()),
+        ("attributes", object()),
+        ("roles", texts()),
+        ("groups", texts()),
+    ];
+    let change = [
+        ("status", one_of(&["active", "disabled"])),
+        ("username", text()),
+        ("email", json!({"type": ["string", "null"]})),
+        ("email_verified", flag()),
+    ];
+    vec![
+        operation(
+            &format!("GET {PROJECT}/users"),
+            "list_users",
+            "People, by the beginning of a name or an address",
+        )
+        .paged()
+        .query([("search", text()), ("status", one_of(&["active", "disabled"]))]),
+        operation(&format!("POST {PROJECT}/users"), "create_user", "Makes a user")
+            .body(new.into_iter().chain(claims()))
+            .answers(201, object()),
+        operation(&format!("GET {one}"), "read_user", "One user"),
+        operation(
+            &format!("PATCH {one}"),
+            "change_user",
+            "Changes what is named; disabling ends all sessions",
+        )
+        .body(change.into_iter().chain(claims())),
+        operation(
+            &format!("POST {one}/set-password"),
+            "set_password",
+            "Sets the password and ends all sessions",
+        )
+        .body([("password!", text())]),
+        operation(&format!("GET {one}/sessions"), "list_sessions", "Where the user is signed in").paged(),
+        operation(&format!("DELETE {one}/sessions/{{sid}}"), "end_session", "Ends one session"),
+    ]
+}
+
+fn definitions() -> Vec<Operation> {
+    let attributes = format!("{PROJECT}/attribute-definitions");
+    let members = || {
+        [
+            ("description", text()),
+            ("user_writable", flag()),
+            ("in_access_token", flag()),
+            ("max_bytes", json!({"type": "integer", "maximum": 2048})),
+        ]
+    };
+    let kinds = one_of(&["string", "number", "boolean", "string_list"]);
+    let new = [("name!", text()), ("type!", kinds)];
+    let mut all = vec![
+        operation(
+            &format!("GET {attributes}"),
+            "list_attribute_definitions",
+            "What the project knows of its users",
+        ),
+        operation(&format!("POST {attributes}"), "define_attribute", "Defines an attribute")
+            .body(new.into_iter().chain(members()))
+            .answers(201, object()),
+        operation(&format!("GET {attributes}/{{name}}"), "read_attribute_definition", "One definition"),
+        operation(
+            &format!("PATCH {attributes}/{{name}}"),
+            "change_attribute_definition",
+            "Changes what is named",
+        )
+        .body(members()),
+        operation(
+            &format!("DELETE {attributes}/{{name}}"),
+            "delete_attribute_definition",
+            "Deletes a definition",
+        )
+        .rehearsed(),
+    ];
+    for (list, one) in [("roles", "role"), ("groups", "group")] {
+        let path = format!("{PROJECT}/{list}");
+        let new = [("name!", text()), ("description", text())];
+        all.extend([
+            operation(&format!("GET {path}"), format!("list_{list}"), "Names that users hold").paged(),
+            operation(&format!("POST {path}"), format!("create_{one}"), "Makes one")
+                .body(new)
+                .answers(201, object()),
+            operation(&format!("GET {path}/{{name}}"), format!("read_{one}"), "One of them"),
+            operation(&format!("PATCH {path}/{{name}}"), format!("change_{one}"), "Describes it")
+                .body([("description!", text())]),
+            operation(&format!("DELETE {path}/{{name}}"), format!("delete_{one}"), "Takes it from everybody")
+                .rehearsed(),
+            operation(&format!("GET {path}/{{name}}/users"), format!("list_users_of_{one}"), "Who holds it")
+                .paged(),
+        ]);
+    }
+    all
+}
+
+fn instance() -> Vec<Operation> {
+    vec![
+        operation("GET /admin/admin-keys", "list_admin_keys", "Admin keys that the key reaches")
+            .paged()
+            .query([("project", text())]),
+        operation("POST /admin/admin-keys", "create_admin_key", "Makes an admin key, which is told once")
+            .body([
+                ("name!", text()),
+                ("role!", one_of(&["owner", "admin", "user_manager", "auditor"])),
+                ("project", text()),
+            ])
+            .answers(201, object()),
+        operation("GET /admin/admin-keys/{id}", "read_admin_key", "One admin key"),
+        operation("DELETE /admin/admin-keys/{id}", "revoke_admin_key", "Revokes an admin key at once"),
+        operation("GET /admin/audit", "read_instance_audit", "What happened above the projects")
+            .paged()
+            .query(["order", "since", "until", "actor", "action", "target"].map(|name| (name, text()))),
+        operation("GET /admin/jobs", "list_jobs", "When each background job ran last, and how it ended"),
+    ]
+}

@@ -1,14 +1,20 @@
 //! The command line: parses, and runs one command. Each has a file of its own.
 
+mod admin_key;
 mod audit;
+mod client;
+mod common;
 mod dev;
 mod health;
 mod key;
 mod migrate;
 mod open;
+mod password;
+mod project;
 mod restored;
 mod serve;
 mod server;
+mod user;
 
 use std::path::PathBuf;
 
@@ -45,6 +51,26 @@ enum Command {
     Serve(serve::Serve),
     /// Brings the store's schema up to date.
     Migrate(migrate::Migrate),
+    /// Projects, which are tenants.
+    Project {
+        #[command(subcommand)]
+        command: project::Project,
+    },
+    /// Clients, which are applications.
+    Client {
+        #[command(subcommand)]
+        command: client::Command,
+    },
+    /// Users, who are people.
+    User {
+        #[command(subcommand)]
+        command: user::User,
+    },
+    /// Keys for the admin API.
+    AdminKey {
+        #[command(subcommand)]
+        command: admin_key::Command,
+    },
     /// The audit log.
     Audit {
         #[command(subcommand)]
@@ -71,6 +97,10 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Dev(command) => dev::run(command, sources).await,
         Command::Serve(command) => serve::run(command, &sources).await,
         Command::Migrate(command) => migrate::run(command, &sources).await,
+        Command::Project { command } => project::run(command, sources).await,
+        Command::Client { command } => client::run(command, sources).await,
+        Command::User { command } => user::run(command, sources).await,
+        Command::AdminKey { command } => admin_key::run(command, sources).await,
         Command::Audit { command } => audit::run(command, sources).await,
         Command::Key { command } => key::run(command, sources).await,
         Command::Restored(command) => restored::run(command, &sources).await,

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
+use super::dev::files;
 use crate::config::{Config, Sources};
 use crate::store::db::{Db, Settings};
 
 /// Flags that name the store, stronger than all settings.
 #[derive(Args)]
 pub struct Place {
-    /// The data directory of an embedded store, such as the one of `tessera dev`.
+    /// The data directory of an embedded store; for one of `tessera dev`, its master key and its address are used, too.
     #[arg(long, value_name = "DIR", conflicts_with = "database_url")]
     data: Option<PathBuf>,
     /// postgres://… or sqlite://…
@@ -22,9 +23,12 @@ pub struct Place {
 impl Place {
     pub fn apply(&self, sources: &mut Sources) -> anyhow::Result<()> {
         if let Some(data) = &self.data {
-            let data = data.to_str().context("--data is not UTF-8")?;
-            sources.flags.push(("data_dir", data.to_owned(), "--data"));
+            let text = data.to_str().context("--data is not UTF-8")?;
+            sources.flags.push(("data_dir", text.to_owned(), "--data"));
             sources.flags.push(("database_url", String::new(), "--data"));
+            sources
+                .flags
+                .extend(files::settings(data)?.into_iter().map(|(key, value)| (key, value, "--data")));
         }
         if let Some(url) = &self.database_url {
             sources.flags.push(("database_url", url.clone(), "--database-url"));

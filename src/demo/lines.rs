@@ -118,6 +118,15 @@ pub fn tour(demo: &Demo) -> Vec<Step> {
             ],
         ),
         step(
+            "attribute-update: what is known about the person (read by apps as soon as it answers)",
+            &[&curl(
+                issuer,
+                "attribute-update",
+                &as_admin,
+                &format!("{{{user}, \"set\": {{\"department\": \"sales\"}}}}"),
+            )],
+        ),
+        step(
             "GlobalSignOut: the person signs out everywhere, and the token is dead at once",
             &[&format!("curl -sw '\\n' -X POST {issuer}/api/GlobalSignOut {as_user}"), &verify],
         ),

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::process::{Server, run};
 use crate::support::{Database, Engine, both_engines, code_of, cookie_of, sealed_of};
 
-both_engines!(every_printed_line_works, started_again_it_keeps_everything);
+both_engines!(every_printed_line_works, started_again_it_keeps_everything, commands_work_beside_it);
 
 /// A running `dev`, and what its dev.json says.
 struct Dev {
@@ -117,13 +117,13 @@ async fn every_printed_line_works(engine: Engine) {
         ("token_type", json!("Bearer")),
         ("access_token", json!(1)),
         ("access_token", json!(2)),
+        ("attributes", json!({"department": "sales"})),
         ("families_ended", json!(3)),
         ("reason", json!("signed_out")),
-        ("confirmation", json!({"method": "typed", "expires_at": answers[8]["confirmation"]["expires_at"]})),
+        ("confirmation", json!({"method": "typed", "expires_at": answers[9]["confirmation"]["expires_at"]})),
         ("state", json!("executed")),
-        ("", Value::Null),
     ];
-    assert_eq!(answers.len(), expected.len() - 1, "{answers:#?}");
+    assert_eq!(answers.len(), expected.len(), "{answers:#?}");
     for (answer, (field, value)) in answers.iter().zip(&expected) {
         assert_eq!(&answer[field], value, "{answer}");
     }
@@ -165,6 +165,24 @@ async fn started_again_it_keeps_everything(engine: Engine) {
         run(&["audit", "verify", "--database-url", dev.demo["database_url"].as_str().unwrap()], &[], "");
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     assert!(said.out.starts_with("(all projects): whole, 2 events\ndemo: whole, "), "{}", said.out);
+}
+
+async fn commands_work_beside_it(engine: Engine) {
+    let (data, database) = (data(), Database::new(engine).await);
+    let mut dev = Dev::start(data.path(), &place(&database));
+    let place = ["--data", data.path().to_str().unwrap(), "--json"];
+    let command = |arguments: &[&str], input: &str| {
+        let said = run(&[arguments, &place].concat(), &[], input);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        serde_json::from_str::<Value>(&said.out).unwrap()
+    };
+    // No settings at all: the directory has the key, the address and, when it is not in it, the store.
+    let made = command(&["project", "create", "second"], "");
+    assert_eq!(made["issuer"], format!("{}/projects/second", dev.demo["base_url"].as_str().unwrap()));
+    command(&["user", "create", "--project", "demo", "bob"], "bob's password\n");
+    dev.demo["user"] = json!({"username": "bob", "password": "bob's password"});
+    let page = dev.sign_in(&dev.links()[0]).await;
+    assert_eq!(paste(&dev.line_on(&page).await.unwrap())[0]["token_type"], "Bearer");
 }
 
 /// Calls the session API as the confidential client.

@@ -1,6 +1,7 @@
 //! One test binary. Every story is told on SQLite and on PostgreSQL, over real HTTP, each with a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod administration;
 mod attributes;
 mod audit;
 mod authorize;

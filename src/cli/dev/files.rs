@@ -72,16 +72,7 @@ impl DataDirectory {
 
     /// What an earlier run made.
     pub fn demo(&self) -> anyhow::Result<Option<Demo>> {
-        let file = self.path.join(DEMO);
-        match fs::read(&file) {
-            Ok(bytes) => {
-                // Not with the parser's words, which may quote a secret.
-                let demo = serde_json::from_slice(&bytes).ok();
-                demo.map(Some).with_context(|| format!("{} is damaged: use --fresh", file.display()))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
-        }
+        read_demo(&self.path)
     }
 
     pub fn save(&self, demo: &Demo) -> anyhow::Result<()> {
@@ -115,5 +106,31 @@ impl DataDirectory {
             fs::rename(&new, &file)
         };
         write().with_context(|| format!("{} cannot be written", file.display()))
+    }
+}
+
+/// What the files of a `dev` say about its store: strong settings for commands that run beside it. None elsewhere.
+pub fn settings(path: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let Some(demo) = read_demo(path)? else { return Ok(Vec::new()) };
+    let key = path.join(MASTER_KEY).to_string_lossy().into_owned();
+    let mut settings =
+        vec![("base_url", demo.base_url), ("master_key", String::new()), ("master_key_file", key)];
+    // An embedded store is where the directory is now.
+    if !demo.database_url.starts_with("sqlite:") {
+        settings.push(("database_url", demo.database_url));
+    }
+    Ok(settings)
+}
+
+fn read_demo(path: &Path) -> anyhow::Result<Option<Demo>> {
+    let file = path.join(DEMO);
+    match fs::read(&file) {
+        Ok(bytes) => {
+            // Not with the parser's words, which may quote a secret.
+            let demo = serde_json::from_slice(&bytes).ok();
+            demo.map(Some).with_context(|| format!("{} is damaged: use --fresh", file.display()))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
     }
 }

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::audit::Actor;
+use crate::cli::common::context;
 use crate::demo::{Demo, DemoClient, DemoUser};
 use crate::error::{Code, Error};
+use crate::model::attribute::AttributeType;
 use crate::model::client::ClientSettings;
 use crate::model::project::Project;
 use crate::projects;
+use crate::projects::attributes::{self, NewDefinition};
 use crate::secret::Secret;
 
 /// The page that stands in for an application.
@@ -18,6 +22,7 @@ pub fn redirect_uri(issuer: &str) -> String {
 /// A project with a confidential and a public client and a user, and an admin key for everything.
 pub async fn demo(app: &Arc<App>, database_url: &str) -> anyhow::Result<Demo> {
     let project = project(app).await?;
+    define_attribute(app, &project).await?;
     let redirect_uri = redirect_uri(&project.issuer);
     let mut clients = Vec::new();
     for (kind, name) in [("confidential", "Demo web app"), ("public", "Demo mobile app")] {
@@ -49,6 +54,21 @@ pub async fn demo(app: &Arc<App>, database_url: &str) -> anyhow::Result<Demo> {
         admin_key: admin_key.expose().to_owned(),
         database_url: database_url.to_owned(),
     })
+}
+
+/// What the `attribute-update` of the tour sets.
+async fn define_attribute(app: &Arc<App>, project: &Project) -> anyhow::Result<()> {
+    let ctx = context(app, &project.slug).await?;
+    let department = NewDefinition {
+        name: "department".into(),
+        kind: AttributeType::String,
+        description: "Where somebody works".into(),
+        user_writable: false,
+        in_access_token: true,
+        max_bytes: None,
+    };
+    attributes::define(&ctx, &Actor::command_line(), department).await?;
+    Ok(())
 }
 
 async fn project(app: &App) -> anyhow::Result<Project> {

@@ -1,6 +1,6 @@
 //! `dev`: a working server with a project, two clients, a user and an admin key in it; nothing to set up.
 
-mod files;
+pub mod files;
 mod make;
 mod welcome;
 

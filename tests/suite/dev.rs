@@ -198,6 +198,35 @@ async fn verify(dev: &Dev, token: &Value, reason: Value) {
     assert_eq!(answer["reason"], reason, "{answer}");
 }
 
+/// The tour of the README, pasted as it stands there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tour_of_the_readme_works() {
+    let parent = data();
+    let dev = Dev::start(&parent.path().join(".tessera"), &[]);
+    let page = dev.sign_in(&dev.links()[0]).await;
+    let code = page.split("code=").nth(1).unwrap().split('&').next().unwrap();
+    let readme = include_str!("../../README.md");
+    let tour = readme.split("## Five minutes").nth(1).unwrap().split("\n## ").next().unwrap();
+    let lines = tour
+        .lines()
+        .filter_map(|line| line.strip_prefix("        "))
+        .map(|line| if line.starts_with("CODE=") { format!("CODE='{code}'") } else { line.to_owned() });
+    let script = format!("cd '{}'\n{}", parent.path().display(), lines.collect::<Vec<_>>().join("\n"));
+    let answers = paste(&script);
+    let shown: Vec<_> =
+        ["token_type", "token_type", "active", "preferred_username", "access_token", "attributes"]
+            .into_iter()
+            .chain(["families_ended", "reason", "deletion_id", "state"])
+            .zip(&answers)
+            .map(|(field, answer)| answer[field].clone())
+            .collect();
+    assert_eq!(answers.len(), 10, "{answers:#?}");
+    let attributes = json!({"department": "sales"});
+    let expected =
+        json!(["Bearer", "Bearer", true, "alice", 1, attributes, 1, "signed_out", shown[8], "executed"]);
+    assert_eq!(json!(shown), expected);
+}
+
 #[test]
 fn its_files_are_for_its_owner_alone_and_fresh_forgets_them() {
     use std::os::unix::fs::PermissionsExt;

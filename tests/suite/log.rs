@@ -177,6 +177,13 @@ async fn denials(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, key: 
         (shop, "GlobalSignOut", Some("tak_wrong-Xc5nV1"), "{}".into()),
         (shop, "GlobalSignOut", Some(key), json!({"user": {"username": "nobody-Wd9"}}).to_string()),
         (shop, "GlobalSignOut", Some(key), json!({"user": WRONG}).to_string()),
+        (
+            shop,
+            "attribute-update",
+            Some(key),
+            json!({"user": {"username": "alice"}, "set": {"x": WRONG}}).to_string(),
+        ),
+        (shop, "attribute-update", Some(token), json!({"set": {WRONG: PASSWORD}}).to_string()),
         (shop, WRONG, None, "{}".into()),
     ] {
         let response = post(app, shop, seen, endpoint, bearer, body).await;

@@ -1,6 +1,5 @@
 //! Lines to paste into a shell. Ids and secrets stand in them; what an earlier line answered is taken from variables.
 
-use super::Demo;
 use crate::ids::ClientId;
 
 /// The verifier and the challenge of RFC 7636, appendix B: known to everybody, so that nobody has to make one to try the
@@ -21,12 +20,6 @@ pub struct Caller<'a> {
     /// `None` for a public client.
     pub client_secret: Option<Text<'a>>,
     pub code_verifier: Option<Text<'a>>,
-}
-
-/// What a person does, and the lines that do it.
-pub struct Step {
-    pub title: &'static str,
-    pub lines: Vec<String>,
 }
 
 /// The link that starts a sign-in: the login link, with the challenge that a public client needs to get a code.
@@ -60,115 +53,26 @@ pub fn exchange(issuer: &str, caller: &Caller<'_>, code: Text<'_>, redirect_uri:
     curl(issuer, "GetTokenFromCode", &authorization, &object(&fields))
 }
 
-/// All endpoints of the session API, in an order in which they work one after the other.
-pub fn tour(demo: &Demo) -> Vec<Step> {
-    let Some(client) = demo.clients.iter().find(|client| client.client_secret.is_some()) else {
-        return Vec::new();
-    };
-    let (id, secret) = (client.client_id, client.client_secret.as_deref().unwrap_or_default());
-    let issuer = &demo.issuer;
-    let caller = Caller { client_id: id, client_secret: Some(Text::Literal(secret)), code_verifier: None };
-    let as_client = format!("-u '{id}:{secret}'");
-    let as_admin = format!("-H 'Authorization: Bearer {}'", demo.admin_key);
-    let as_user = r#"-H "Authorization: Bearer $ACCESS_TOKEN""#;
-    let user = format!(r#""user": {{"username": "{}"}}"#, demo.user.username);
-    let access_token = object(&[("access_token", Text::Variable("ACCESS_TOKEN"))]);
-    let verify = curl(issuer, "verifyaccesstoken", &as_client, &access_token);
-    let validity = format!("{issuer}/api/token-validity?client_id={id}");
-    let confirmation = object(&[
-        ("deletion_id", Text::Variable("DELETION_ID")),
-        ("confirmation", Text::Literal(&demo.user.username)),
-    ]);
-    let step =
-        |title, lines: &[&str]| Step { title, lines: lines.iter().map(|line| (*line).to_owned()).collect() };
-    vec![
-        step(
-            "GetTokenFromCode: the code, which lives for 60 seconds and works once, becomes tokens",
-            &[
-                "CODE='the code that the page shows'",
-                &keep("TOKENS", &exchange(issuer, &caller, Text::Variable("CODE"), &client.redirect_uri)),
-                &format!("{} {}", take("TOKENS", "access_token"), take("TOKENS", "refresh_token")),
-            ],
-        ),
-        step("verifyaccesstoken: does the token still hold?", &[&verify]),
-        step(
-            "userinfofromaccesstoken: who is it?",
-            &[&format!("curl -sw '\\n' -X POST {issuer}/api/userinfofromaccesstoken {as_user}")],
-        ),
-        step(
-            "refresh: fresh tokens",
-            &[
-                &keep(
-                    "TOKENS",
-                    &curl(
-                        issuer,
-                        "refresh",
-                        &as_client,
-                        &object(&[("refresh_token", Text::Variable("REFRESH_TOKEN"))]),
-                    ),
-                ),
-                &format!("{} {}", take("TOKENS", "access_token"), take("TOKENS", "refresh_token")),
-            ],
-        ),
-        step(
-            "token-validity: how long tokens live (read, change)",
-            &[
-                &format!("curl -sw '\\n' '{validity}' {as_admin}"),
-                &format!("curl -sw '\\n' -X PUT '{validity}' {as_admin} {JSON} -d '{{\"access_token\": 2}}'"),
-            ],
-        ),
-        step(
-            "attribute-update: what is known about the person (read by apps as soon as it answers)",
-            &[&curl(
-                issuer,
-                "attribute-update",
-                &as_admin,
-                &format!("{{{user}, \"set\": {{\"department\": \"sales\"}}}}"),
-            )],
-        ),
-        step(
-            "GlobalSignOut: the person signs out everywhere, and the token is dead at once",
-            &[&format!("curl -sw '\\n' -X POST {issuer}/api/GlobalSignOut {as_user}"), &verify],
-        ),
-        step(
-            "delete-user: asked for with a reason, done when the user name is typed again",
-            &[
-                &keep(
-                    "DELETION",
-                    &curl(
-                        issuer,
-                        "delete-user",
-                        &as_admin,
-                        &format!("{{{user}, \"reason\": \"trying out how it works\"}}"),
-                    ),
-                ),
-                &take("DELETION", "deletion_id"),
-                &curl(issuer, "delete-user/confirm", &as_admin, &confirmation),
-            ],
-        ),
-    ]
-}
+pub(super) const JSON: &str = "-H 'Content-Type: application/json'";
 
-const JSON: &str = "-H 'Content-Type: application/json'";
-
-fn curl(issuer: &str, endpoint: &str, authorization: &str, body: &str) -> String {
+pub(super) fn curl(issuer: &str, endpoint: &str, authorization: &str, body: &str) -> String {
     let space = if authorization.is_empty() { "" } else { " " };
     format!("curl -sw '\\n' {issuer}/api/{endpoint}{space}{authorization} {JSON} -d '{body}'")
 }
 
 /// Keeps the answer in a variable, and shows it.
-fn keep(variable: &str, line: &str) -> String {
+pub(super) fn keep(variable: &str, line: &str) -> String {
     format!("{variable}=$({line}); printf '%s\\n' \"${variable}\"")
 }
 
 /// Takes a text out of a JSON answer that a variable holds, into a variable of its own.
-fn take(variable: &str, field: &str) -> String {
+pub(super) fn take(variable: &str, field: &str) -> String {
     let pattern = format!(r#"s/.*"{field}":"\([^"]*\)".*/\1/p"#);
     format!("{}=$(printf '%s' \"${variable}\" | sed -n '{pattern}')", field.to_uppercase())
 }
 
 /// A JSON object inside single quotes; a variable ends the quotes for its own length.
-fn object(fields: &[(&str, Text<'_>)]) -> String {
+pub(super) fn object(fields: &[(&str, Text<'_>)]) -> String {
     let fields: Vec<_> = fields
         .iter()
         .map(|(name, text)| match text {

@@ -3,6 +3,7 @@
 pub mod callback;
 pub mod lines;
 pub mod moving;
+pub mod tour;
 
 use serde::{Deserialize, Serialize};
 

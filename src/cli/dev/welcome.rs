@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 use std::path::Path;
 
 use crate::demo::Demo;
-use crate::demo::lines::{sign_in_link, tour};
+use crate::demo::lines::sign_in_link;
+use crate::demo::tour::tour;
 
 /// The whole text; `user_is_there` is false when the demo's user has been deleted.
 pub fn text(demo: &Demo, data: &Path, user_is_there: bool) -> String {

@@ -316,7 +316,9 @@ async fn deleting_while_it_is_given(engine: Engine) {
             desk.delete("/groups/g"),
             give(5),
         );
-        (attribute.ok(), role.ok(), group.ok());
+        for deleted in [attribute, role, group] {
+            deleted.ok();
+        }
         let all = desk.get("/users").await.ok();
         for user in all["items"].as_array().unwrap() {
             let held = (&user["attributes"], &user["roles"], &user["groups"]);

@@ -3,9 +3,11 @@
 mod actor;
 mod chain;
 mod personal;
+mod read;
 mod verify;
 
 pub use actor::{Actor, user_name};
 pub use chain::{Event, append, count_of};
 pub use personal::{Personal, erase, open, seal};
+pub use read::{Filter, Order, Shown, list};
 pub use verify::{Verdict, next_chain, verify};

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::RequestId;
 use super::answer::{bearer, header_text, parse_json, parse_query};
-use super::permissions;
+use super::permissions::{self, Reach};
 use crate::app::{App, Ctx, Visit};
 use crate::audit::Actor;
 use crate::error::{Code, Error, Result, forbidden, invalid_request, invalid_token, not_found};
@@ -194,14 +194,17 @@ impl Call {
         })
     }
 
-    /// Whether the role of the key may call this endpoint.
+    /// Whether the role of the key may call this endpoint, and whether the key reaches that far.
     pub fn check_role(&self, admin: &Admin) -> Result<()> {
-        let Some(permission) = permissions::required(&self.method, &self.path) else {
+        let Some(endpoint) = permissions::find(&self.method, &self.path) else {
             return Err(forbidden("admin keys do not serve this endpoint"));
         };
-        if admin.role.may(permission) {
-            return Ok(());
+        if !admin.role.may(endpoint.permission) {
+            return Err(forbidden(format!("the role {} may not do this", admin.role.as_str())));
         }
-        Err(forbidden(format!("the role {} may not do this", admin.role.as_str())))
+        if endpoint.reach == Reach::Instance && admin.project.is_some() {
+            return Err(forbidden("a key for one project may not do this"));
+        }
+        Ok(())
     }
 }

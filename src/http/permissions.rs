@@ -4,15 +4,35 @@ use axum::http::Method;
 
 use crate::model::role::Permission;
 
+/// Which keys an endpoint is for, beside their role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Keys for the project that the path names, and keys for all.
+    Project,
+    /// Every key, each for what it reaches: the handler looks no further.
+    Own,
+    /// Keys for all projects only.
+    Instance,
+}
+
 /// An endpoint that takes an admin key, by method and path as the router knows it.
 pub struct Endpoint {
     pub method: Method,
     pub path: &'static str,
     pub permission: Permission,
+    pub reach: Reach,
 }
 
 const fn endpoint(method: Method, path: &'static str, permission: Permission) -> Endpoint {
-    Endpoint { method, path, permission }
+    Endpoint { method, path, permission, reach: Reach::Project }
+}
+
+const fn own(method: Method, path: &'static str, permission: Permission) -> Endpoint {
+    Endpoint { method, path, permission, reach: Reach::Own }
+}
+
+const fn instance(method: Method, path: &'static str, permission: Permission) -> Endpoint {
+    Endpoint { method, path, permission, reach: Reach::Instance }
 }
 
 /// An endpoint that is missing here takes no admin key.
@@ -26,6 +46,33 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::POST, "/projects/{project}/api/delete-user/confirm", Permission::Administer),
     endpoint(Method::POST, "/projects/{project}/api/delete-user/cancel", Permission::Administer),
     endpoint(Method::GET, "/projects/{project}/api/delete-user/{deletion_id}", Permission::Read),
+    own(Method::GET, "/admin/projects", Permission::Read),
+    instance(Method::POST, "/admin/projects", Permission::Administer),
+    endpoint(Method::GET, "/admin/projects/{project}", Permission::Read),
+    endpoint(Method::PATCH, "/admin/projects/{project}", Permission::Administer),
+    endpoint(Method::DELETE, "/admin/projects/{project}", Permission::Own),
+    endpoint(Method::POST, "/admin/projects/{project}/end-all-sessions", Permission::Administer),
+    endpoint(Method::GET, "/admin/projects/{project}/audit", Permission::Read),
+    endpoint(Method::GET, "/admin/projects/{project}/clients", Permission::Read),
+    endpoint(Method::POST, "/admin/projects/{project}/clients", Permission::Administer),
+    endpoint(Method::GET, "/admin/projects/{project}/clients/{client_id}", Permission::Read),
+    endpoint(Method::PATCH, "/admin/projects/{project}/clients/{client_id}", Permission::Administer),
+    endpoint(Method::DELETE, "/admin/projects/{project}/clients/{client_id}", Permission::Administer),
+    endpoint(
+        Method::POST,
+        "/admin/projects/{project}/clients/{client_id}/rotate-secret",
+        Permission::Administer,
+    ),
+    endpoint(
+        Method::DELETE,
+        "/admin/projects/{project}/clients/{client_id}/secrets/{slot}",
+        Permission::Administer,
+    ),
+    own(Method::GET, "/admin/admin-keys", Permission::Own),
+    own(Method::POST, "/admin/admin-keys", Permission::Own),
+    own(Method::GET, "/admin/admin-keys/{id}", Permission::Own),
+    own(Method::DELETE, "/admin/admin-keys/{id}", Permission::Own),
+    instance(Method::GET, "/admin/audit", Permission::Read),
     endpoint(Method::POST, "/admin/projects/{project}/users", Permission::ManageUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users", Permission::ReadUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}", Permission::ReadUsers),
@@ -60,8 +107,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/admin/projects/{project}/groups/{name}/users", Permission::ReadUsers),
 ];
 
-/// What the endpoint asks of the role; `None` where no admin key may call.
-pub fn required(method: &Method, path: &str) -> Option<Permission> {
-    let found = ENDPOINTS.iter().find(|endpoint| endpoint.method == *method && endpoint.path == path);
-    found.map(|endpoint| endpoint.permission)
+/// The row of the table; `None` where no admin key may call.
+pub fn find(method: &Method, path: &str) -> Option<&'static Endpoint> {
+    // The router answers HEAD with what answers GET.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    ENDPOINTS.iter().find(|endpoint| endpoint.method == *method && endpoint.path == path)
 }

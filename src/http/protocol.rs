@@ -9,6 +9,7 @@ use serde_json::json;
 use super::answer::ok;
 use super::call::Call;
 use crate::error::{Code, Error, Result, invalid_request};
+use crate::model::client::SCOPES;
 use crate::secret::Secret;
 use crate::session::{exchange, refresh, user_info as userinfo};
 
@@ -32,7 +33,7 @@ pub async fn discovery(call: Call) -> Result<Response> {
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ctx.entry.signing_algs(),
-        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access", "account"],
+        "scopes_supported": SCOPES,
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,

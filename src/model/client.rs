@@ -46,11 +46,23 @@ pub enum AuthMethod {
     None,
 }
 
+/// What it gets tokens for (RFC 7591, 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    AuthorizationCode,
+    RefreshToken,
+}
+
+const GRANT_TYPES: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::RefreshToken];
+
 /// What an admin may set on a client: one JSON document in the store. A member is here only if something honours it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientSettings {
     pub redirect_uris: Vec<String>,
+    /// Both of them: no others are served yet, and a session without refresh is not either.
+    pub grant_types: Vec<GrantType>,
     /// `None`: the header or the body, as the client likes; `none` for public clients.
     pub token_endpoint_auth_method: Option<AuthMethod>,
     /// The scopes that it may ask for, separated by spaces. `None`: all that we know.
@@ -75,6 +87,7 @@ impl Default for ClientSettings {
     fn default() -> Self {
         Self {
             redirect_uris: Vec::new(),
+            grant_types: GRANT_TYPES.to_vec(),
             token_endpoint_auth_method: None,
             scope: None,
             initiate_login_uri: None,
@@ -103,6 +116,10 @@ impl ClientSettings {
         }
         self.redirect_uris.iter().try_for_each(|uri| check_redirect_uri(uri))?;
         self.initiate_login_uri.iter().try_for_each(|uri| check_initiate_login_uri(uri))?;
+        if self.grant_types.len() != 2 || !GRANT_TYPES.iter().all(|known| self.grant_types.contains(known)) {
+            let bound = "grant_types must be authorization_code and refresh_token: no others are served yet";
+            return Err(Error::invalid_field("grant_types", bound));
+        }
         if !(0..=60).contains(&self.refresh_grace_seconds) {
             let bound = "refresh_grace_seconds must lie between 0 and 60";
             return Err(Error::invalid_field("refresh_grace_seconds", bound));
@@ -143,7 +160,7 @@ impl ClientSettings {
 }
 
 /// The scopes that we know, in the order in which tokens name them.
-pub const SCOPES: [&str; 5] = ["openid", "profile", "email", "offline_access", "account"];
+pub const SCOPES: [&str; 7] = ["openid", "profile", "email", "address", "phone", "offline_access", "account"];
 
 fn is_audience(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -252,6 +269,12 @@ impl Client {
     /// Exact string comparison, nothing else (RFC 9700, 4.1.3).
     pub fn allows_redirect(&self, uri: &str) -> bool {
         self.settings.redirect_uris.iter().any(|registered| registered == uri)
+    }
+
+    /// Whether its registration names the scope, or none at all.
+    pub fn may_ask_for(&self, scope: &str) -> bool {
+        let registered = self.settings.scope.as_deref();
+        registered.is_none_or(|registered| registered.split(' ').any(|word| word == scope))
     }
 
     /// Public clients always prove possession of the code's verifier (RFC 9700, 2.1.1).

@@ -47,7 +47,8 @@ impl FromStr for Role {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {
         let known = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        known.ok_or_else(|| Error::invalid_field("role", "role is owner, admin, user_manager or auditor"))
+        known
+            .ok_or_else(|| Error::invalid_field("role", "role must be owner, admin, user_manager or auditor"))
     }
 }
 

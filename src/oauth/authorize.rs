@@ -6,7 +6,7 @@ use super::parameters::Parameters;
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result, invalid_request};
 use crate::ids::ClientId;
-use crate::model::client::Client;
+use crate::model::client::{Client, SCOPES};
 use crate::model::timestamp::Timestamp;
 use crate::store::clients;
 
@@ -126,7 +126,7 @@ pub fn check(client: &Client, redirect_uri: &str, parameters: &Parameters) -> Re
     Ok(AuthorizationRequest {
         client_id: client.id,
         redirect_uri: redirect_uri.to_owned(),
-        scope: granted_scope(parameters.get("scope").unwrap_or("openid")),
+        scope: granted_scope(client, parameters.get("scope").unwrap_or("openid")),
         state: parameters.get("state").map(str::to_owned),
         nonce: nonce.map(str::to_owned),
         code_challenge: check_pkce(client, parameters)?,
@@ -205,12 +205,11 @@ fn check_max_age(parameters: &Parameters) -> Result<Option<i64>> {
         .ok_or_else(|| invalid_request("max_age is a number of seconds from 0 to 4294967295"))
 }
 
-/// The standard scopes we know, in a fixed order; unknown ones are never granted (RFC 6749, 3.3).
-fn granted_scope(asked: &str) -> String {
-    let known = ["openid", "profile", "email", "address", "phone", "offline_access", "account"];
-    known
+/// The scopes that we know and the client may ask for, in a fixed order; others are never granted (RFC 6749, 3.3).
+fn granted_scope(client: &Client, asked: &str) -> String {
+    SCOPES
         .into_iter()
-        .filter(|scope| asked.split(' ').any(|word| word == *scope))
+        .filter(|scope| asked.split(' ').any(|word| word == *scope) && client.may_ask_for(scope))
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -89,6 +89,12 @@ pub async fn create(app: &App, actor: &Actor, new: NewProject) -> Result<Project
     }
 }
 
+/// The id of a project that is named by slug or by id.
+pub async fn find_id(app: &App, name: &str) -> Result<Option<ProjectId>> {
+    let found = app.db.read(|conn| async move { projects::find(&conn, name).await }).await?;
+    Ok(found.map(|project| project.id))
+}
+
 /// Projects by age; a key for one project sees that one.
 pub async fn list(
     app: &App,

@@ -2,6 +2,7 @@
 
 pub mod admin_keys;
 pub mod attribute_definitions;
+pub mod audit;
 pub mod browser_sessions;
 pub mod client_secrets;
 pub mod clients;

@@ -3,6 +3,12 @@
 
 mod administration;
 mod attributes;
+mod admin_audit;
+mod admin_clients;
+mod admin_epochs;
+mod admin_keys;
+mod admin_projects;
+mod admin_roles;
 mod audit;
 mod authorize;
 mod authorize_denials;

@@ -1,19 +1,43 @@
 //! The admin API on the wire. Every route stands in [`super::permissions`] too, which decides who may call it.
 
+mod admin_keys;
 mod attribute_definitions;
+mod audit;
+mod clients;
+mod fields;
 mod labels;
 pub mod paging;
 mod people;
+mod projects;
 mod sessions;
 mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::{delete, get, post};
 
 use crate::app::App;
 
 /// Routes under `/admin`, a file each for what they are about.
 pub fn router() -> Router<Arc<App>> {
-    Router::new().merge(people::routes())
+    Router::new()
+        .route("/admin/projects", get(projects::list).post(projects::create))
+        .route(
+            "/admin/projects/{project}",
+            get(projects::read).patch(projects::change).delete(projects::delete),
+        )
+        .route("/admin/projects/{project}/end-all-sessions", post(projects::end_all_sessions))
+        .route("/admin/projects/{project}/audit", get(audit::of_project))
+        .route("/admin/projects/{project}/clients", get(clients::list).post(clients::create))
+        .route(
+            "/admin/projects/{project}/clients/{client_id}",
+            get(clients::read).patch(clients::change).delete(clients::delete),
+        )
+        .route("/admin/projects/{project}/clients/{client_id}/rotate-secret", post(clients::rotate_secret))
+        .route("/admin/projects/{project}/clients/{client_id}/secrets/{slot}", delete(clients::remove_secret))
+        .route("/admin/admin-keys", get(admin_keys::list).post(admin_keys::create))
+        .route("/admin/admin-keys/{id}", get(admin_keys::read).delete(admin_keys::revoke))
+        .route("/admin/audit", get(audit::of_instance))
+        .merge(people::routes())
 }

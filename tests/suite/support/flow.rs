@@ -63,10 +63,14 @@ impl TestApp {
     }
 
     pub async fn submit(&self, shop: &Shop, cookie: &str, sealed: &str, password: &str) -> Response {
+        self.submit_as(shop, cookie, sealed, ("Alice", password)).await
+    }
+
+    async fn submit_as(&self, shop: &Shop, cookie: &str, sealed: &str, who: (&str, &str)) -> Response {
         self.http
             .post(self.project_url(shop, "/sign-in"))
             .header("cookie", cookie)
-            .form(&[("request", sealed), ("username", "Alice"), ("password", password)])
+            .form(&[("request", sealed), ("username", who.0), ("password", who.1)])
             .send()
             .await
             .unwrap()
@@ -100,6 +104,13 @@ impl TestApp {
     pub async fn sign_in(&self, shop: &Shop) -> Tokens {
         let (code, _) = self.code(shop, "&scope=openid+profile+email").await;
         Tokens(self.exchange(shop, &code).await.ok())
+    }
+
+    /// Signs in somebody else than alice, with the same password.
+    pub async fn sign_in_as(&self, shop: &Shop, username: &str) -> Tokens {
+        let (cookie, sealed) = self.sign_in_page(shop, "").await;
+        let response = self.submit_as(shop, &cookie, &sealed, (username, PASSWORD)).await;
+        Tokens(self.exchange(shop, &code_of(&response)).await.ok())
     }
 
     pub async fn refresh(&self, shop: &Shop, token: &str) -> Answer {

@@ -1,5 +1,6 @@
 //! What every test stands on: both engines, a database of its own, the app under test, and the steps of the flow.
 
+mod admin;
 mod answer;
 mod app;
 mod backup;

@@ -1,0 +1,103 @@
+//! `/admin/projects`.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::fields::Fields;
+use super::paging::{limit, page};
+use crate::error::Result;
+use crate::http::answer::{ok, versioned};
+use crate::http::call::Call;
+use crate::ids::ProjectId;
+use crate::model::merge::merged;
+use crate::model::project::{Project, ProjectSettings};
+use crate::projects::{self, NewProject, ProjectChange};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    limit: Option<i64>,
+    after: Option<ProjectId>,
+}
+
+pub async fn list(call: Call) -> Result<Response> {
+    let admin = call.admin().await?;
+    let query: List = call.query()?;
+    let limit = limit(query.limit)?;
+    let found = projects::list(&call.app, admin.project, query.after, limit + 1).await?;
+    Ok(ok(&page(found, limit, |project: &Project| project.id.to_string())))
+}
+
+pub async fn create(call: Call) -> Result<Response> {
+    let admin = call.admin().await?;
+    let mut fields = Fields::of(&call)?;
+    let slug: String = fields.required("slug")?;
+    let settings: Map<_, _> = fields.optional("settings")?.unwrap_or_default();
+    let new = NewProject {
+        name: fields.optional("name")?.unwrap_or_else(|| slug.clone()),
+        slug,
+        kind: fields.optional("kind")?.unwrap_or_default(),
+        settings: merged(&ProjectSettings::default(), &settings, "settings.")?,
+    };
+    fields.finish()?;
+    let project = projects::create(&call.app, &call.actor(&admin), new).await?;
+    Ok(versioned(StatusCode::CREATED, project.version, &project))
+}
+
+pub async fn read(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    call.project_admin(&ctx).await?;
+    Ok(versioned(StatusCode::OK, ctx.project.version, &ctx.project))
+}
+
+pub async fn change(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let mut fields = Fields::of(&call)?;
+    let change = ProjectChange {
+        name: fields.optional("name")?,
+        status: fields.optional("status")?,
+        settings: fields.optional("settings")?.unwrap_or_default(),
+    };
+    fields.finish()?;
+    let project = projects::change(&ctx, &actor, call.if_match()?, change).await?;
+    Ok(versioned(StatusCode::OK, project.version, &project))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Destroy {
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+pub async fn delete(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let query: Destroy = call.query()?;
+    let impact = projects::living(&ctx).await?;
+    if !query.dry_run {
+        projects::delete(&ctx, &actor, call.if_match()?).await?;
+    }
+    Ok(ok(
+        &json!({"id": ctx.project.id, "slug": ctx.project.slug, "deleted": !query.dry_run, "impact": impact}),
+    ))
+}
+
+pub async fn end_all_sessions(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let query: Destroy = call.query()?;
+    let mut fields = Fields::of_optional(&call)?;
+    let reason: String = fields.optional("reason")?.unwrap_or_default();
+    fields.finish()?;
+    if query.dry_run {
+        let living = projects::living(&ctx).await?;
+        let impact = json!({"families": living.families, "browser_sessions": living.browser_sessions});
+        return Ok(ok(&json!({"impact": impact})));
+    }
+    projects::end_all_sessions(&ctx, &actor, &reason).await?;
+    Ok(ok(&json!({"effective_at": ctx.now})))
+}

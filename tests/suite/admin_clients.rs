@@ -1,0 +1,422 @@
+//! `/admin/projects/{project}/clients`: registering, changing, secrets, deleting.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Engine, REDIRECT, Shop, TestApp, both_engines};
+
+both_engines!(
+    registered_and_used,
+    bad_input_changes_nothing,
+    keys_of_other_projects,
+    a_change_is_in_force_on_the_other_node,
+    secrets_rotate_without_a_gap,
+    a_leaked_secret_ends_everything,
+    a_spare_secret_is_removed,
+    rotations_at_once,
+    deleted_for_good,
+);
+
+const CLIENTS: &str = "/projects/shop/clients";
+
+/// A project with an admin key, and what a client with this id and secret needs to sign alice in.
+async fn shop(app: &TestApp) -> (Shop, String) {
+    let shop = app.shop("shop", "confidential").await;
+    let admin = app.admin_key(Some(shop.project), "admin").await;
+    (shop, admin)
+}
+
+fn acting_as(shop: &Shop, made: &Value) -> Shop {
+    Shop {
+        project: shop.project,
+        slug: shop.slug.clone(),
+        id: text(made, "client_id"),
+        secret: made["client_secret"].as_str().map(str::to_owned),
+        user: shop.user,
+    }
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
+}
+
+fn path(client: &Shop, more: &str) -> String {
+    format!("{CLIENTS}/{}{more}", client.id)
+}
+
+async fn registered_and_used(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, admin) = shop(&app).await;
+    let body = json!({"client_name": "Till", "type": "confidential", "redirect_uris": [REDIRECT],
+        "require_pkce": false, "scope": "openid profile", "audience": "https://api.example",
+        "token_endpoint_auth_method": "client_secret_basic", "refresh_grace_seconds": 5});
+    let made = app.admin_post(&admin, CLIENTS, body).await.created();
+    for (name, value) in [
+        ("client_name", json!("Till")),
+        ("type", json!("confidential")),
+        ("status", json!("active")),
+        ("version", json!(1)),
+        ("redirect_uris", json!([REDIRECT])),
+        ("grant_types", json!(["authorization_code", "refresh_token"])),
+        ("first_party", json!(true)),
+        ("refresh_rotation", Value::Null),
+        ("refresh_retry", json!("window")),
+        ("refresh_grace_seconds", json!(5)),
+        ("secrets", json!([{"slot": 1, "created_at": "2027-01-15T08:00:00Z", "expires_at": null}])),
+    ] {
+        assert_eq!(made[name], value, "{name}");
+    }
+    assert_eq!(made.get("validity"), None, "lifetimes are shown with their units by token-validity");
+    assert!(text(&made, "client_secret").starts_with("tcs_"));
+    let till = acting_as(&shop, &made);
+    assert!(text(&made, "login_link").ends_with(&format!("/projects/shop/sign-in?client_id={}", till.id)));
+
+    // It is what it says: scope, audience and method are honoured.
+    let (code, _) = app.code(&till, "&scope=openid+profile+email").await;
+    let tokens = app.exchange(&till, &code).await.ok();
+    assert_eq!(tokens["scope"], "openid profile");
+    let verified = app.verify(&till, tokens["access_token"].as_str().unwrap()).await;
+    assert_eq!(verified["claims"]["aud"], "https://api.example");
+    let in_body = json!({"refresh_token": "x", "client_id": till.id, "client_secret": till.secret});
+    let url = app.project_url(&till, "/api/refresh");
+    let refused = Answer::of(app.http.post(&url).json(&in_body).send().await.unwrap()).await;
+    refused.refused(401, "invalid_client", "client authentication failed");
+
+    // The secret is said once.
+    let read = app.admin_get(&admin, &path(&till, "")).await.ok();
+    assert_eq!(read.get("client_secret"), None);
+    let changes = json!({"client_name": "Counter", "audience": null, "token_endpoint_auth_method": null});
+    let changed = app.admin_patch(&admin, &path(&till, ""), changes).await.ok();
+    assert_eq!((&changed["client_name"], &changed["audience"]), (&json!("Counter"), &Value::Null));
+    assert_eq!((&changed["version"], &changed["scope"]), (&json!(2), &json!("openid profile")));
+    let read = app.admin_request(&admin, Method::GET, &path(&till, "")).send().await.unwrap();
+    assert_eq!(read.headers()["etag"], "\"2\"");
+
+    let public = json!({"client_name": "App", "type": "public", "redirect_uris": ["com.example.app:/cb"]});
+    let public = app.admin_post(&admin, CLIENTS, public).await.created();
+    assert_eq!((public.get("client_secret"), &public["secrets"]), (None, &json!([])));
+    let (mut seen, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = app.admin_get(&admin, &format!("{CLIENTS}?limit=1{next}")).await.ok();
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| text(item, "client_name")));
+        let Some(after) = page["next"].as_str() else { break };
+        next = format!("&after={after}");
+    }
+    seen.sort();
+    assert_eq!(seen, ["App", "Counter", "Shop"]);
+}
+
+async fn bad_input_changes_nothing(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, admin) = shop(&app).await;
+    let of = |kind: &str, name: &str, value: Value| {
+        let mut body = json!({"client_name": "X", "type": kind, "redirect_uris": [REDIRECT]});
+        body[name] = value;
+        body
+    };
+    let method = "token_endpoint_auth_method";
+    for (kind, field, value, description) in [
+        ("service", "type", json!("service"), "type must be confidential or public"),
+        (
+            "public",
+            "client_name",
+            json!(""),
+            "client_name has 1 to 128 characters, no control characters and no space at either end",
+        ),
+        ("public", "redirect_uris", json!("x"), "redirect_uris must be a list"),
+        ("public", "redirect_uris", json!([7]), "each of redirect_uris must be a string"),
+        ("public", "redirect_uris", json!(["/cb"]), "a redirect URI must be an absolute URI"),
+        ("public", "redirect_uris", json!(vec![REDIRECT; 21]), "redirect_uris has at most 20 entries"),
+        ("public", "refresh_grace_seconds", json!(61), "refresh_grace_seconds must lie between 0 and 60"),
+        ("public", "refresh_retry", json!("never"), "refresh_retry must be window or until_used"),
+        ("public", "refresh_rotation", json!(false), "refresh_rotation of a public client is true"),
+        ("public", "require_pkce", json!(false), "require_pkce of a public client is true"),
+        (
+            "public",
+            method,
+            json!("client_secret_basic"),
+            "token_endpoint_auth_method of a public client is none",
+        ),
+        (
+            "confidential",
+            method,
+            json!("none"),
+            "token_endpoint_auth_method of a confidential client is client_secret_basic or client_secret_post",
+        ),
+        ("public", "audience", json!(""), "audience has 1 to 255 visible ASCII characters"),
+        (
+            "public",
+            "scope",
+            json!("openid admin"),
+            "scope names some of openid profile email address phone offline_access account, each separated by one space",
+        ),
+        (
+            "public",
+            "grant_types",
+            json!(["authorization_code"]),
+            "grant_types must be authorization_code and refresh_token: no others are served yet",
+        ),
+        (
+            "public",
+            "grant_types",
+            json!(["client_credentials"]),
+            "each of grant_types must be authorization_code or refresh_token",
+        ),
+        (
+            "public",
+            "initiate_login_uri",
+            json!("x"),
+            "initiate_login_uri is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information",
+        ),
+        ("public", "validity", json!({}), "unknown field validity: lifetimes are set by token-validity"),
+        // What nothing here honours yet is refused rather than kept and ignored.
+        ("public", "post_logout_redirect_uris", json!([]), "unknown field post_logout_redirect_uris"),
+        ("public", "jwks_uri", json!("https://a/"), "unknown field jwks_uri"),
+        ("public", "backchannel_logout_uri", json!("https://a/"), "unknown field backchannel_logout_uri"),
+        ("public", "allowed_origins", json!([]), "unknown field allowed_origins"),
+        ("public", "client_secret", json!("x"), "unknown field client_secret"),
+    ] {
+        let answer = app.admin_post(&admin, CLIENTS, of(kind, field, value)).await;
+        answer.refused_for(400, "invalid_request", field, description);
+    }
+    let missing = app.admin_post(&admin, CLIENTS, json!({"client_name": "X"})).await;
+    missing.refused_for(400, "invalid_request", "type", "missing field type");
+    assert_eq!(app.admin_get(&admin, CLIENTS).await.ok()["items"].as_array().unwrap().len(), 1);
+
+    let client = path(&shop, "");
+    let patch = |body: Value| app.admin_patch(&admin, &client, body);
+    patch(json!({"type": "public"})).await.refused_for(400, "invalid_request", "type", "unknown field type");
+    let bound = "status must be active or disabled";
+    patch(json!({"status": "deleted"})).await.refused_for(400, "invalid_request", "status", bound);
+    patch(json!({"first_party": "yes"})).await.refused_for(
+        400,
+        "invalid_request",
+        "first_party",
+        "first_party must be a boolean",
+    );
+    let stale = app.admin_patch_seen(&admin, &path(&shop, ""), "\"7\"", json!({"client_name": "Y"})).await;
+    stale.refused(412, "precondition_failed", "it was changed since the version that If-Match names");
+    let read = app.admin_get(&admin, &path(&shop, "")).await.ok();
+    assert_eq!((&read["version"], &read["client_name"]), (&json!(1), &json!("Shop")));
+}
+
+async fn keys_of_other_projects(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, _) = shop(&app).await;
+    let other = app.shop("other", "confidential").await;
+    let foreign = app.admin_key(Some(other.project), "owner").await;
+    let under = |project: &str, more: &str| format!("/projects/{project}/clients/{}{more}", shop.id);
+    // Under its own project the foreign client is not there, under the other one the key is not valid.
+    for (project, status, code, description) in [
+        ("other", 404, "not_found", "no such client"),
+        ("shop", 401, "invalid_token", "the admin key is not valid here"),
+    ] {
+        for answer in [
+            app.admin_get(&foreign, &under(project, "")).await,
+            app.admin_patch(&foreign, &under(project, ""), json!({"client_name": "Mine"})).await,
+            app.admin_post(&foreign, &under(project, "/rotate-secret"), json!({})).await,
+            app.admin_delete(&foreign, &under(project, "/secrets/1")).await,
+            app.admin_delete(&foreign, &under(project, "?dry_run=true")).await,
+            app.admin_delete(&foreign, &under(project, "")).await,
+        ] {
+            answer.refused(status, code, description);
+        }
+    }
+    let listed = app.admin_get(&foreign, "/projects/other/clients").await.ok();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["items"][0]["client_id"], other.id);
+    // The owner of all projects does not find it under the wrong one either.
+    let owner = app.admin_key(None, "owner").await;
+    app.admin_get(&owner, &under("other", "")).await.refused(404, "not_found", "no such client");
+    app.sign_in(&shop).await;
+}
+
+async fn a_change_is_in_force_on_the_other_node(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, admin) = shop(&app).await;
+    let node = app.second_node().await;
+    let tokens = node.sign_in(&shop).await;
+    let (code, _) = node.code(&shop, "").await;
+    app.admin_patch(&admin, &path(&shop, ""), json!({"status": "disabled"})).await.ok();
+    let failed = "client authentication failed";
+    node.refresh(&shop, tokens.get("refresh_token")).await.refused(401, "invalid_client", failed);
+    node.exchange(&shop, &code).await.refused(401, "invalid_client", failed);
+    let page = node.http.get(node.authorize_url(&shop, "")).send().await.unwrap();
+    assert_eq!(page.status(), 400);
+    let all = app.admin_key(None, "auditor").await;
+    let body = json!({"access_token": tokens.get("access_token")});
+    let judged = node.bearer(&shop, "verifyaccesstoken", &all, body.clone()).await.ok();
+    assert_eq!(judged["reason"], "client_disabled");
+
+    app.admin_patch(&admin, &path(&shop, ""), json!({"status": "active"})).await.ok();
+    assert_eq!(node.verify(&shop, tokens.get("access_token")).await["reason"], "signed_out");
+    let ended = "the code has expired or its sign-in has ended";
+    node.exchange(&shop, &code).await.refused(400, "invalid_grant", ended);
+    // A redirect URI that is no longer registered is refused at once.
+    node.sign_in(&shop).await;
+    let moved = json!({"redirect_uris": ["https://shop.example/cb"]});
+    app.admin_patch(&admin, &path(&shop, ""), moved).await.ok();
+    assert_eq!(node.http.get(node.authorize_url(&shop, "")).send().await.unwrap().status(), 400);
+}
+
+/// Whether the secret proves the client, in a call that nothing but the client could fail.
+async fn is_accepted(node: &TestApp, shop: &Shop, secret: &str) -> bool {
+    let url = node.project_url(shop, "/api/verifyaccesstoken");
+    let request = node.http.post(url).basic_auth(&shop.id, Some(secret)).json(&json!({"access_token": "x"}));
+    match request.send().await.unwrap().status().as_u16() {
+        200 => true,
+        401 => false,
+        other => panic!("{other}"),
+    }
+}
+
+async fn secrets_rotate_without_a_gap(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, admin) = shop(&app).await;
+    let node = app.second_node().await;
+    let tokens = app.sign_in(&shop).await;
+    let first = shop.secret.clone().unwrap();
+    assert!(is_accepted(&node, &shop, &first).await);
+    let rotation = path(&shop, "/rotate-secret");
+    let rotate = |body: Value| app.admin_post(&admin, &rotation, body);
+
+    let rotated = rotate(json!({})).await.ok();
+    let second = text(&rotated, "client_secret");
+    assert_eq!((&rotated["slot"], &rotated["version"]), (&json!(2), &json!(2)));
+    assert!(is_accepted(&node, &shop, &first).await && is_accepted(&node, &shop, &second).await);
+    app.app.clock.advance(1);
+    // Both slots are full: the older one goes.
+    let rotated = rotate(json!({"old_secret_lives_seconds": 60})).await.ok();
+    let third = text(&rotated, "client_secret");
+    assert_eq!(rotated["slot"], 1);
+    let expected = json!([{"slot": 1, "created_at": "2027-01-15T08:00:01Z", "expires_at": null},
+        {"slot": 2, "created_at": "2027-01-15T08:00:00Z", "expires_at": "2027-01-15T08:01:01Z"}]);
+    assert_eq!(rotated["secrets"], expected);
+    assert!(!is_accepted(&node, &shop, &first).await);
+    assert!(is_accepted(&node, &shop, &second).await && is_accepted(&node, &shop, &third).await);
+    app.app.clock.advance(60);
+    assert!(!is_accepted(&node, &shop, &second).await, "its minute is over");
+    // The slot of what has ended is free, and what comes into it does not end with it.
+    let rotated = rotate(json!({"old_secret_lives_seconds": 0})).await.ok();
+    let fourth = text(&rotated, "client_secret");
+    assert_eq!((&rotated["slot"], rotated["secrets"].as_array().unwrap().len()), (&json!(2), 1));
+    assert_eq!(rotated["secrets"][0]["expires_at"], Value::Null);
+    assert!(!is_accepted(&node, &shop, &third).await && is_accepted(&node, &shop, &fourth).await);
+    // None of this has ended a session.
+    let shop = Shop { secret: Some(fourth), ..shop };
+    assert_eq!(node.verify(&shop, tokens.get("access_token")).await["active"], true);
+
+    let field = "old_secret_lives_seconds";
+    for (value, why) in [
+        (json!({field: -1}), "old_secret_lives_seconds must lie between 0 and 2592000"),
+        (json!({field: 2_592_001}), "old_secret_lives_seconds must lie between 0 and 2592000"),
+        (
+            json!({field: 5, "leaked": true}),
+            "old_secret_lives_seconds is not for a leaked secret, which ends now",
+        ),
+    ] {
+        rotate(value).await.refused_for(400, "invalid_request", field, why);
+    }
+    let public = json!({"client_name": "App", "type": "public"});
+    let public = acting_as(&shop, &app.admin_post(&admin, CLIENTS, public).await.created());
+    let none = app.admin_post(&admin, &path(&public, "/rotate-secret"), json!({})).await;
+    none.refused(400, "invalid_request", "a public client has no secret");
+}
+
+async fn a_leaked_secret_ends_everything(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, admin) = shop(&app).await;
+    let node = app.second_node().await;
+    let tokens = node.sign_in(&shop).await;
+    let (code, _) = node.code(&shop, "").await;
+    app.admin_post(&admin, &path(&shop, "/rotate-secret"), json!({})).await.ok();
+    let rotated = app.admin_post(&admin, &path(&shop, "/rotate-secret"), json!({"leaked": true})).await.ok();
+    assert_eq!(rotated["secrets"].as_array().unwrap().len(), 1);
+    assert!(!is_accepted(&node, &shop, shop.secret.as_deref().unwrap()).await);
+    let shop = Shop { secret: Some(text(&rotated, "client_secret")), ..shop };
+    assert_eq!(node.verify(&shop, tokens.get("access_token")).await["reason"], "signed_out");
+    assert_eq!(node.refresh(&shop, tokens.get("refresh_token")).await.status, 400);
+    let ended = "the code has expired or its sign-in has ended";
+    node.exchange(&shop, &code).await.refused(400, "invalid_grant", ended);
+    node.sign_in(&shop).await;
+    let events =
+        app.admin_get(&admin, "/projects/shop/audit?action=client.secret_rotated&limit=1").await.ok();
+    assert_eq!(events["items"][0]["detail"]["leaked"], true);
+}
+
+async fn a_spare_secret_is_removed(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, admin) = shop(&app).await;
+    let node = app.second_node().await;
+    let tokens = node.sign_in(&shop).await;
+    let only = app.admin_delete(&admin, &path(&shop, "/secrets/1")).await;
+    only.refused(409, "conflict", "it is the client's only secret: rotate it, or disable the client");
+    let rotated = app.admin_post(&admin, &path(&shop, "/rotate-secret"), json!({})).await.ok();
+    let removed = app.admin_delete(&admin, &path(&shop, "/secrets/1")).await.ok();
+    assert_eq!(
+        (removed["secrets"].as_array().unwrap().len(), &removed["secrets"][0]["slot"]),
+        (1, &json!(2))
+    );
+    assert!(!is_accepted(&node, &shop, shop.secret.as_deref().unwrap()).await);
+    for slot in ["1", "3", "-1"] {
+        let empty = app.admin_delete(&admin, &path(&shop, &format!("/secrets/{slot}"))).await;
+        empty.refused(404, "not_found", "there is no secret in this slot");
+    }
+    let nothing = app.admin_delete(&admin, &path(&shop, "/secrets/x")).await;
+    nothing.refused(404, "not_found", "there is nothing at this address");
+    let shop = Shop { secret: Some(text(&rotated, "client_secret")), ..shop };
+    assert_eq!(node.verify(&shop, tokens.get("access_token")).await["active"], true);
+}
+
+/// However many rotate at once, there are never more than two secrets, and whoever was told 200 was told the truth.
+async fn rotations_at_once(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, admin) = shop(&app).await;
+    let node = app.second_node().await;
+    let rotate = |app: &TestApp| {
+        let request = app.admin_request(&admin, Method::POST, &path(&shop, "/rotate-secret"));
+        async move {
+            Answer::of(request.json(&json!({"old_secret_lives_seconds": 0})).send().await.unwrap()).await
+        }
+    };
+    let answers =
+        futures_util::future::join_all((0..6).map(|n| rotate(if n % 2 == 0 { &app } else { &node }))).await;
+    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)), "{answers:?}");
+    let won: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    let last = won.iter().max_by_key(|answer| answer.body["version"].as_i64()).unwrap();
+    let read = app.admin_get(&admin, &path(&shop, "")).await.ok();
+    assert_eq!(read["version"], json!(1 + won.len()));
+    assert_eq!(read["secrets"].as_array().unwrap().len(), 1);
+    for answer in &won {
+        let alive = is_accepted(&node, &shop, &text(&answer.body, "client_secret")).await;
+        assert_eq!(alive, answer.body["version"] == last.body["version"]);
+    }
+}
+
+async fn deleted_for_good(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, admin) = shop(&app).await;
+    let node = app.second_node().await;
+    let tokens = node.sign_in(&shop).await;
+    let (code, _) = node.code(&shop, "").await;
+    let answer = |deleted| json!({"client_id": shop.id, "deleted": deleted, "impact": {"families": 1}});
+    assert_eq!(app.admin_delete(&admin, &path(&shop, "?dry_run=true")).await.ok(), answer(false));
+    assert_eq!(node.verify(&shop, tokens.get("access_token")).await["active"], true);
+    assert_eq!(app.admin_delete(&admin, &path(&shop, "")).await.ok(), answer(true));
+    let failed = "client authentication failed";
+    node.refresh(&shop, tokens.get("refresh_token")).await.refused(401, "invalid_client", failed);
+    node.exchange(&shop, &code).await.refused(401, "invalid_client", failed);
+    let body = json!({"access_token": tokens.get("access_token")});
+    let auditor = app.admin_key(None, "auditor").await;
+    let judged = node.bearer(&shop, "verifyaccesstoken", &auditor, body).await.ok();
+    assert_eq!(judged["reason"], "client_deleted");
+    for answer in [
+        app.admin_get(&admin, &path(&shop, "")).await,
+        app.admin_patch(&admin, &path(&shop, ""), json!({"status": "active"})).await,
+        app.admin_post(&admin, &path(&shop, "/rotate-secret"), json!({})).await,
+        app.admin_delete(&admin, &path(&shop, "")).await,
+    ] {
+        answer.refused(404, "not_found", "no such client");
+    }
+    assert_eq!(app.admin_get(&admin, CLIENTS).await.ok()["items"], json!([]));
+}

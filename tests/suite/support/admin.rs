@@ -1,0 +1,46 @@
+//! The admin API, as admins with different keys call it.
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use tessera::ids::ProjectId;
+use tessera::projects;
+
+use super::{Answer, TestApp};
+
+impl TestApp {
+    /// A key for one project, or for all.
+    pub async fn admin_key(&self, project: Option<ProjectId>, role: &str) -> String {
+        let (_, key) = projects::create_admin_key(&self.app, project, "test", role).await.unwrap();
+        key.expose().to_owned()
+    }
+
+    pub fn admin_request(&self, key: &str, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}/admin{path}", self.base)).bearer_auth(key)
+    }
+
+    pub async fn admin(&self, key: &str, method: Method, path: &str, body: Value) -> Answer {
+        Answer::of(self.admin_request(key, method, path).json(&body).send().await.unwrap()).await
+    }
+
+    pub async fn admin_get(&self, key: &str, path: &str) -> Answer {
+        Answer::of(self.admin_request(key, Method::GET, path).send().await.unwrap()).await
+    }
+
+    pub async fn admin_post(&self, key: &str, path: &str, body: Value) -> Answer {
+        self.admin(key, Method::POST, path, body).await
+    }
+
+    pub async fn admin_patch(&self, key: &str, path: &str, body: Value) -> Answer {
+        self.admin(key, Method::PATCH, path, body).await
+    }
+
+    pub async fn admin_delete(&self, key: &str, path: &str) -> Answer {
+        Answer::of(self.admin_request(key, Method::DELETE, path).send().await.unwrap()).await
+    }
+
+    /// A PATCH that says which version it has seen.
+    pub async fn admin_patch_seen(&self, key: &str, path: &str, seen: &str, body: Value) -> Answer {
+        let request = self.admin_request(key, Method::PATCH, path).header("if-match", seen);
+        Answer::of(request.json(&body).send().await.unwrap()).await
+    }
+}

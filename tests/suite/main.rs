@@ -4,6 +4,7 @@
 mod administration;
 mod attributes;
 mod admin_audit;
+mod admin_client_secrets;
 mod admin_clients;
 mod admin_epochs;
 mod admin_keys;

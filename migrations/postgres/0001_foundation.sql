@@ -14,9 +14,11 @@ CREATE TABLE projects (
     version     bigint NOT NULL,
     settings    text NOT NULL,              -- JSON document
     created_at  timestamptz NOT NULL,
-    updated_at  timestamptz NOT NULL
+    updated_at  timestamptz NOT NULL,
+    emptied_at  timestamptz                 -- when a deleted project's rows were gone
 );
 CREATE UNIQUE INDEX projects_slug ON projects (slug);
+CREATE INDEX projects_deleted ON projects (updated_at) WHERE status = 'deleted' AND emptied_at IS NULL;
 
 CREATE TABLE signing_keys (
     project_id     uuid NOT NULL REFERENCES projects (id),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::open;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ids::ProjectId;
@@ -22,12 +23,14 @@ pub struct Shown {
     pub reason: String,
     pub detail: Value,
     pub request_id: String,
+    /// What the event keeps about a person: `null` where there is nothing, and for good once the person is deleted.
+    pub personal: Option<Value>,
 }
 
-impl TryFrom<AuditRow> for Shown {
-    type Error = Error;
-    fn try_from(row: AuditRow) -> Result<Self> {
+impl Shown {
+    fn new(app: &App, chain: ProjectId, row: AuditRow) -> Result<Self> {
         Ok(Self {
+            personal: opened(app, chain, &row),
             seq: row.seq,
             at: row.at,
             actor: row.actor,
@@ -39,6 +42,13 @@ impl TryFrom<AuditRow> for Shown {
             request_id: row.request_id,
         })
     }
+}
+
+/// One entry that was tampered with must not hide the others; `audit verify` is there to find it.
+fn opened(app: &App, chain: ProjectId, row: &AuditRow) -> Option<Value> {
+    let (user, blob, key) = (row.user_id?, row.sealed.as_ref()?, row.sealed_key.as_ref()?);
+    let opened = open(&app.master_keys, chain, user, key, blob);
+    opened.inspect_err(|_| tracing::error!(seq = row.seq, "an audit entry's sealed part does not open")).ok()
 }
 
 /// Events of one chain, beyond the number `after`.
@@ -54,5 +64,5 @@ pub async fn list(
         .db
         .read(|conn| async move { audit::list(&conn, chain, filter, order, after, limit).await })
         .await?;
-    rows.into_iter().map(Shown::try_from).collect()
+    rows.into_iter().map(|row| Shown::new(app, chain, row)).collect()
 }

@@ -73,6 +73,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     own(Method::GET, "/admin/admin-keys/{id}", Permission::Own),
     own(Method::DELETE, "/admin/admin-keys/{id}", Permission::Own),
     instance(Method::GET, "/admin/audit", Permission::Read),
+    instance(Method::GET, "/admin/jobs", Permission::Read),
     endpoint(Method::POST, "/admin/projects/{project}/users", Permission::ManageUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users", Permission::ReadUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}", Permission::ReadUsers),

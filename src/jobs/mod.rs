@@ -10,6 +10,7 @@ mod deletions;
 mod delivery;
 mod key_rotation;
 pub mod outbox;
+mod project_rows;
 mod runner;
 
 use std::panic::AssertUnwindSafe;
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 pub use self::runner::{Runner, start};
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::store::jobs;
+use crate::store::jobs::{self, JobRow};
 
 /// How long a node holds a job. Much longer than a run may take, so that nodes whose clocks differ do not meet.
 pub const LEASE_SECONDS: i64 = 600;
@@ -45,10 +46,13 @@ pub enum Job {
     CleanUp,
     /// Prepares, promotes and removes signing keys.
     KeyRotation,
+    /// Removes the rows of deleted projects.
+    ProjectRows,
 }
 
 impl Job {
-    pub const ALL: [Self; 4] = [Self::Outbox, Self::Deletions, Self::CleanUp, Self::KeyRotation];
+    pub const ALL: [Self; 5] =
+        [Self::Outbox, Self::Deletions, Self::CleanUp, Self::KeyRotation, Self::ProjectRows];
 
     /// The name of its row.
     pub const fn name(self) -> &'static str {
@@ -57,6 +61,7 @@ impl Job {
             Self::Deletions => "deletions",
             Self::CleanUp => "clean_up",
             Self::KeyRotation => "key_rotation",
+            Self::ProjectRows => "project_rows",
         }
     }
 
@@ -65,7 +70,7 @@ impl Job {
         match self {
             Self::Outbox => 5,
             Self::Deletions => 60,
-            Self::CleanUp | Self::KeyRotation => 600,
+            Self::CleanUp | Self::KeyRotation | Self::ProjectRows => 600,
         }
     }
 
@@ -75,6 +80,7 @@ impl Job {
             Self::Deletions => deletions::delete(run).await,
             Self::CleanUp => clean_up::clean_up(run).await,
             Self::KeyRotation => key_rotation::rotate(run).await,
+            Self::ProjectRows => project_rows::remove(run).await,
         }
     }
 }
@@ -119,6 +125,11 @@ pub async fn run_due(app: &Arc<App>) -> Result<Vec<Outcome>> {
     let runs = Job::ALL.map(|job| run_if_due(app, job, &stop));
     let outcomes: Vec<_> = join_all(runs).await.into_iter().collect::<Result<_>>()?;
     Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// The last run of each job.
+pub async fn list(app: &App) -> Result<Vec<JobRow>> {
+    app.db.read(|conn| async move { jobs::list(&conn).await }).await
 }
 
 /// Runs one job if it is due and free. `None`: not due, or another node has it.

@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use super::db::{Conn, fetch_all};
 use crate::error::Result;
-use crate::ids::ProjectId;
+use crate::ids::{ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 
 #[derive(Clone, Debug, FromRow)]
@@ -19,6 +19,11 @@ pub struct AuditRow {
     /// JSON text.
     pub detail: String,
     pub request_id: String,
+    /// Whose data key seals the next; `None` for events without anything personal, and once it is erased.
+    pub user_id: Option<UserId>,
+    pub sealed: Option<Vec<u8>>,
+    /// That user's data key, sealed in turn.
+    pub sealed_key: Option<Vec<u8>>,
 }
 
 /// Which events: all that is named must hold.
@@ -45,14 +50,16 @@ pub enum Order {
 macro_rules! page_of {
     ($demand:literal, $beyond:literal, $order:literal) => {
         concat!(
-            "SELECT seq, at, actor, actor_kind, action, target, reason, detail, request_id FROM audit_log
-             WHERE project_id = $1 AND ",
+            "SELECT a.seq, a.at, a.actor, a.actor_kind, a.action, a.target, a.reason, a.detail, a.request_id,
+                    a.user_id, a.sealed, k.sealed_key
+             FROM audit_log a LEFT JOIN user_keys k ON k.project_id = a.project_id AND k.user_id = a.user_id
+             WHERE a.project_id = $1 AND ",
             $demand,
-            " AND ($2 IS NULL OR seq ",
+            " AND ($2 IS NULL OR a.seq ",
             $beyond,
-            " $2) AND ($3 IS NULL OR at >= $3) AND ($4 IS NULL OR at < $4) AND ($5 IS NULL OR actor = $5)
-               AND ($6 IS NULL OR action = $6) AND ($7 IS NULL OR target = $7)
-             ORDER BY seq ",
+            " $2) AND ($3 IS NULL OR a.at >= $3) AND ($4 IS NULL OR a.at < $4) AND ($5 IS NULL OR a.actor = $5)
+               AND ($6 IS NULL OR a.action = $6) AND ($7 IS NULL OR a.target = $7)
+             ORDER BY a.seq ",
             $order,
             " LIMIT $8"
         )
@@ -75,10 +82,10 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<AuditRow>> {
     let sql = match filter {
-        Filter { target: Some(_), .. } => page_of!("target = $7", order),
-        Filter { actor: Some(_), .. } => page_of!("actor = $5", order),
-        Filter { action: Some(_), .. } => page_of!("action = $6", order),
-        _ => page_of!("seq > 0", order),
+        Filter { target: Some(_), .. } => page_of!("a.target = $7", order),
+        Filter { actor: Some(_), .. } => page_of!("a.actor = $5", order),
+        Filter { action: Some(_), .. } => page_of!("a.action = $6", order),
+        _ => page_of!("a.seq > 0", order),
     };
     fetch_all!(
         conn,

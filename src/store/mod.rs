@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod labels;
 pub mod liveness;
 pub mod outbox;
+pub mod project_rows;
 pub mod projects;
 pub mod signing_keys;
 pub mod user_keys;

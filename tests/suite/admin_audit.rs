@@ -9,7 +9,8 @@ both_engines!(
     both_directions_in_pages,
     bad_input,
     keys_and_roles,
-    pages_hold_while_events_come
+    pages_hold_while_events_come,
+    what_is_personal_is_opened
 );
 
 async fn actions(app: &TestApp, key: &str, query: &str) -> Vec<String> {
@@ -66,7 +67,7 @@ async fn filters_find(engine: Engine) {
     let keys = app.admin_get(&app.admin_key(None, "owner").await, "/admin-keys?project=shop").await.ok();
     let expected = json!({"seq": 6, "at": "2027-01-15T10:00:00Z", "action": "project.changed",
         "actor": format!("admin_key:{}", keys["items"][0]["id"].as_str().unwrap()), "actor_kind": "admin_key",
-        "target": format!("project:{}", shop.project), "reason": "", "request_id": event["request_id"],
+        "target": format!("project:{}", shop.project), "reason": "", "request_id": event["request_id"], "personal": null,
         "detail": {"changed": {"name": {"from": "One", "to": "Two"}}}});
     assert_eq!(event, expected);
     assert!(event["request_id"].as_str().unwrap().len() > 20);
@@ -159,4 +160,32 @@ async fn pages_hold_while_events_come(engine: Engine) {
     let rest = app.admin_get(&admin, &format!("/projects/shop/audit?after={after}")).await.ok();
     let seqs: Vec<_> = rest["items"].as_array().unwrap().iter().map(|event| &event["seq"]).collect();
     assert_eq!(seqs, [4, 3, 2, 1]);
+}
+
+async fn what_is_personal_is_opened(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let auditor = app.admin_key(Some(shop.project), "auditor").await;
+    let tokens = app.sign_in(&shop).await;
+    let url = app.project_url(&shop, "/api/GlobalSignOut");
+    let request =
+        app.http.post(url).bearer_auth(tokens.get("access_token")).header("user-agent", "Mosaic/2.6");
+    request.send().await.unwrap().error_for_status().unwrap();
+    let read = async || {
+        let path = format!("/projects/shop/audit?user={}", shop.user);
+        let events = app.admin_get(&auditor, &path).await.ok();
+        let events = events["items"].as_array().unwrap().clone();
+        events
+            .into_iter()
+            .map(|mut event| (event["action"].take(), event["personal"].take()))
+            .collect::<Vec<_>>()
+    };
+    let personal = json!({"address": "127.0.0.1", "user_agent": "Mosaic/2.6"});
+    let kept = [(json!("user.signed_out"), personal), (json!("user.created"), Value::Null)];
+    assert_eq!(read().await, kept);
+    // An entry that was tampered with hides itself alone.
+    let spoil = "UPDATE audit_log SET sealed = hash WHERE sealed IS NOT NULL";
+    app.app.db.write(|conn| async move { tessera::execute!(&conn, spoil) }).await.unwrap();
+    let kept = kept.map(|(action, _)| (action, Value::Null));
+    assert_eq!(read().await, kept);
 }

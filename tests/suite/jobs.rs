@@ -92,7 +92,7 @@ async fn each_due_job_runs_once_on_two_nodes(engine: Engine) {
             ran.extend(call.await.unwrap().into_iter().map(|outcome| outcome.job.name()));
         }
         ran.sort_unstable();
-        assert_eq!(ran, ["clean_up", "deletions", "key_rotation", "outbox"], "round {round}");
+        assert_eq!(ran, ["clean_up", "deletions", "key_rotation", "outbox", "project_rows"], "round {round}");
         first.app.clock.advance(600);
     }
 }

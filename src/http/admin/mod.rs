@@ -5,6 +5,7 @@ mod attribute_definitions;
 mod audit;
 mod clients;
 mod fields;
+mod jobs;
 mod labels;
 pub mod paging;
 mod people;
@@ -39,5 +40,6 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/admin-keys", get(admin_keys::list).post(admin_keys::create))
         .route("/admin/admin-keys/{id}", get(admin_keys::read).delete(admin_keys::revoke))
         .route("/admin/audit", get(audit::of_instance))
+        .route("/admin/jobs", get(jobs::list))
         .merge(people::routes())
 }

@@ -39,18 +39,6 @@ impl Answer {
         self.body
     }
 
-    /// 201 with its body.
-    pub fn created(self) -> Value {
-        assert_eq!(self.status, 201, "{}", self.body);
-        self.body
-    }
-
-    /// The exact error, which names a field.
-    pub fn refused_for(self, status: u16, code: &str, field: &str, description: &str) {
-        let expected = json!({"error": code, "error_description": description, "field": field});
-        assert_eq!((self.status, self.body), (status, expected));
-    }
-
     /// The exact error.
     pub fn refused(self, status: u16, code: &str, description: &str) {
         let expected = json!({"error": code, "error_description": description});

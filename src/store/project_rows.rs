@@ -1,0 +1,89 @@
+//! The rows of deleted projects, which go in batches. What stays: the project's own row, so that slug and id are never
+//! given out again, the audit log, and the erasure ledger, which a restored backup needs.
+
+use sqlx::FromRow;
+
+use super::db::{Conn, execute, fetch_all};
+use crate::error::Result;
+use crate::ids::ProjectId;
+use crate::model::timestamp::Timestamp;
+
+/// About this many rows go in one statement.
+macro_rules! batch_of {
+    ($table:literal, $key:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE project_id = $1 AND ",
+            $key,
+            " IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE project_id = $1 LIMIT 500)"
+        )
+    };
+}
+
+/// One batch of each table, children before their parents. A test compares this list with the schema.
+const BATCHES: &[&str] = &[
+    batch_of!("authorization_codes", "code_hash"),
+    batch_of!("token_families", "id"),
+    batch_of!("revoked_tokens", "jti"),
+    batch_of!("browser_sessions", "id"),
+    batch_of!("user_roles", "user_id"),
+    batch_of!("user_groups", "user_id"),
+    batch_of!("user_attributes", "user_id"),
+    batch_of!("credentials", "id"),
+    batch_of!("user_keys", "user_id"),
+    batch_of!("deletions", "id"),
+    batch_of!("outbox", "id"),
+    batch_of!("users", "id"),
+    batch_of!("client_secrets", "client_id"),
+    batch_of!("clients", "id"),
+    batch_of!("roles", "name"),
+    batch_of!("groups", "name"),
+    batch_of!("attribute_definitions", "name"),
+    batch_of!("signing_keys", "kid"),
+    batch_of!("admin_keys", "id"),
+    // The keys are gone, so nobody can read this any more; not even whose it was may stay.
+    "UPDATE audit_log SET user_id = NULL, sealed = NULL WHERE project_id = $1 AND seq IN
+       (SELECT seq FROM audit_log WHERE project_id = $1 AND user_id IS NOT NULL LIMIT 500)",
+];
+
+/// How many kinds of batches there are.
+pub const KINDS: usize = BATCHES.len();
+
+#[derive(FromRow)]
+struct Deleted {
+    id: ProjectId,
+}
+
+/// Projects that were deleted before `end` and still have rows.
+pub async fn list_deleted(conn: &Conn, end: Timestamp, limit: i64) -> Result<Vec<ProjectId>> {
+    let rows = fetch_all!(
+        conn,
+        Deleted,
+        "SELECT id FROM projects WHERE status = 'deleted' AND emptied_at IS NULL AND updated_at < $1
+         ORDER BY updated_at LIMIT $2",
+        end,
+        limit
+    )?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Removes one batch of the kind; 0 when none of it is left.
+pub async fn delete_batch(conn: &Conn, project: ProjectId, kind: usize) -> Result<u64> {
+    execute!(conn, BATCHES[kind], project)
+}
+
+/// Says that nothing is left but the row itself, which keeps its id and slug.
+pub async fn finish(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE projects SET emptied_at = $1, name = '', settings = '{}'
+         WHERE id = $2 AND status = 'deleted' AND emptied_at IS NULL",
+        now,
+        project
+    )
+}

@@ -14,6 +14,7 @@ use crate::model::user::{User, UserRow, UserStatus};
 use crate::secret::Secret;
 use crate::session::sign_out::SignedOut;
 use crate::store::db::Conn;
+use crate::store::deletions;
 use crate::store::user_lists::{self, Span};
 use crate::store::users::{self, Record};
 
@@ -136,7 +137,7 @@ pub async fn list(ctx: &Ctx, search: Search) -> Result<Vec<User>> {
 
 /// # Errors
 /// `invalid_request` naming the field and the bound; 412 when the record is no longer the version that the caller has
-/// seen; 409 when the user name is taken.
+/// seen; 409 when the user name is taken, or for another status while a deletion is scheduled.
 pub async fn change(
     ctx: &Ctx,
     actor: &Actor,
@@ -153,6 +154,10 @@ pub async fn change(
             let row = locked(ctx, &conn, id, seen).await?;
             let changed = write(ctx, &conn, &row, change).await?;
             let Some(changed) = changed else { return User::try_from(row) };
+            // The way back from a scheduled deletion is to cancel it, or the person would be gone all the same one day.
+            if row.status != changed.status && deletions::is_scheduled(&conn, ctx.project.id, id).await? {
+                return Err(conflict("a deletion of this user is scheduled; cancel it instead").with_field("status"));
+            }
             let action = match (row.status == changed.status, changed.status.as_str()) {
                 (true, _) => "user.updated",
                 (false, "disabled") => "user.disabled",

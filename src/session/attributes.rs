@@ -1,6 +1,8 @@
 //! `attribute-update`: attributes, roles and groups of one user, all or nothing. Tokens granted before are stale from then
 //! on, and say so when they are verified; they live on.
 
+use serde_json::json;
+
 use super::verify::Live;
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
@@ -47,6 +49,12 @@ async fn write(
     seen: Option<i64>,
     epoch: Option<i64>,
 ) -> Result<User> {
+    // The names of what changes stand in the event for everybody who reads it; the values are personal.
+    let personal = match change.set.is_empty() {
+        true => None,
+        false => audit::seal(ctx, user, &json!({"set": change.set})).await?,
+    };
+    let personal = personal.as_ref();
     ctx.app
         .db
         .unit(|conn| async move {
@@ -54,7 +62,7 @@ async fn write(
             let row = locked(ctx, &conn, user, seen).await?;
             // A sign-out that came between the reading of the token and the lock.
             if epoch.is_some_and(|epoch| epoch != row.token_epoch || row.status != "active") {
-                let details = serde_json::json!({"reason": "signed_out"});
+                let details = json!({"reason": "signed_out"});
                 return Err(invalid_token("the session has ended").with_details(details));
             }
             let writer = if epoch.is_some() { Writer::User } else { Writer::Admin };
@@ -62,7 +70,7 @@ async fn write(
                 return User::try_from(row);
             };
             let target = audit::user_name(ctx, user);
-            let event = actor.did("user.attributes_changed", &target).with(applied.detail);
+            let event = actor.did("user.attributes_changed", &target).with(applied.detail).sealing(personal);
             audit::append(&conn, project, now, &event).await?;
             User::try_from(applied.row)
         })

@@ -104,6 +104,14 @@ async fn what_is_personal_goes_with_the_user(engine: Engine) {
     }
     let kept = [(6, json!({"address": "127.0.0.1", "user_agent": "Mosaic/2.6"}))];
     assert_eq!(opened(&app, &shop).await, kept);
+    // The values of attributes, but their names stand in the open.
+    let desk = app.desk(&shop, "admin").await;
+    desk.define(&["animal"], &[], &[]).await;
+    desk.update(json!({"user": shop.user, "set": {"animal": "penguin"}})).await.ok();
+    let last = opened(&app, &shop).await.pop().unwrap().1;
+    assert_eq!(last, json!({"set": {"animal": "penguin"}}));
+    assert_eq!(count(&app, "SELECT count(*) AS n FROM audit_log WHERE detail LIKE '%penguin%'").await, 0);
+    let kept = opened(&app, &shop).await;
     // By an admin: the address is not the user's.
     let (_, key) = projects::create_admin_key(&app.app, Some(shop.project), "test", "admin").await.unwrap();
     app.bearer(&shop, "GlobalSignOut", key.expose(), json!({"user": shop.user})).await.ok();

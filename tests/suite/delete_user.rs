@@ -67,10 +67,10 @@ async fn works(engine: Engine) {
     // The request is an event about the user as well.
     shown["impact"]["audit_events_kept"] = json!(2);
     assert_eq!(Value::Object(done.clone()), shown);
-    // project, client, user, admin key, requested, deleted.
-    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 6 });
+    // project and client with a key each, user, admin key, requested, deleted.
+    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 8 });
     let events =
-        number(&app.app.db, "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deleted' AND seq = 6")
+        number(&app.app.db, "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deleted' AND seq = 8")
             .await;
     assert_eq!(events, 1);
 }
@@ -242,7 +242,7 @@ async fn wrong_confirmations(engine: Engine) {
     admin.confirm(&id, "alice").await.refused(409, "conflict", cancelled);
     let failed = "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deletion_confirmation_failed'";
     assert_eq!(number(&app.app.db, failed).await, 5);
-    let last = "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deletion_cancelled' AND seq = 11";
+    let last = "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deletion_cancelled' AND seq = 13";
     assert_eq!(number(&app.app.db, last).await, 1);
     // What was typed is nowhere.
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM audit_log WHERE detail LIKE '%bob%'").await, 0);
@@ -280,7 +280,7 @@ async fn closed_ones(engine: Engine) {
     admin.confirm(&done, "alice").await.refused(409, "conflict", executed);
     admin.confirm(&done, "bob").await.refused(409, "conflict", executed);
     admin.cancel(&done).await.refused(409, "conflict", executed);
-    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 10 });
+    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 12 });
 }
 
 async fn bound_to_the_version(engine: Engine) {

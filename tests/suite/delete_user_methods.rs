@@ -97,6 +97,13 @@ async fn the_window_ends_in_a_deletion(engine: Engine) {
         (open.status, &open.body["deletion_id"], &open.body["state"]),
         (409, &json!(id), &json!("scheduled"))
     );
+    // Nor does anybody enable the user by the way.
+    let desk = app.desk(&shop, "admin").await;
+    let enabled = desk.patch(&format!("/users/{}", shop.user), json!({"status": "active"})).await;
+    let why = "a deletion of this user is scheduled; cancel it instead";
+    let expected = json!({"error": "conflict", "error_description": why, "field": "status"});
+    assert_eq!((enabled.status, enabled.body), (409, expected));
+    assert!(!can_sign_in(&app, &shop).await);
     // A change of the user does not call it off.
     crate::support::run(&app.app.db, "UPDATE users SET version = version + 1").await;
 

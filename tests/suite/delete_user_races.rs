@@ -28,7 +28,7 @@ async fn two_confirmations(engine: Engine) {
         let (won, lost) = if first.status == 200 { (first, second) } else { (second, first) };
         assert_eq!(won.ok()["state"], "executed");
         lost.refused(409, "conflict", "this deletion has been executed");
-        let expected = Verdict::Whole { events: 6 };
+        let expected = Verdict::Whole { events: 8 };
         assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), expected, "one event, one deletion");
     }
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM erasures").await, 6);

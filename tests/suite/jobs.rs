@@ -149,17 +149,17 @@ async fn the_runner_starts_at_once_and_stops(engine: Engine) {
     let app = TestApp::new(engine).await;
     let holders = Arc::strong_count(&app.app);
     let runner = jobs::start(&app.app);
-    let both_ran = async {
+    let all_ran = async {
         loop {
             let list = |conn| async move { tessera::store::jobs::list(&conn).await };
             let rows = app.app.db.read(list).await.unwrap();
-            if rows.iter().filter(|row| row.outcome.is_some()).count() == 2 {
+            if rows.iter().filter(|row| row.outcome.is_some()).count() == Job::ALL.len() {
                 return;
             }
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), both_ran).await.expect("both jobs ran");
+    tokio::time::timeout(Duration::from_secs(20), all_ran).await.expect("all jobs ran");
     tokio::time::timeout(Duration::from_secs(20), runner.stop()).await.expect("the runner stopped");
     assert_eq!(Arc::strong_count(&app.app), holders, "no task of it is left");
 }

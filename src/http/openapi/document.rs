@@ -113,8 +113,8 @@ fn security(caller: Caller) -> Value {
 fn roles(operation: &Operation) -> Option<Value> {
     let method = operation.method.to_ascii_uppercase();
     let method = axum::http::Method::from_bytes(method.as_bytes()).ok()?;
-    let permission = permissions::required(&method, &operation.path)?;
-    let roles = Role::ALL.into_iter().filter(|role| role.may(permission));
+    let endpoint = permissions::find(&method, &operation.path)?;
+    let roles = Role::ALL.into_iter().filter(|role| role.may(endpoint.permission));
     Some(roles.map(|role| Value::from(role.as_str())).collect())
 }
 

@@ -219,7 +219,12 @@ fn projects() -> Vec<Operation> {
 fn client_settings() -> Vec<Member> {
     vec![
         ("redirect_uris", texts()),
-        ("post_logout_redirect_uris", texts()),
+        ("grant_types", texts()),
+        (
+            "token_endpoint_auth_method",
+            json!({"enum": ["client_secret_basic", "client_secret_post", "none", null]}),
+        ),
+        ("scope", json!({"type": ["string", "null"]})),
         ("first_party", flag()),
         ("require_pkce", flag()),
         ("refresh_rotation", json!({"type": ["boolean", "null"]})),
@@ -234,7 +239,7 @@ fn client_settings() -> Vec<Member> {
 
 fn clients() -> Vec<Operation> {
     let one = format!("{PROJECT}/clients/{{client_id}}");
-    let kinds = one_of(&["confidential", "public", "service"]);
+    let kinds = one_of(&["confidential", "public"]);
     let new = [("client_name!", text()), ("type!", kinds)].into_iter().chain(client_settings());
     let change = [("client_name", text()), ("status", one_of(&["active", "disabled"]))];
     vec![

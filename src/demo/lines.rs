@@ -54,6 +54,94 @@ pub fn exchange(issuer: &str, caller: &Caller<'_>, code: Text<'_>, redirect_uri:
 }
 
 pub(super) const JSON: &str = "-H 'Content-Type: application/json'";
+/// All endpoints of the session API, in an order in which they work one after the other.
+pub fn tour(demo: &Demo) -> Vec<Step> {
+    let Some(client) = demo.clients.iter().find(|client| client.client_secret.is_some()) else {
+        return Vec::new();
+    };
+    let (id, secret) = (client.client_id, client.client_secret.as_deref().unwrap_or_default());
+    let issuer = &demo.issuer;
+    let caller = Caller { client_id: id, client_secret: Some(Text::Literal(secret)), code_verifier: None };
+    let as_client = format!("-u '{id}:{secret}'");
+    let as_admin = format!("-H 'Authorization: Bearer {}'", demo.admin_key);
+    let as_user = r#"-H "Authorization: Bearer $ACCESS_TOKEN""#;
+    let user = format!(r#""user": {{"username": "{}"}}"#, demo.user.username);
+    let access_token = object(&[("access_token", Text::Variable("ACCESS_TOKEN"))]);
+    let verify = curl(issuer, "verifyaccesstoken", &as_client, &access_token);
+    let validity = format!("{issuer}/api/token-validity?client_id={id}");
+    let confirmation = object(&[
+        ("deletion_id", Text::Variable("DELETION_ID")),
+        ("confirmation", Text::Literal(&demo.user.username)),
+    ]);
+    let step =
+        |title, lines: &[&str]| Step { title, lines: lines.iter().map(|line| (*line).to_owned()).collect() };
+    vec![
+        step(
+            "GetTokenFromCode: the code, which lives for 60 seconds and works once, becomes tokens",
+            &[
+                "CODE='the code that the page shows'",
+                &keep("TOKENS", &exchange(issuer, &caller, Text::Variable("CODE"), &client.redirect_uri)),
+                &format!("{} {}", take("TOKENS", "access_token"), take("TOKENS", "refresh_token")),
+            ],
+        ),
+        step("verifyaccesstoken: does the token still hold?", &[&verify]),
+        step(
+            "userinfofromaccesstoken: who is it?",
+            &[&format!("curl -sw '\\n' -X POST {issuer}/api/userinfofromaccesstoken {as_user}")],
+        ),
+        step(
+            "refresh: fresh tokens",
+            &[
+                &keep(
+                    "TOKENS",
+                    &curl(
+                        issuer,
+                        "refresh",
+                        &as_client,
+                        &object(&[("refresh_token", Text::Variable("REFRESH_TOKEN"))]),
+                    ),
+                ),
+                &format!("{} {}", take("TOKENS", "access_token"), take("TOKENS", "refresh_token")),
+            ],
+        ),
+        step(
+            "token-validity: how long tokens live (read, change)",
+            &[
+                &format!("curl -sw '\\n' '{validity}' {as_admin}"),
+                &format!("curl -sw '\\n' -X PUT '{validity}' {as_admin} {JSON} -d '{{\"access_token\": 2}}'"),
+            ],
+        ),
+        step(
+            "attribute-update: what is known about the person (read by apps as soon as it answers)",
+            &[&curl(
+                issuer,
+                "attribute-update",
+                &as_admin,
+                &format!("{{{user}, \"set\": {{\"department\": \"sales\"}}}}"),
+            )],
+        ),
+        step(
+            "GlobalSignOut: the person signs out everywhere, and the token is dead at once",
+            &[&format!("curl -sw '\\n' -X POST {issuer}/api/GlobalSignOut {as_user}"), &verify],
+        ),
+        step(
+            "delete-user: asked for with a reason, done when the user name is typed again",
+            &[
+                &keep(
+                    "DELETION",
+                    &curl(
+                        issuer,
+                        "delete-user",
+                        &as_admin,
+                        &format!("{{{user}, \"reason\": \"trying out how it works\"}}"),
+                    ),
+                ),
+                &take("DELETION", "deletion_id"),
+                &curl(issuer, "delete-user/confirm", &as_admin, &confirmation),
+            ],
+        ),
+    ]
+}
 
 pub(super) fn curl(issuer: &str, endpoint: &str, authorization: &str, body: &str) -> String {
     let space = if authorization.is_empty() { "" } else { " " };

@@ -10,6 +10,7 @@ mod admin_epochs;
 mod admin_keys;
 mod admin_projects;
 mod admin_roles;
+mod administration;
 mod attributes;
 mod audit;
 mod authorize;

@@ -28,17 +28,18 @@ struct AttributeUpdate {
 }
 
 pub async fn update(call: Call) -> Result<Response> {
-    let AttributeUpdate { user: named, set, remove, roles, groups } = call.json()?;
-    let (change, seen) = (Change { set, remove, roles, groups }, call.if_match()?);
+    let seen = call.if_match()?;
     let user = if call.admin_key().is_some() {
         let ctx = call.ctx().await?;
         let actor = call.actor(&call.project_admin(&ctx).await?);
+        let (named, change) = asked(&call)?;
         let named = named.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;
         let user = find_user(&ctx, named).await?;
         attributes::update(&ctx, &actor, user, &change, seen).await?
     } else {
         let token = call.access_token(None)?;
         let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
+        let (named, change) = asked(&call)?;
         if named.is_some() {
             let why = "user is for admin keys; a token changes its own user";
             return Err(Error::invalid_field("user", why));
@@ -47,4 +48,10 @@ pub async fn update(call: Call) -> Result<Response> {
         attributes::update_own(&ctx, &live, &change, seen).await?
     };
     Ok(versioned(StatusCode::OK, user.version, &user))
+}
+
+/// Whose record, and what of it. Read once the caller is proven: a stranger learns nothing of the body's shape.
+fn asked(call: &Call) -> Result<(Option<UserName>, Change)> {
+    let AttributeUpdate { user, set, remove, roles, groups } = call.json()?;
+    Ok((user, Change { set, remove, roles, groups }))
 }

@@ -156,7 +156,9 @@ pub async fn change(
             let Some(changed) = changed else { return User::try_from(row) };
             // The way back from a scheduled deletion is to cancel it, or the person would be gone all the same one day.
             if row.status != changed.status && deletions::is_scheduled(&conn, ctx.project.id, id).await? {
-                return Err(conflict("a deletion of this user is scheduled; cancel it instead").with_field("status"));
+                return Err(
+                    conflict("a deletion of this user is scheduled; cancel it instead").with_field("status")
+                );
             }
             let action = match (row.status == changed.status, changed.status.as_str()) {
                 (true, _) => "user.updated",

@@ -49,9 +49,10 @@ async fn filters_find(engine: Engine) {
         async move { actions(app, auditor, &query).await }
     };
     let all = of("").await;
-    let made = ["admin_key.created", "user.created", "client.created", "project.created"];
+    let key = "signing_key.created";
+    let made = ["admin_key.created", "user.created", "client.created", key, key, "project.created"];
     let since = ["client.disabled", "user.signed_out", "project.changed", "project.changed"];
-    assert_eq!(all, [since, made].concat());
+    assert_eq!(all, [&since[..], &made].concat());
     assert_eq!(of("action=project.changed").await, ["project.changed"; 2]);
     assert_eq!(of("since=2027-01-15T11:00:00Z").await, ["client.disabled", "user.signed_out"]);
     assert_eq!(of("until=2027-01-15T09:00:00Z").await, made);

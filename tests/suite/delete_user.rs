@@ -67,10 +67,10 @@ async fn works(engine: Engine) {
     // The request is an event about the user as well.
     shown["impact"]["audit_events_kept"] = json!(2);
     assert_eq!(Value::Object(done.clone()), shown);
-    // project and client with a key each, user, admin key, requested, deleted.
-    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 8 });
+    assert!(matches!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { .. }));
+    assert_eq!(about_users(&app).await, 3, "created, requested, deleted");
     let events =
-        number(&app.app.db, "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deleted' AND seq = 8")
+        number(&app.app.db, "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deleted' AND seq = (SELECT max(seq) FROM audit_log)")
             .await;
     assert_eq!(events, 1);
 }
@@ -119,6 +119,10 @@ async fn everything_is_dead(engine: Engine) {
     assert_eq!(node.refresh(&shop, tokens.get("refresh_token")).await.status, 400);
     let fresh = app.sign_in(&shop).await;
     assert_eq!(node.verify(&shop, fresh.get("access_token")).await["claims"]["sub"], json!(new));
+}
+
+async fn about_users(app: &TestApp) -> i64 {
+    number(&app.app.db, "SELECT count(*) AS n FROM audit_log WHERE action LIKE 'user.%'").await
 }
 
 async fn left(app: &TestApp, table: &str) -> i64 {
@@ -242,7 +246,7 @@ async fn wrong_confirmations(engine: Engine) {
     admin.confirm(&id, "alice").await.refused(409, "conflict", cancelled);
     let failed = "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deletion_confirmation_failed'";
     assert_eq!(number(&app.app.db, failed).await, 5);
-    let last = "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deletion_cancelled' AND seq = 13";
+    let last = "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deletion_cancelled' AND seq = (SELECT max(seq) FROM audit_log)";
     assert_eq!(number(&app.app.db, last).await, 1);
     // What was typed is nowhere.
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM audit_log WHERE detail LIKE '%bob%'").await, 0);
@@ -280,7 +284,12 @@ async fn closed_ones(engine: Engine) {
     admin.confirm(&done, "alice").await.refused(409, "conflict", executed);
     admin.confirm(&done, "bob").await.refused(409, "conflict", executed);
     admin.cancel(&done).await.refused(409, "conflict", executed);
-    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events: 12 });
+    assert!(matches!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { .. }));
+    assert_eq!(
+        about_users(&app).await,
+        6,
+        "created, requested and cancelled, requested, requested and deleted"
+    );
 }
 
 async fn bound_to_the_version(engine: Engine) {

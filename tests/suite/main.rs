@@ -1,8 +1,6 @@
 //! One test binary. Every story is told on SQLite and on PostgreSQL, over real HTTP, each with a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
-mod administration;
-mod attributes;
 mod admin_audit;
 mod admin_client_secrets;
 mod admin_clients;

@@ -1,6 +1,8 @@
 //! One line of the ledger:
 //!
-//!     1 <seq> <time> <project> <user> <deletion> <id of the master key> <mac of the line before> <mac>
+//! ```text
+//! 1 <seq> <time> <project> <user> <deletion> <id of the master key> <mac of the line before> <mac>
+//! ```
 //!
 //! Times are RFC 3339, macs HMAC-SHA256 in base64url. The first line stands after `-`.
 

@@ -2,7 +2,7 @@
 //! again.
 //!
 //! The line is written in the unit of the deletion, into the table `erasures`: there is no deletion without its line and no
-//! line without its deletion. From there each node copies the lines to a file outside of the database ([`file`]), right
+//! line without its deletion. From there each node copies the lines to a file outside of the database ([`mod@file`]), right
 //! after the deletion and again by the clock, in order and without a gap. [`replay`] is what `tessera restored` does.
 
 pub mod file;

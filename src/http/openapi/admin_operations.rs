@@ -1,0 +1,226 @@
+//! The operations of the admin API.
+
+use serde_json::json;
+
+use super::parts::{Member, Operation, flag, number, object, one_of, operation, text, texts};
+
+const PROJECT: &str = "/admin/projects/{project}";
+
+pub fn operations() -> Vec<Operation> {
+    [projects(), clients(), people(), definitions(), instance()].into_iter().flatten().collect()
+}
+
+fn projects() -> Vec<Operation> {
+    let status = || ("status", one_of(&["active", "disabled"]));
+    vec![
+        operation("GET /admin/projects", "list_projects", "The projects that the key reaches").paged(),
+        operation("POST /admin/projects", "create_project", "Makes a project with its issuer and keys")
+            .body([
+                ("slug!", text()),
+                ("name", text()),
+                ("kind", one_of(&["live", "sandbox"])),
+                ("settings", object()),
+            ])
+            .answers(201, object()),
+        operation(&format!("GET {PROJECT}"), "read_project", "One project"),
+        operation(&format!("PATCH {PROJECT}"), "change_project", "Changes what is named").body([
+            ("name", text()),
+            status(),
+            ("settings", object()),
+        ]),
+        operation(&format!("DELETE {PROJECT}"), "delete_project", "Deletes a project and everybody in it")
+            .rehearsed(),
+        operation(
+            &format!("POST {PROJECT}/end-all-sessions"),
+            "end_all_sessions",
+            "Signs everybody out at once",
+        )
+        .rehearsed()
+        .optional_body([("reason", text())]),
+        operation(&format!("GET {PROJECT}/audit"), "read_audit", "What happened in the project")
+            .paged()
+            .query(
+                ["order", "since", "until", "actor", "action", "target", "user"].map(|name| (name, text())),
+            ),
+    ]
+}
+
+/// What a client has beside its name, as RFC 7591 names it where it does.
+fn client_settings() -> Vec<Member> {
+    vec![
+        ("redirect_uris", texts()),
+        ("grant_types", texts()),
+        (
+            "token_endpoint_auth_method",
+            json!({"enum": ["client_secret_basic", "client_secret_post", "none", null]}),
+        ),
+        ("scope", json!({"type": ["string", "null"]})),
+        ("first_party", flag()),
+        ("require_pkce", flag()),
+        ("refresh_rotation", json!({"type": ["boolean", "null"]})),
+        ("refresh_retry", one_of(&["window", "until_used"])),
+        ("refresh_grace_seconds", number()),
+        ("audience", json!({"type": ["string", "null"]})),
+        ("initiate_login_uri", json!({"type": ["string", "null"]})),
+        ("id_token_signed_response_alg", one_of(&["ES256", "RS256", "EdDSA"])),
+        ("access_token_signed_response_alg", one_of(&["ES256", "RS256", "EdDSA"])),
+    ]
+}
+
+fn clients() -> Vec<Operation> {
+    let one = format!("{PROJECT}/clients/{{client_id}}");
+    let kinds = one_of(&["confidential", "public"]);
+    let new = [("client_name!", text()), ("type!", kinds)].into_iter().chain(client_settings());
+    let change = [("client_name", text()), ("status", one_of(&["active", "disabled"]))];
+    vec![
+        operation(&format!("GET {PROJECT}/clients"), "list_clients", "The project's applications").paged(),
+        operation(
+            &format!("POST {PROJECT}/clients"),
+            "create_client",
+            "Registers an application; its secret is told once",
+        )
+        .body(new)
+        .answers(201, object()),
+        operation(&format!("GET {one}"), "read_client", "One application"),
+        operation(&format!("PATCH {one}"), "change_client", "Changes what is named")
+            .body(change.into_iter().chain(client_settings())),
+        operation(&format!("DELETE {one}"), "delete_client", "Deletes an application; its sessions end")
+            .rehearsed(),
+        operation(
+            &format!("POST {one}/rotate-secret"),
+            "rotate_secret",
+            "Makes another secret; two may live at once",
+        )
+        .optional_body([("old_secret_lives_seconds", number()), ("leaked", flag())]),
+        operation(&format!("DELETE {one}/secrets/{{slot}}"), "remove_secret", "Ends one of the two secrets"),
+    ]
+}
+
+/// OpenID Connect Core, 5.1, as an admin may set them.
+fn claims() -> Vec<Member> {
+    let names =
+        ["name", "given_name", "family_name", "nickname", "picture", "locale", "zoneinfo", "phone_number"];
+    names.into_iter().map(|name| (name, text())).collect()
+}
+
+fn people() -> Vec<Operation> {
+    let one = format!("{PROJECT}/users/{{user}}");
+    let new = [
+        ("username!", text()),
+        ("email", json!({"type": ["string", "null"]})),
+        ("email_verified", flag()),
+        ("password", text()),
+        ("attributes", object()),
+        ("roles", texts()),
+        ("groups", texts()),
+    ];
+    let change = [
+        ("status", one_of(&["active", "disabled"])),
+        ("username", text()),
+        ("email", json!({"type": ["string", "null"]})),
+        ("email_verified", flag()),
+    ];
+    vec![
+        operation(
+            &format!("GET {PROJECT}/users"),
+            "list_users",
+            "People, by the beginning of a name or an address",
+        )
+        .paged()
+        .query([("search", text()), ("status", one_of(&["active", "disabled"]))]),
+        operation(&format!("POST {PROJECT}/users"), "create_user", "Makes a user")
+            .body(new.into_iter().chain(claims()))
+            .answers(201, object()),
+        operation(&format!("GET {one}"), "read_user", "One user"),
+        operation(
+            &format!("PATCH {one}"),
+            "change_user",
+            "Changes what is named; disabling ends all sessions",
+        )
+        .body(change.into_iter().chain(claims())),
+        operation(
+            &format!("POST {one}/set-password"),
+            "set_password",
+            "Sets the password and ends all sessions",
+        )
+        .body([("password!", text())]),
+        operation(&format!("GET {one}/sessions"), "list_sessions", "Where the user is signed in").paged(),
+        operation(&format!("DELETE {one}/sessions/{{sid}}"), "end_session", "Ends one session"),
+    ]
+}
+
+fn definitions() -> Vec<Operation> {
+    let attributes = format!("{PROJECT}/attribute-definitions");
+    let members = || {
+        [
+            ("description", text()),
+            ("user_writable", flag()),
+            ("in_access_token", flag()),
+            ("max_bytes", json!({"type": "integer", "maximum": 2048})),
+        ]
+    };
+    let kinds = one_of(&["string", "number", "boolean", "string_list"]);
+    let new = [("name!", text()), ("type!", kinds)];
+    let mut all = vec![
+        operation(
+            &format!("GET {attributes}"),
+            "list_attribute_definitions",
+            "What the project knows of its users",
+        ),
+        operation(&format!("POST {attributes}"), "define_attribute", "Defines an attribute")
+            .body(new.into_iter().chain(members()))
+            .answers(201, object()),
+        operation(&format!("GET {attributes}/{{name}}"), "read_attribute_definition", "One definition"),
+        operation(
+            &format!("PATCH {attributes}/{{name}}"),
+            "change_attribute_definition",
+            "Changes what is named",
+        )
+        .body(members()),
+        operation(
+            &format!("DELETE {attributes}/{{name}}"),
+            "delete_attribute_definition",
+            "Deletes a definition",
+        )
+        .rehearsed(),
+    ];
+    for (list, one) in [("roles", "role"), ("groups", "group")] {
+        let path = format!("{PROJECT}/{list}");
+        let new = [("name!", text()), ("description", text())];
+        all.extend([
+            operation(&format!("GET {path}"), format!("list_{list}"), "Names that users hold").paged(),
+            operation(&format!("POST {path}"), format!("create_{one}"), "Makes one")
+                .body(new)
+                .answers(201, object()),
+            operation(&format!("GET {path}/{{name}}"), format!("read_{one}"), "One of them"),
+            operation(&format!("PATCH {path}/{{name}}"), format!("change_{one}"), "Describes it")
+                .body([("description!", text())]),
+            operation(&format!("DELETE {path}/{{name}}"), format!("delete_{one}"), "Takes it from everybody")
+                .rehearsed(),
+            operation(&format!("GET {path}/{{name}}/users"), format!("list_users_of_{one}"), "Who holds it")
+                .paged(),
+        ]);
+    }
+    all
+}
+
+fn instance() -> Vec<Operation> {
+    vec![
+        operation("GET /admin/admin-keys", "list_admin_keys", "Admin keys that the key reaches")
+            .paged()
+            .query([("project", text())]),
+        operation("POST /admin/admin-keys", "create_admin_key", "Makes an admin key, which is told once")
+            .body([
+                ("name!", text()),
+                ("role!", one_of(&["owner", "admin", "user_manager", "auditor"])),
+                ("project", text()),
+            ])
+            .answers(201, object()),
+        operation("GET /admin/admin-keys/{id}", "read_admin_key", "One admin key"),
+        operation("DELETE /admin/admin-keys/{id}", "revoke_admin_key", "Revokes an admin key at once"),
+        operation("GET /admin/audit", "read_instance_audit", "What happened above the projects")
+            .paged()
+            .query(["order", "since", "until", "actor", "action", "target"].map(|name| (name, text()))),
+        operation("GET /admin/jobs", "list_jobs", "When each background job ran last, and how it ended"),
+    ]
+}

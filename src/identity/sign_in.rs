@@ -6,10 +6,11 @@ use crate::model::client::Client;
 use crate::model::names::check_username;
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::secret::Secret;
-use crate::store::browser_sessions::{self, SignIn};
+use crate::store::browser_sessions::{self, Replaced, SignIn};
 use crate::store::codes::{self, CodeRow};
-use crate::store::families;
+use crate::store::db::Conn;
 use crate::store::users::{self, PasswordProof};
+use crate::store::{families, user_sessions};
 
 /// The hosted cookie lives one hour from the sign-in, absolute.
 pub const BROWSER_SESSION_SECONDS: i64 = 3600;
@@ -98,7 +99,8 @@ impl NewCode {
 
 /// Stores the session, and its first code, in one unit. `false`: the person was signed out in between.
 ///
-/// A session that the browser had before ends; what it gave to applications follows the same person's new one.
+/// A session that the browser had before ends. What it gave to applications follows the same person's new one; for
+/// another person it ends as well, unless it was granted to outlive the session.
 pub async fn begin(
     ctx: &Ctx,
     sign_in: &SignIn,
@@ -124,11 +126,24 @@ pub async fn begin(
             if let Some(hash) = replaced
                 && let Some(old) = browser_sessions::end(&conn, project, now, hash).await?
             {
-                families::move_to_browser_session(&conn, project, sign_in.user_id, old, sign_in.id).await?;
+                replace(&conn, ctx, old, sign_in).await?;
             }
             Ok(true)
         })
         .await
+}
+
+async fn replace(conn: &Conn, ctx: &Ctx, old: Replaced, new: &SignIn) -> Result<()> {
+    let (project, same_person) = (ctx.project.id, old.user_id == new.user_id);
+    // Somebody else's codes stay where they are and die with the session; the statement waits for those in exchange.
+    let heir = if same_person { new.id } else { old.id };
+    codes::move_to_browser_session(conn, project, old, heir).await?;
+    if same_person {
+        families::move_to_browser_session(conn, project, old, heir).await?;
+    } else {
+        user_sessions::end_families_of(conn, project, ctx.now, old.id, "browser_session_replaced").await?;
+    }
+    Ok(())
 }
 
 /// The session behind a cookie, with today's epochs.

@@ -60,6 +60,6 @@ pub(super) fn open_mail(app: &App, due: &Due, sealed: &[u8]) -> Result<Message, 
 }
 
 /// Where a body is sealed.
-fn place(project: ProjectId, row: &str) -> Place<'_> {
+pub(crate) fn place(project: ProjectId, row: &str) -> Place<'_> {
     Place { table: "outbox", project, row, column: "sealed_body" }
 }

@@ -47,7 +47,7 @@ impl DataKey {
     }
 }
 
-fn place(project: ProjectId, row: &str) -> Place<'_> {
+pub(super) fn place(project: ProjectId, row: &str) -> Place<'_> {
     Place { table: "user_keys", project, row, column: "sealed_key" }
 }
 

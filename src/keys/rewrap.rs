@@ -1,17 +1,20 @@
-//! Sealing again, under the first master key, what an older one sealed; so that the older one can be taken away in time.
+//! Sealing again, under the first master key, what an older one sealed; so that the older one seals nothing any more.
 //!
-//! A new sealed column joins [`rewrap`] with a function of its own.
+//! A new sealed column joins [`rewrap`]: as a table of [`sealed`], or with a function of its own.
 
 use serde_json::json;
+use uuid::Uuid;
 
-use super::master::MasterKeys;
-use super::provide::place;
+use super::master::{MasterKeys, Place};
+use super::{data_key, provide};
 use crate::audit::{self, Actor};
 use crate::entropy::Entropy;
 use crate::error::Result;
 use crate::ids::ProjectId;
+use crate::jobs::outbox;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Db;
+use crate::store::sealed::{self, Table};
 use crate::store::signing_keys;
 
 const PAGE: i64 = 100;
@@ -26,17 +29,12 @@ pub struct Rewrapped {
 
 /// Walks all sealed values in small steps; safe beside running servers, and to be run again.
 pub async fn rewrap(db: &Db, entropy: &Entropy, keys: &MasterKeys, now: Timestamp) -> Result<Rewrapped> {
-    let mut done = Rewrapped::default();
-    let mut after = ProjectId::INSTANCE;
-    loop {
-        let page = db.read(|conn| async move { signing_keys::owners(&conn, after, PAGE).await }).await?;
-        let Some(last) = page.last() else { break };
-        after = *last;
-        for project in page {
-            rewrap_signing_keys(db, entropy, keys, project, &mut done).await?;
-        }
+    let mut run = Run { db, entropy, keys, done: Rewrapped::default() };
+    run.signing_keys().await?;
+    for table in Table::ALL {
+        run.table(table).await?;
     }
-    let Rewrapped { moved, kept, unreadable } = done;
+    let Rewrapped { moved, kept, unreadable } = run.done;
     let detail = json!({"to": keys.current_id(), "moved": moved, "kept": kept, "unreadable": unreadable});
     let (actor, detail) = (&Actor::command_line(), &detail);
     db.unit(|conn| async move {
@@ -44,32 +42,76 @@ pub async fn rewrap(db: &Db, entropy: &Entropy, keys: &MasterKeys, now: Timestam
         audit::append(&conn, ProjectId::INSTANCE, now, &event).await
     })
     .await?;
-    Ok(done)
+    Ok(run.done)
 }
 
-async fn rewrap_signing_keys(
-    db: &Db,
-    entropy: &Entropy,
-    keys: &MasterKeys,
-    project: ProjectId,
-    done: &mut Rewrapped,
-) -> Result<()> {
-    let listed = db.read(|conn| async move { signing_keys::list(&conn, project).await }).await?;
-    for key in &listed {
-        let (place, old) = (place(project, &key.kid), &key.sealed_private);
-        if keys.seals_today(old) {
-            done.kept += 1;
-            continue;
+struct Run<'a> {
+    db: &'a Db,
+    entropy: &'a Entropy,
+    keys: &'a MasterKeys,
+    done: Rewrapped,
+}
+
+impl Run<'_> {
+    /// The value sealed anew; `None` for one that lies right already, or that no configured key opens.
+    fn sealed_anew(&mut self, place: &Place<'_>, old: &[u8]) -> Result<Option<Vec<u8>>> {
+        if self.keys.seals_today(old) {
+            self.done.kept += 1;
+            return Ok(None);
         }
-        let Ok(plain) = keys.open(&place, old) else {
-            done.unreadable += 1;
-            continue;
-        };
-        let new = &keys.seal(entropy, &place, &plain)?;
-        // No row: the key went meanwhile, or another run moved it.
-        done.moved += db
-            .write(|conn| async move { signing_keys::reseal(&conn, project, &key.kid, old, new).await })
-            .await?;
+        match self.keys.open(place, old) {
+            Ok(plain) => self.keys.seal(self.entropy, place, &plain).map(Some),
+            Err(_) => {
+                self.done.unreadable += 1;
+                Ok(None)
+            }
+        }
     }
-    Ok(())
+
+    async fn signing_keys(&mut self) -> Result<()> {
+        let db = self.db;
+        let mut after = ProjectId::INSTANCE;
+        loop {
+            let page = db.read(|conn| async move { signing_keys::owners(&conn, after, PAGE).await }).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = *last;
+            for project in page {
+                self.signing_keys_of(project).await?;
+            }
+        }
+    }
+
+    async fn signing_keys_of(&mut self, project: ProjectId) -> Result<()> {
+        let db = self.db;
+        let listed = db.read(|conn| async move { signing_keys::list(&conn, project).await }).await?;
+        for key in &listed {
+            let (place, old) = (provide::place(project, &key.kid), &key.sealed_private);
+            let Some(new) = &self.sealed_anew(&place, old)? else { continue };
+            // No row: the key went meanwhile, or another run moved it.
+            self.done.moved += db
+                .write(|conn| async move { signing_keys::reseal(&conn, project, &key.kid, old, new).await })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn table(&mut self, table: Table) -> Result<()> {
+        let db = self.db;
+        let mut after = (ProjectId::INSTANCE, Uuid::nil());
+        loop {
+            let page = db.read(|conn| async move { sealed::page(&conn, table, after, PAGE).await }).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = (last.project_id, last.id);
+            for row in &page {
+                let name = &row.id.to_string();
+                let place = match table {
+                    Table::UserKeys => data_key::place(row.project_id, name),
+                    Table::Outbox => outbox::place(row.project_id, name),
+                };
+                let Some(new) = &self.sealed_anew(&place, &row.sealed)? else { continue };
+                self.done.moved +=
+                    db.write(|conn| async move { sealed::reseal(&conn, table, row, new).await }).await?;
+            }
+        }
+    }
 }

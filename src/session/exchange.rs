@@ -89,12 +89,13 @@ async fn consume(
         }
         let user = users::touch_sign_in(&conn, project, now, code.user_id, code.user_epoch).await?;
         let Some(user) = user else { return denied };
-        if codes::consume(&conn, project, now, hash, family).await? == 0 {
-            return denied;
-        }
-        families::insert(&conn, project, now, family, code, mac_key_id, lifetime).await?;
-        families::displace(&conn, project, now, code, ctx.project.settings.max_families).await?;
-        Ok(Verdict::Granted(Box::new((code.clone(), user))))
+        let consumed = codes::consume(&conn, project, now, hash, family).await?;
+        let Some(browser_session_id) = consumed else { return denied };
+        // A new sign-in in the same browser may have taken the code over since it was read.
+        let code = CodeRow { browser_session_id, ..code.clone() };
+        families::insert(&conn, project, now, family, &code, mac_key_id, lifetime).await?;
+        families::displace(&conn, project, now, &code, ctx.project.settings.max_families).await?;
+        Ok(Verdict::Granted(Box::new((code, user))))
     };
     ctx.app.db.unit(verdict).await
 }

@@ -64,6 +64,12 @@ pub async fn verify(
         let key = key.ok_or_else(|| invalid_token("the admin key is not valid here"))?;
         allowed(&key.try_into()?)?;
     }
+    // Before the token is judged, so that a stranger does not learn how somebody else's stands.
+    if let (Some(client), Ok(claims)) = (client.filter(|client| client.is_public()), &proven.seen)
+        && claims.client_id != client.id.to_string()
+    {
+        return Err(forbidden("a public client may verify only its own tokens"));
+    }
     // Without `audience`, the calling client is the audience; an admin key without one skips the check.
     if let Some(client) = client.filter(|_| demands.audience.is_none()) {
         demands.audience = Some(client.audience());
@@ -73,9 +79,6 @@ pub async fn verify(
         Ok(live) => live,
         Err(Refusal { reason, detail }) => return Ok(Verdict::Inactive { active: false, reason, detail }),
     };
-    if client.is_some_and(|client| client.is_public() && client.id != live.family.client_id) {
-        return Err(forbidden("a public client may verify only its own tokens"));
-    }
     Ok(Verdict::Active {
         active: true,
         claims_stale: live.claims.user_version != live.family.user_version,

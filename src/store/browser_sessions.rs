@@ -78,25 +78,22 @@ pub async fn insert(
     )
 }
 
-/// Ends the session behind a cookie, for a sign-in that replaces it. Gives its id.
-pub async fn end(
-    conn: &Conn,
-    project: ProjectId,
-    now: Timestamp,
-    hash: &[u8],
-) -> Result<Option<BrowserSessionId>> {
-    #[derive(FromRow)]
-    struct Ended {
-        id: BrowserSessionId,
-    }
-    let ended = fetch_optional!(
+/// A session that another one replaces.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Replaced {
+    pub id: BrowserSessionId,
+    pub user_id: UserId,
+}
+
+/// Ends the session behind a cookie, for a sign-in that replaces it.
+pub async fn end(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8]) -> Result<Option<Replaced>> {
+    fetch_optional!(
         conn,
-        Ended,
+        Replaced,
         "UPDATE browser_sessions SET ended_at = $1
-         WHERE project_id = $2 AND token_hash = $3 AND ended_at IS NULL RETURNING id",
+         WHERE project_id = $2 AND token_hash = $3 AND ended_at IS NULL RETURNING id, user_id",
         now,
         project,
         hash
-    )?;
-    Ok(ended.map(|ended| ended.id))
+    )
 }

@@ -4,6 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row};
 
+use super::browser_sessions::Replaced;
 use super::db::{Conn, execute, fetch_optional};
 use crate::error::Result;
 use crate::ids::{BrowserSessionId, ClientId, FamilyId, ProjectId, UserId};
@@ -146,24 +147,51 @@ pub async fn insert(
     )
 }
 
-/// Uses the code up and remembers the family it became; of many callers one gets a row, and none once the browser session
-/// that led here has been ended.
+#[derive(FromRow)]
+struct Consumed {
+    browser_session_id: Option<BrowserSessionId>,
+}
+
+/// Uses the code up, remembers the family it became, and gives the browser session that it belongs to by now; of many
+/// callers one gets a row, and none once that browser session has been ended.
 pub async fn consume(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
     hash: &[u8],
     family: FamilyId,
-) -> Result<u64> {
-    execute!(
+) -> Result<Option<Option<BrowserSessionId>>> {
+    let consumed = fetch_optional!(
         conn,
+        Consumed,
         "UPDATE authorization_codes SET consumed_at = $1, family_id = $2
          WHERE project_id = $3 AND code_hash = $4 AND consumed_at IS NULL AND expires_at > $1
            AND NOT EXISTS (SELECT 1 FROM browser_sessions b WHERE b.project_id = $3
-             AND b.id = authorization_codes.browser_session_id AND b.ended_at IS NOT NULL)",
+             AND b.id = authorization_codes.browser_session_id AND b.ended_at IS NOT NULL)
+         RETURNING browser_session_id",
         now,
         family,
         project,
         hash
+    )?;
+    Ok(consumed.map(|consumed| consumed.browser_session_id))
+}
+
+/// Lets the codes of a replaced browser session follow the next one. Waits for those that are being exchanged, so that
+/// their families are there for whoever moves or ends them next.
+pub async fn move_to_browser_session(
+    conn: &Conn,
+    project: ProjectId,
+    from: Replaced,
+    to: BrowserSessionId,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE authorization_codes SET browser_session_id = $1
+         WHERE project_id = $2 AND user_id = $3 AND browser_session_id = $4",
+        to,
+        project,
+        from.user_id,
+        from.id
     )
 }

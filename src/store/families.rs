@@ -1,9 +1,10 @@
 //! Token families: one row each, however often they are refreshed.
 
+use super::browser_sessions::Replaced;
 use super::codes::CodeRow;
 use super::db::{Conn, execute};
 use crate::error::Result;
-use crate::ids::{BrowserSessionId, ClientId, FamilyId, ProjectId, UserId};
+use crate::ids::{BrowserSessionId, ClientId, FamilyId, ProjectId};
 use crate::model::timestamp::Timestamp;
 
 /// When a family ends: unused, and at the latest.
@@ -182,21 +183,20 @@ pub async fn shorten(
     )
 }
 
-/// Lets what a person's browser session gave to applications follow the person's next one in the same browser.
+/// Lets what a replaced browser session gave to applications follow the next one.
 pub async fn move_to_browser_session(
     conn: &Conn,
     project: ProjectId,
-    user: UserId,
-    from: BrowserSessionId,
+    from: Replaced,
     to: BrowserSessionId,
 ) -> Result<u64> {
     execute!(
         conn,
         "UPDATE token_families SET browser_session_id = $1
-         WHERE project_id = $2 AND browser_session_id = $3 AND user_id = $4",
+         WHERE project_id = $2 AND user_id = $3 AND browser_session_id = $4",
         to,
         project,
-        from,
-        user
+        from.user_id,
+        from.id
     )
 }

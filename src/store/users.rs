@@ -292,9 +292,13 @@ pub async fn count_live_families(conn: &Conn, project: ProjectId, now: Timestamp
     let count = fetch_one!(
         conn,
         Count,
-        "SELECT count(*) AS n FROM token_families f JOIN users u ON u.project_id = f.project_id AND u.id = f.user_id
-         WHERE f.project_id = $1 AND f.user_id = $2 AND f.user_epoch = u.token_epoch AND f.revoked_at IS NULL
-           AND f.expires_at > $3 AND f.idle_expires_at > $3",
+        "SELECT count(*) AS n FROM token_families f
+         JOIN projects p ON p.id = f.project_id
+         JOIN clients c ON c.project_id = f.project_id AND c.id = f.client_id
+         JOIN users u ON u.project_id = f.project_id AND u.id = f.user_id
+         WHERE f.project_id = $1 AND f.user_id = $2 AND f.revoked_at IS NULL AND f.expires_at > $3
+           AND f.idle_expires_at > $3 AND f.project_epoch = p.token_epoch AND f.client_epoch = c.token_epoch
+           AND f.user_epoch = u.token_epoch",
         project,
         id,
         now
@@ -312,9 +316,11 @@ pub async fn count_live_browser_sessions(
     let count = fetch_one!(
         conn,
         Count,
-        "SELECT count(*) AS n FROM browser_sessions b JOIN users u ON u.project_id = b.project_id AND u.id = b.user_id
+        "SELECT count(*) AS n FROM browser_sessions b
+         JOIN projects p ON p.id = b.project_id
+         JOIN users u ON u.project_id = b.project_id AND u.id = b.user_id
          WHERE b.project_id = $1 AND b.user_id = $2 AND b.browser_epoch = u.browser_epoch AND b.ended_at IS NULL
-           AND b.expires_at > $3",
+           AND b.expires_at > $3 AND b.project_epoch = p.token_epoch",
         project,
         id,
         now

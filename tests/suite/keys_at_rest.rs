@@ -1,13 +1,16 @@
 //! What lies in the store: private halves sealed to their place, and moved from one master key to the next.
 
 use serde_json::json;
-use tessera::keys::master::MasterKeys;
+use tessera::keys::data_key::DataKey;
+use tessera::keys::master::{MasterKeys, Place};
 use tessera::keys::provide::place;
 use tessera::keys::rewrap::{Rewrapped, rewrap};
 use tessera::keys::signing::Signer;
+use tessera::mail::deletion_notice;
 use tessera::model::signing_key::{Alg, SigningKey};
-use tessera::store::signing_keys;
+use tessera::store::{signing_keys, user_keys};
 
+use crate::jobs_outbox::{enqueue, seen};
 use crate::keys_support::{change, keys, kid};
 use crate::support::{Engine, TestApp, both_engines};
 
@@ -60,7 +63,13 @@ async fn rewrapping_moves_to_the_first_master_key(engine: Engine) {
     let (db, entropy, now) = (&app.app.db, &app.app.entropy, app.app.clock.now());
     let both = master_keys(&format!("{new},{old}"));
     let run = async |keys: &MasterKeys| rewrap(db, entropy, keys, now).await.unwrap();
-    let (moved, kept, unreadable) = (4, 4, 4);
+    // Beside two signing keys in each project: the data key of a user, and a letter that waits.
+    let data_key = DataKey::generate(entropy).unwrap();
+    let wrapped = &data_key.wrap(&app.app.master_keys, entropy, shop.project, shop.user).unwrap();
+    let insert = |conn| async move { user_keys::insert(&conn, shop.project, now, shop.user, wrapped).await };
+    assert_eq!(db.write(insert).await.unwrap(), 1);
+    let letter = enqueue(&app, shop.project, &deletion_notice("Shop", "alice@example.com")).await;
+    let (moved, kept, unreadable) = (6, 6, 6);
     assert_eq!(run(&master_keys(&new)).await, Rewrapped { unreadable, ..Rewrapped::default() });
     assert_eq!(run(&both).await, Rewrapped { moved, ..Rewrapped::default() });
     assert_eq!(run(&both).await, Rewrapped { kept, ..Rewrapped::default() });
@@ -70,6 +79,13 @@ async fn rewrapping_moves_to_the_first_master_key(engine: Engine) {
         Signer::new(key.alg, &key.kid, &private).unwrap();
         assert!(app.app.master_keys.open(&place(shop.project, &key.kid), &key.sealed_private).is_err());
     }
+    let key = db.read(|conn| async move { user_keys::find(&conn, shop.project, shop.user).await });
+    let key = DataKey::unwrap(&new, shop.project, shop.user, &key.await.unwrap().unwrap()).unwrap();
+    let place = Place { table: "t", project: shop.project, row: "r", column: "c" };
+    let blob = data_key.seal(entropy, &place, b"10.0.0.1").unwrap();
+    assert_eq!(&key.open(&place, &blob).unwrap()[..], b"10.0.0.1", "it is the same key");
+    let body = seen(&app, shop.project, letter).await.sealed_body.unwrap();
+    assert!(new.seals_today(&body));
     assert_eq!(run(&new).await, Rewrapped { kept, ..Rewrapped::default() });
 }
 

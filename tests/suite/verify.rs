@@ -196,6 +196,11 @@ async fn callers(engine: Engine) {
     asked["audience"] = json!(shop.id);
     let other = Answer::of(app.http.post(&url).json(&asked).send().await.unwrap()).await;
     other.refused(403, "forbidden", "a public client may verify only its own tokens");
+    // Nor does it learn how such a token has ended.
+    app.bearer(&shop, "GlobalSignOut", tokens.get("access_token"), json!({})).await.ok();
+    let dead = Answer::of(app.http.post(&url).json(&asked).send().await.unwrap()).await;
+    dead.refused(403, "forbidden", "a public client may verify only its own tokens");
+    let access = json!({"access_token": app.sign_in(&shop).await.get("access_token")});
     // An admin key that names no audience skips the check, and the answer says so.
     let (_, key) = projects::create_admin_key(&app.app, None, "test", "auditor").await.unwrap();
     let skipped = app.bearer(&shop, "verifyaccesstoken", key.expose(), access).await.ok();

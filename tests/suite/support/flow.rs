@@ -66,7 +66,7 @@ impl TestApp {
         self.submit_as(shop, cookie, sealed, ("Alice", password)).await
     }
 
-    async fn submit_as(&self, shop: &Shop, cookie: &str, sealed: &str, who: (&str, &str)) -> Response {
+    pub async fn submit_as(&self, shop: &Shop, cookie: &str, sealed: &str, who: (&str, &str)) -> Response {
         self.http
             .post(self.project_url(shop, "/sign-in"))
             .header("cookie", cookie)

@@ -1,0 +1,76 @@
+//! What lies sealed under the master key in tables whose rows have a UUID: walked through when the master key changes.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::db::{Conn, execute, fetch_all};
+use crate::error::Result;
+use crate::ids::ProjectId;
+
+#[derive(Clone, Copy, Debug)]
+pub enum Table {
+    UserKeys,
+    Outbox,
+}
+
+impl Table {
+    pub const ALL: [Self; 2] = [Self::UserKeys, Self::Outbox];
+}
+
+#[derive(Debug, FromRow)]
+pub struct SealedRow {
+    pub project_id: ProjectId,
+    pub id: Uuid,
+    pub sealed: Vec<u8>,
+}
+
+/// The first `limit` sealed values of all projects after a row, in the order of the primary key.
+pub async fn page(
+    conn: &Conn,
+    table: Table,
+    (project, id): (ProjectId, Uuid),
+    limit: i64,
+) -> Result<Vec<SealedRow>> {
+    match table {
+        Table::UserKeys => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, user_id AS id, sealed_key AS sealed FROM user_keys
+             WHERE (project_id, user_id) > ($1, $2) ORDER BY project_id, user_id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
+        Table::Outbox => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, id, sealed_body AS sealed FROM outbox
+             WHERE (project_id, id) > ($1, $2) AND sealed_body IS NOT NULL ORDER BY project_id, id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
+    }
+}
+
+/// Replaces a sealed value, if it is still the one that was read.
+pub async fn reseal(conn: &Conn, table: Table, row: &SealedRow, new: &[u8]) -> Result<u64> {
+    match table {
+        Table::UserKeys => execute!(
+            conn,
+            "UPDATE user_keys SET sealed_key = $1 WHERE project_id = $2 AND user_id = $3 AND sealed_key = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+        Table::Outbox => execute!(
+            conn,
+            "UPDATE outbox SET sealed_body = $1 WHERE project_id = $2 AND id = $3 AND sealed_body = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+    }
+}

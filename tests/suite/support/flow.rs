@@ -41,6 +41,22 @@ impl TestApp {
         Shop { project, slug: slug.into(), id: client.id.to_string(), secret, user }
     }
 
+    /// Another confidential client of the same project.
+    pub async fn second_client(&self, shop: &Shop, settings: ClientSettings) -> Shop {
+        let (client, secret) =
+            projects::create_client(&self.app, shop.project, "Second", "confidential", settings)
+                .await
+                .unwrap();
+        let secret = secret.map(|secret| secret.expose().to_owned());
+        Shop {
+            project: shop.project,
+            slug: shop.slug.clone(),
+            id: client.id.to_string(),
+            secret,
+            user: shop.user,
+        }
+    }
+
     pub fn project_url(&self, shop: &Shop, path: &str) -> String {
         format!("{}/projects/{}{path}", self.base, shop.slug)
     }

@@ -15,6 +15,8 @@ mod authorize;
 mod authorize_denials;
 mod browser;
 mod commands;
+mod crash;
+mod crash_support;
 mod delete_user;
 mod delete_user_ledger;
 mod delete_user_methods;

@@ -148,6 +148,12 @@ impl Server {
         (status, self.log.all())
     }
 
+    /// SIGKILL: nothing is finished, nothing is closed.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), None, "it had ended by itself");
+    }
+
     pub fn stop(self) -> (ExitStatus, Vec<String>) {
         self.signal("TERM");
         self.wait()

@@ -78,6 +78,7 @@ CONF
         port=$((20000 + RANDOM % 12000))
         if (cd "$work" && "${as_postgres[@]}" "$pg_bin/pg_ctl" -D "$work/data" -l "$work/data/server.log" -o "-p $port" -w start >/dev/null 2>&1); then
             export TESSERA_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres"
+            export TESSERA_TEST_POSTGRES_BIN="$pg_bin"
             echo "$("$pg_bin/postgres" --version) on port $port"
             return
         fi

@@ -52,6 +52,7 @@ mod sign_in_again;
 mod sign_in_attacks;
 mod sign_out;
 mod statements;
+mod store_away;
 mod store_postgres;
 mod store_schema;
 mod store_units;

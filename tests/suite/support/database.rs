@@ -27,6 +27,11 @@ impl Database {
         }
     }
 
+    /// One that is there already.
+    pub(super) fn at(url: String) -> Self {
+        Self { url, _directory: None }
+    }
+
     /// A copy of a PostgreSQL database that nobody is connected to.
     pub(super) async fn from_template(name: &str) -> Self {
         Self { url: postgres_url(&format!("TEMPLATE {name}")).await, _directory: None }

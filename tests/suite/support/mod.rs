@@ -5,6 +5,7 @@ mod answer;
 mod app;
 mod backup;
 pub mod browser;
+mod cluster;
 mod database;
 mod deleting;
 mod desk;
@@ -17,6 +18,7 @@ mod table;
 
 pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
 pub use app::TestApp;
+pub use cluster::Cluster;
 pub use database::Database;
 pub use deleting::{Deleting, REASON, admin_key, number, run};
 pub use desk::Desk;

@@ -1,5 +1,7 @@
 //! Commands: what they say, and their exit codes.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use crate::support::process::{Server, master_key, run, settings_of};
@@ -48,6 +50,27 @@ fn a_store_that_is_not_there_is_not_made_by_looking() {
         assert!(said.err.contains("unable to open database file"), "{}", said.err);
     }
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// Nobody listens there, or nobody answers: told at once, by an exit code that makes a supervisor start it again.
+#[test]
+fn a_database_that_is_away_at_the_start_is_named() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = "error communicating with database: Connection refused (os error 111)";
+    let cases = [(free, refused), (silent.local_addr().unwrap(), "no connection could be opened in time")];
+    for (address, why) in cases {
+        let settings = [
+            ("DATABASE_URL", format!("postgres://tessera:hunter2@{address}/tessera")),
+            ("TESSERA__MASTER_KEY", master_key()),
+            ("TESSERA__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1".into()),
+        ];
+        for command in [&["serve"][..], &["serve", "--no-migrate"], &["migrate"]] {
+            let said = run(command, &settings, "");
+            assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+            assert_eq!(said.err, format!("error: no connection to the database at {address}: {why}\n"));
+        }
+    }
 }
 
 async fn migrations_are_applied_or_demanded(engine: Engine) {

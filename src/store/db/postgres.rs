@@ -58,7 +58,7 @@ impl PostgresDb {
         if settings.transaction_pooler {
             options = options.statement_cache_capacity(0);
         }
-        let wait = settings.acquire_timeout();
+        let (place, wait) = (place(&options), settings.acquire_timeout());
         let db = Self {
             pool: Pool::new(options, settings.max_connections, wait, MAX_LIFETIME),
             transaction_pooler: settings.transaction_pooler,
@@ -68,12 +68,12 @@ impl PostgresDb {
             },
             call_limit: settings.call_limit(),
         };
-        db.refuse_lost_commits().await?;
+        let conn = db.connection().await.map_err(|error| no_connection(&place, &error))?;
+        db.refuse_lost_commits(conn).await?;
         Ok(db)
     }
 
-    async fn refuse_lost_commits(&self) -> Result<()> {
-        let mut conn = self.connection().await?;
+    async fn refuse_lost_commits(&self, mut conn: Pooled<PgConnection>) -> Result<()> {
         let row = sqlx::raw_sql("SHOW synchronous_commit").fetch_one(&mut conn.conn).await;
         if row.and_then(|row| row.try_get::<String, _>(0)).map_err(store_error)? == "off" {
             return Err(Error::internal("synchronous_commit is off: a crash would undo what was answered"));
@@ -273,6 +273,20 @@ impl PostgresDb {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Where the server is, without names and passwords.
+fn place(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(directory) => directory.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// What the operator reads when the program cannot start.
+fn no_connection(place: &str, error: &Error) -> Error {
+    let why = error.cause().map(|cause| format!("{cause:#}")).unwrap_or_default();
+    Error::unavailable(1, format!("no connection to the database at {place}: {why}"))
 }
 
 /// A statement without parameters or rows, in the simple protocol: it leaves no prepared statement behind.

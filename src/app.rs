@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cache::{Cache, ProjectEntry};
 use crate::clock::Clock;
+use crate::config::Server;
 use crate::demo::Demo;
 use crate::entropy::Entropy;
 use crate::error::Result;
@@ -29,6 +30,8 @@ pub struct App {
     pub master_keys: MasterKeys,
     pub hasher: Hasher,
     pub running: Running,
+    /// What connections may take.
+    pub server: Server,
     /// Whose word on the client's address is taken.
     pub proxies: TrustedProxies,
     pub mailer: Mailer,

@@ -66,6 +66,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
         master_keys,
         hasher,
         mailer: Mailer::Absent,
+        server: config.server.clone(),
         proxies: config.proxies.clone(),
         running: Running::default(),
         erasure_ledger: Some(config.erasure_ledger.clone()),

@@ -1,6 +1,5 @@
 //! Serving, and ending well: stop accepting, finish what runs, close the store.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::app::App;
-use crate::http;
+use crate::http::connections;
 use crate::jobs;
 use crate::ledger;
 
@@ -22,14 +21,13 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
     tracing::info!(address = %listener.local_addr()?, base_url = app.base_url, "listening");
     let jobs = jobs::start(&app);
     let (stop, stopping) = oneshot::channel::<()>();
-    let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async {
+    let server = connections::serve(app.clone(), listener, async {
         let _ = stopping.await;
     });
     let copying = tokio::spawn(ledger::file::keep_copying(app.clone()));
-    let mut server = tokio::spawn(server.into_future());
+    let mut server = tokio::spawn(server);
     tokio::select! {
-        ended = &mut server => ended??,
+        ended = &mut server => ended?,
         () = signals.next() => {
             tracing::info!("stopping: what runs is finished, nothing new is accepted");
             let _ = stop.send(());
@@ -41,7 +39,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
             };
             let finished = async { tokio::join!(answered, jobs.stop()).0 };
             tokio::select! {
-                ended = finished => ended??,
+                ended = finished => ended?,
                 () = tokio::time::sleep(grace) => tracing::warn!(running = app.running.count(), "some requests did not end in time"),
                 () = signals.next() => tracing::warn!(running = app.running.count(), "stopping at once"),
             }

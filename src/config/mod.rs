@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use self::layers::Layers;
 pub use self::layers::{DEFAULTS, Sources};
-pub use self::sections::{Database, Log, LogFormat, Passwords, Shutdown};
+pub use self::sections::{Database, Log, LogFormat, Passwords, Server, Shutdown};
 use crate::keys::master::MasterKeys;
 use crate::mail::SmtpSettings;
 use crate::model::proxies::{ForwardedHeader, TrustedProxies};
@@ -37,6 +37,7 @@ pub struct Config {
     /// `None` only where the caller asked for [`MasterKey::Optional`].
     pub master_keys: Option<MasterKeys>,
     pub proxies: TrustedProxies,
+    pub server: Server,
     pub database: Database,
     pub log: Log,
     pub passwords: Passwords,
@@ -87,6 +88,7 @@ impl Config {
             database_url: database_url(layers),
             master_keys: master_keys(layers, master_key),
             proxies: trusted_proxies(layers),
+            server: Server::read(layers),
             erasure_ledger: layers
                 .text("erasure_ledger")
                 .map_or_else(|| data_dir.join(ERASURE_LEDGER), PathBuf::from),

@@ -6,6 +6,30 @@ use tracing_subscriber::EnvFilter;
 
 use super::layers::Layers;
 
+/// `[server]`: how many connections there may be, and how long each may keep us waiting.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub max_connections: usize,
+    /// For the head of a request, from its first byte on.
+    pub header_timeout: Duration,
+    /// For the body, from the moment that it is asked for.
+    pub body_timeout: Duration,
+    /// Between an answer and the next request.
+    pub idle_timeout: Duration,
+}
+
+impl Server {
+    pub(super) fn read(layers: &mut Layers) -> Self {
+        let mut seconds = |name: &str| Duration::from_secs(layers.number(name, 1..=3600));
+        Self {
+            header_timeout: seconds("server.header_timeout_seconds"),
+            body_timeout: seconds("server.body_timeout_seconds"),
+            idle_timeout: seconds("server.idle_timeout_seconds"),
+            max_connections: layers.number("server.max_connections", 16..=1_000_000),
+        }
+    }
+}
+
 /// `[database]`: how the store is reached.
 #[derive(Clone, Debug)]
 pub struct Database {

@@ -63,6 +63,10 @@ pub fn json_error(error: &Error) -> Response {
                 HeaderValue::from_static(r#"Bearer error="invalid_token""#),
             );
         }
+        // The rest of the body may still come, and would be taken for the next request (RFC 9110, 15.5.9).
+        Code::RequestTimeout => {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         _ => {}
     }
     response

@@ -1,17 +1,17 @@
 //! A request, read once: who calls, what is asked, and the context that the decision takes.
 
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::RequestId;
 use super::answer::{bearer, header_text, parse_json, parse_query};
+use super::connections::Connection;
 use super::permissions::{self, Reach};
 use crate::app::{App, Ctx, Visit};
 use crate::audit::Actor;
@@ -30,7 +30,7 @@ pub struct Call {
     pub method: Method,
     pub headers: HeaderMap,
     pub body: Bytes,
-    peer: Option<SocketAddr>,
+    connection: Option<Arc<Connection>>,
     query: String,
     /// The route, as the router knows it.
     path: String,
@@ -47,19 +47,24 @@ impl FromRequest<Arc<App>> for Call {
         let parameters = parameters.map_err(|_| not_found("there is nothing at this address"))?;
         let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+        let connection = parts.extensions.get::<Arc<Connection>>().cloned();
         let path = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        let body = Bytes::from_request(Request::from_parts(parts, body), app).await;
-        let body = body.map_err(|rejection| match rejection.status() {
+        let reading = Bytes::from_request(Request::from_parts(parts, body), app);
+        let body = match &connection {
+            Some(connection) => connection.in_time(reading).await,
+            None => Some(reading.await),
+        };
+        let too_slow = || Error::new(Code::RequestTimeout, "the body did not arrive in time");
+        let body = body.ok_or_else(too_slow)?.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 Error::new(Code::PayloadTooLarge, "the body is larger than 64 KiB")
             }
             _ => invalid_request("the body could not be read"),
         })?;
         let path = path.unwrap_or_default();
-        Ok(Self { app: app.clone(), request_id, method, headers, body, peer, query, path, parameters })
+        Ok(Self { app: app.clone(), request_id, method, headers, body, connection, query, path, parameters })
     }
 }
 
@@ -161,11 +166,11 @@ impl Call {
 
     /// Empty when the server does not know its peer.
     pub fn client_address(&self) -> String {
-        let Some(peer) = self.peer else { return String::new() };
+        let Some(connection) = &self.connection else { return String::new() };
         let proxies = &self.app.proxies;
         let lines = self.headers.get_all(proxies.header.name()).iter();
         let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
-        proxies.client_address(peer.ip(), &lines).to_string()
+        proxies.client_address(connection.peer.ip(), &lines).to_string()
     }
 
     /// Where a user calls from: personal, so the audit log keeps it sealed.

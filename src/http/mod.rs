@@ -5,6 +5,7 @@ pub mod answer;
 pub mod attributes;
 pub mod body;
 pub mod call;
+pub mod connections;
 pub mod deletion;
 pub mod hosted;
 pub mod openapi;

@@ -15,6 +15,7 @@ mod authorize;
 mod authorize_denials;
 mod browser;
 mod commands;
+mod connections;
 mod crash;
 mod crash_support;
 mod delete_user;

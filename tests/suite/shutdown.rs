@@ -1,5 +1,8 @@
 //! SIGTERM: nothing new is accepted, what runs is finished, the store is closed, and the exit code is 0.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use tessera::entropy::Entropy;
 use tessera::identity::passwords::Hasher;
 use tessera::secret::Secret;
@@ -12,6 +15,7 @@ both_engines!(
     a_request_whose_client_hung_up_is_finished,
     the_grace_is_a_bound,
     a_second_signal_cuts_the_waiting_short,
+    half_a_request_does_not_stretch_the_stop,
 );
 
 async fn begin_sign_out(app: &TestApp, server: &Server) -> Pending {
@@ -97,4 +101,21 @@ async fn a_second_signal_cuts_the_waiting_short(engine: Engine) {
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log:#?}");
     assert!(log.iter().any(|line| line.contains("stopping at once")), "{log:#?}");
+}
+
+async fn half_a_request_does_not_stretch_the_stop(engine: Engine) {
+    let mut app = TestApp::new(engine).await;
+    let limits = [
+        ("TESSERA__SHUTDOWN__GRACE_SECONDS", "600"),
+        ("TESSERA__SERVER__HEADER_TIMEOUT_SECONDS", "1"),
+        ("TESSERA__SERVER__BODY_TIMEOUT_SECONDS", "1"),
+    ];
+    let server = Server::serve(&mut app, &limits);
+    let _never_sent = begin_sign_out(&app, &server).await;
+    let mut half = TcpStream::connect(server.address).unwrap();
+    half.write_all(b"GET /health HTTP/1.1\r\nHost").unwrap();
+    let (status, log) = server.stop();
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+    assert!(log.last().unwrap().contains("stopped"), "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("did not end in time")), "{log:#?}");
 }

@@ -119,12 +119,13 @@ fn roles(operation: &Operation) -> Option<Value> {
 }
 
 /// What every operation may answer.
-const REFUSALS: [(&str, &str); 10] = [
+const REFUSALS: [(&str, &str); 11] = [
     ("400", "The request is malformed, or what it presents is not valid"),
     ("401", "The caller does not prove who it is"),
     ("403", "The caller may not do this"),
     ("404", "There is no such project, or no such object in it"),
     ("405", "This address takes another method"),
+    ("408", "The body did not arrive in time"),
     ("409", "It exists already, or its state does not allow this"),
     ("412", "It was changed since the version that If-Match names"),
     ("413", "The body is larger than 64 KiB"),

@@ -1,14 +1,15 @@
 //! The app under test, built the way `main` builds it; only the clock is swapped, and nobody sleeps.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::{Client as Http, redirect};
 use tessera::app::App;
 use tessera::cache::Cache;
 use tessera::clock::Clock;
+use tessera::config::Server;
 use tessera::entropy::Entropy;
-use tessera::http::router;
+use tessera::http::connections;
 use tessera::identity::passwords::Hasher;
 use tessera::keys::master::MasterKeys;
 use tessera::mail::Mailer;
@@ -65,6 +66,12 @@ impl TestApp {
             master_keys: MasterKeys::parse(&keys).unwrap(),
             hasher,
             running: Running::default(),
+            server: Server {
+                max_connections: 256,
+                header_timeout: Duration::from_secs(10),
+                body_timeout: Duration::from_secs(10),
+                idle_timeout: Duration::from_secs(75),
+            },
             proxies: TrustedProxies::default(),
             mailer: Mailer::Absent,
             erasure_ledger: None,
@@ -72,8 +79,7 @@ impl TestApp {
         };
         change(&mut app);
         let app = Arc::new(app);
-        let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+        tokio::spawn(connections::serve(app.clone(), listener, std::future::pending()));
         let http = Http::builder().redirect(redirect::Policy::none()).build().unwrap();
         Self { app, base, http, database }
     }

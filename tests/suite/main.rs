@@ -54,6 +54,7 @@ mod sign_in_attacks;
 mod sign_out;
 mod statements;
 mod store_away;
+mod store_drops;
 mod store_postgres;
 mod store_schema;
 mod store_units;

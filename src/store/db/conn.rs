@@ -83,6 +83,9 @@ impl Lease {
         if self.failed {
             return Err(Error::internal("a statement after a failed one in the same unit"));
         }
+        if self.open {
+            return Err(Error::internal("a statement after one that was dropped or lost its connection"));
+        }
         if self.kind == Kind::Write && self.statements > 0 {
             return Err(Error::internal("a second statement in autocommit: this wants to be a unit"));
         }

@@ -1,12 +1,13 @@
 //! The schema's history, embedded in the program. Nodes that start at once take their turns.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::conn::{fetch_all, fetch_one, sqlite_code, store_error};
 use super::postgres::{Limits, PostgresDb};
+use super::writer::{BUSY_LIMIT, pause};
 use super::{Backend, Db};
 use crate::error::{Error, Result};
 
@@ -15,9 +16,6 @@ static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Ours among the advisory locks of a shared cluster: "tessera" in ASCII.
 const LOCK: i64 = 0x74_65_73_73_65_72_61;
-
-const BUSY_PAUSE: Duration = Duration::from_millis(5);
-const BUSY_LIMIT: Duration = Duration::from_secs(30);
 
 impl Db {
     /// Brings the schema up to this program, all in one transaction.
@@ -30,7 +28,7 @@ impl Db {
                 let mut transaction = loop {
                     match conn.begin_with("BEGIN IMMEDIATE").await {
                         Err(e) if sqlite_code(&e) == Some(5) && begun.elapsed() < BUSY_LIMIT => {
-                            tokio::time::sleep(BUSY_PAUSE).await;
+                            pause().await;
                         }
                         begun => break begun.map_err(store_error)?,
                     }

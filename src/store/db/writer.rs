@@ -21,7 +21,7 @@ const GROUP_UNITS: usize = 64;
 const GROUP_TIME: Duration = Duration::from_millis(2);
 /// How often another process's lock is tried, and for how long: SQLite's own back-off starves beside a busy writer.
 const BUSY_PAUSE: Duration = Duration::from_micros(500);
-const BUSY_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_LIMIT: Duration = Duration::from_secs(30);
 /// Units that may wait for their turn; who comes on top of them is turned away at once.
 const QUEUE: usize = 1024;
 /// How many steps SQLite's machine makes before it asks whether the statement may go on: well under a millisecond.
@@ -168,22 +168,25 @@ impl Task {
         let _ = grant.send(Ok(Loan { conn: lent, verdict, settled: answer }));
         let verdict = tokio::time::timeout(UNIT_LIMIT, decided).await;
         let returned = handle.take().await;
-        self.deadline.clear();
-        let Some(Engine::SqliteWriter(conn)) = returned.engine else {
+        let Some(Engine::SqliteWriter(mut conn)) = returned.engine else {
             return Err(sqlx::Error::WorkerCrashed);
         };
+        // A statement that was dropped goes on inside SQLite until it is done, or the deadline ends it.
+        let ended = if returned.broken { conn.lock_handle().await.map(drop) } else { Ok(()) };
+        self.deadline.clear();
         self.conn = Some(conn);
-        if matches!(verdict, Ok(Ok(true))) && !returned.failed {
+        ended?;
+        if matches!(verdict, Ok(Ok(true))) && !returned.failed && !returned.broken {
             return self.say("RELEASE unit").await;
         }
-        // Fails when the unit's error ended the whole transaction, as a full disk does.
+        // Fails when the unit's error ended the whole transaction, as a full disk does, or a write stopped halfway.
         self.say("ROLLBACK TO unit").await?;
         self.say("RELEASE unit").await?;
         // A unit that believes in its success has to hear that it was rolled back.
         if let Some(settled) = waiting.pop() {
             let _ = settled.send(Err(match verdict {
                 Err(_) => unit_too_long(),
-                Ok(_) => Error::internal("a unit went on after a failed statement"),
+                Ok(_) => Error::internal("a unit went on after a statement that failed or was dropped"),
             }));
         }
         Ok(())
@@ -236,7 +239,7 @@ async fn open(options: &SqliteConnectOptions, deadline: &Deadline) -> Result<Sql
 }
 
 /// On a thread of its own: tokio's timer counts whole milliseconds, and so would ask half as often.
-async fn pause() {
+pub(super) async fn pause() {
     let _ = tokio::task::spawn_blocking(|| std::thread::sleep(BUSY_PAUSE)).await;
 }
 

@@ -26,7 +26,7 @@ pub use flow::Shop;
 pub use load::{Caller, Reply};
 pub use pages::Seen;
 pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};
-pub use table::{count, create_table, has, insert};
+pub use table::{count, create_table, has, hold, insert, insert_one};
 
 pub const REDIRECT: &str = "http://localhost:9/callback";
 pub const PASSWORD: &str = "correct horse battery";

@@ -1,7 +1,11 @@
 //! A table of names, for tests of the store that need no more than that.
 
+use std::sync::Arc;
+
 use tessera::error::Result;
 use tessera::store::db::{Conn, Db, execute, fetch_one};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 
 pub async fn create_table(db: &Db) {
     db.write(|conn| async move { execute!(conn, "CREATE TABLE names_of_test (name text PRIMARY KEY)") })
@@ -21,4 +25,31 @@ pub async fn count(db: &Db) -> i64 {
 pub async fn has(db: &Db, name: &str) -> bool {
     let count = "SELECT count(*) FROM names_of_test WHERE name = $1";
     db.read(|conn| async move { fetch_one!(conn, (i64,), count, name) }).await.unwrap().0 == 1
+}
+
+/// A unit in a task of its own.
+pub fn insert_one(db: &Db, name: impl Into<String>) -> JoinHandle<Result<u64>> {
+    let (db, name) = (db.clone(), name.into());
+    tokio::spawn(async move {
+        let name = name.as_str();
+        db.unit(|conn| async move { insert(&conn, name).await }).await
+    })
+}
+
+/// A unit that keeps SQLite's writer until it is told, within its second: what comes meanwhile waits, and then shares a
+/// group.
+pub async fn hold(db: &Db) -> (JoinHandle<Result<()>>, Arc<Notify>) {
+    let (db, release) = (db.clone(), Arc::new(Notify::new()));
+    let (until, (holds, mut held)) = (Arc::clone(&release), mpsc::channel(1));
+    let holder = tokio::spawn(async move {
+        let (holds, until) = (&holds, &until);
+        let unit = db.unit(|_| async move {
+            holds.send(()).await.unwrap();
+            until.notified().await;
+            Ok(())
+        });
+        unit.await
+    });
+    held.recv().await.unwrap();
+    (holder, release)
 }

@@ -27,6 +27,7 @@ mod demo_callback;
 mod dev;
 mod exchange;
 mod flow;
+mod hang_up;
 mod jobs;
 mod jobs_clean_up;
 mod jobs_mail;

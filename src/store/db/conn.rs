@@ -1,11 +1,11 @@
 //! A connection on loan, and the macros that write one call for both engines.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::{PgConnection, SqliteConnection};
 use tokio::sync::Mutex;
 
+use super::counters::Counters;
 use super::pool::Pooled;
 use crate::error::{Error, Result, conflict};
 
@@ -78,6 +78,11 @@ impl Conn {
 }
 
 impl Lease {
+    /// The place before each statement where a watcher may hold it.
+    pub async fn pass(&mut self) {
+        self.counters.pass().await;
+    }
+
     /// The wire for one statement, which is counted here.
     pub fn wire(&mut self) -> Result<Wire<'_>> {
         if self.failed {
@@ -109,48 +114,12 @@ impl Lease {
     }
 }
 
-/// Statements by what they were lent for, and units by run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StatementCounts {
-    /// Statements in [`super::Db::read`].
-    pub reads: u64,
-    /// Statements in [`super::Db::write`] and [`super::Db::unit`].
-    pub writes: u64,
-    /// Runs of units, repetitions included.
-    pub units: u64,
-}
-
-#[derive(Default)]
-pub(super) struct Counters {
-    reads: AtomicU64,
-    writes: AtomicU64,
-    units: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn unit(&self) {
-        self.units.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn statement(&self, kind: Kind) {
-        let counter = if kind == Kind::Read { &self.reads } else { &self.writes };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn counts(&self) -> StatementCounts {
-        StatementCounts {
-            reads: self.reads.load(Ordering::Relaxed),
-            writes: self.writes.load(Ordering::Relaxed),
-            units: self.units.load(Ordering::Relaxed),
-        }
-    }
-}
-
 /// One statement on whichever engine the connection has: `$build` makes the query, `$method` runs it.
 #[macro_export]
 macro_rules! on_engine {
     ($conn:expr, $query:ident, [$($row:ty)?], $sql:expr, [$($arg:expr),*], $method:ident $(, $map:expr)?) => {{
         let mut lease = $conn.0.lock().await;
+        lease.pass().await;
         let outcome = match lease.wire() {
             Ok($crate::store::db::Wire::Postgres(c, persistent)) =>
                 Ok(sqlx::$query::<sqlx::Postgres $(, $row)?>($sql)$(.bind($arg))*

@@ -5,6 +5,7 @@
 //! - [`Db::unit`]: one transaction; the closure may run again, so it has no side effects outside the store.
 
 mod conn;
+mod counters;
 mod migrate;
 mod pool;
 mod postgres;
@@ -15,10 +16,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::conn::{Conn, StatementCounts, execute, fetch_all, fetch_one, fetch_optional};
-use self::conn::{Counters, Kind};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use self::conn::Kind;
+pub use self::conn::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 #[doc(hidden)]
 pub use self::conn::{Lease, Wire, on_engine};
+use self::counters::Counters;
+pub use self::counters::{Held, StatementCounts};
 use self::postgres::PostgresDb;
 use self::sqlite::SqliteDb;
 use crate::error::{Error, Result};
@@ -185,5 +190,11 @@ impl Db {
     /// How many statements ran so far: tests hold hot paths to a number.
     pub fn statements(&self) -> StatementCounts {
         self.counters.counts()
+    }
+
+    /// From now on, each statement waits until its [`Held`] is dropped, as long as the receiver is kept: tests stop a call
+    /// between any two of its statements. Only the first call for a store gets them.
+    pub fn hold_statements(&self) -> UnboundedReceiver<Held> {
+        self.counters.hold()
     }
 }

@@ -9,7 +9,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::Settings;
-use super::conn::{Conn, Counters, Engine, Kind, store_error};
+use super::conn::{Conn, Engine, Kind, store_error};
+use super::counters::Counters;
 use super::pool::{Pool, Pooled};
 use crate::error::{Error, Result};
 

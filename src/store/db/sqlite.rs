@@ -9,7 +9,8 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use super::Settings;
-use super::conn::{Conn, Counters, Engine, Kind, store_error};
+use super::conn::{Conn, Engine, Kind, store_error};
+use super::counters::Counters;
 use super::pool::Pool;
 use super::writer::{Writer, unit_too_long};
 use crate::error::{Error, Result};

@@ -11,7 +11,8 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::conn::{Conn, Counters, Engine, Kind, sqlite_code, store_error};
+use super::conn::{Conn, Engine, Kind, sqlite_code, store_error};
+use super::counters::Counters;
 use super::sqlite::UNIT_LIMIT;
 use crate::error::{Error, Result};
 

@@ -64,6 +64,8 @@ mod store_units;
 mod store_writer;
 mod support;
 mod tenants;
+mod two_nodes;
 mod user_info;
 mod validity;
 mod verify;
+mod waiting_passwords;

@@ -6,7 +6,7 @@ use tessera::identity::passwords::Hasher;
 use tessera::store::db::{execute, fetch_one};
 use tessera::store::users;
 
-use crate::support::{Engine, PASSWORD, Seen, Shop, TestApp, both_engines};
+use crate::support::{Engine, PASSWORD, Seen, Shop, TestApp, both_engines, hold_queue, until_somebody_waits};
 
 both_engines!(
     hashes_are_renewed,
@@ -58,25 +58,6 @@ async fn a_renewal_does_not_undo_a_change(engine: Engine) {
     assert_eq!(stored_hash(&app, &shop).await, "changed");
 }
 
-/// Keeps every worker of the password queue busy until the sender is dropped.
-async fn hold(hasher: &Hasher, workers: usize) -> std::sync::mpsc::Sender<()> {
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
-    let (busy, mut all_busy) = tokio::sync::mpsc::unbounded_channel();
-    for _ in 0..workers {
-        let (hasher, wait, busy) = (hasher.clone(), wait.clone(), busy.clone());
-        let work = move || {
-            busy.send(()).unwrap();
-            let _ = wait.lock().unwrap().recv();
-        };
-        tokio::spawn(async move { hasher.run(work).await });
-    }
-    for _ in 0..workers {
-        all_busy.recv().await;
-    }
-    go
-}
-
 /// Design, 6: the epochs are read with the proof. A sign-in whose password waits while everything ends comes to nothing.
 async fn a_reset_overtakes_a_waiting_password(engine: Engine) {
     for (what, browser_too, sql) in [
@@ -89,12 +70,10 @@ async fn a_reset_overtakes_a_waiting_password(engine: Engine) {
         let app = TestApp::new(engine).await;
         let shop = app.shop("shop", "confidential").await;
         let (cookie, sealed) = app.sign_in_page(&shop, "").await;
-        let go = hold(&app.app.hasher, 2).await;
+        let go = hold_queue(&app.app.hasher, 2).await;
         let end = async {
             // It has read the proof when it waits.
-            while app.app.hasher.waiting() == 0 {
-                tokio::task::yield_now().await;
-            }
+            until_somebody_waits(&app.app.hasher).await;
             let (project, user, now) = (shop.project, shop.user, app.app.clock.now());
             let db = &app.app.db;
             match sql {
@@ -126,12 +105,10 @@ async fn a_full_queue_keeps_the_form(engine: Engine) {
         TestApp::changed(engine, |app| app.hasher = Hasher::new(&app.entropy, 8, 1, 1, 1).unwrap()).await;
     let shop = app.shop("shop", "confidential").await;
     let (cookie, sealed) = app.sign_in_page(&shop, "").await;
-    let go = hold(&app.app.hasher, 1).await;
+    let go = hold_queue(&app.app.hasher, 1).await;
     let waits = app.submit(&shop, &cookie, &sealed, PASSWORD);
     let refused = async {
-        while app.app.hasher.waiting() == 0 {
-            tokio::task::yield_now().await;
-        }
+        until_somebody_waits(&app.app.hasher).await;
         let page = Seen::of(app.submit(&shop, &cookie, &sealed, PASSWORD).await).await;
         page.asks_again(503, "The service is busy. Please try again in a moment.");
         assert_eq!((page.headers["retry-after"].to_str().unwrap(), page.username()), ("1", "Alice"));

@@ -161,10 +161,13 @@ async fn finish(
 ) -> Result<Option<Response>> {
     let cookie = ctx.app.entropy.token("")?;
     let code = match aim {
-        Aim::Code(request) if !client.allows_redirect(&request.redirect_uri) => {
-            return Err(unregistered());
+        Aim::Code(request) => {
+            // The address may have been taken away while the password waited in the queue.
+            if !active_client(ctx, client.id).await?.allows_redirect(&request.redirect_uri) {
+                return Err(unregistered());
+            }
+            Some(NewCode::new(ctx, client, request, sign_in)?)
         }
-        Aim::Code(request) => Some(NewCode::new(ctx, client, request, sign_in)?),
         Aim::BrowserSession(_) => None,
     };
     if !begin(ctx, sign_in, &cookie, Some(replaced), code.as_ref()).await? {

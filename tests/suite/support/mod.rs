@@ -9,10 +9,13 @@ mod cluster;
 mod database;
 mod deleting;
 mod desk;
+mod ending;
 mod flow;
+mod granted;
 mod load;
 mod pages;
 pub mod process;
+mod queue;
 mod smtp;
 mod table;
 
@@ -22,9 +25,12 @@ pub use cluster::Cluster;
 pub use database::Database;
 pub use deleting::{Deleting, REASON, admin_key, number, run};
 pub use desk::Desk;
+pub use ending::End;
 pub use flow::Shop;
+pub use granted::{Granted, silent_code};
 pub use load::{Caller, Reply};
 pub use pages::Seen;
+pub use queue::{hold_queue, until_somebody_waits};
 pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};
 pub use table::{count, create_table, has, hold, insert, insert_one};
 

@@ -2,25 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::FromRow;
-use tessera::fetch_all;
 use tessera::model::client::ClientSettings;
 use tessera::projects;
-use tessera::secret::Secret;
+use tessera::secret::{Secret, decode_base64url};
+use tessera::{fetch_all, fetch_one};
 use uuid::Uuid;
 
-use crate::support::{Engine, PASSWORD, REDIRECT, Shop, TestApp, both_engines};
+use crate::admin_epochs_acts::{Act, acts, acts_on_users};
+use crate::support::{Engine, PASSWORD, REDIRECT, Shop, TestApp, Tokens, both_engines, code_of};
 
 both_engines!(every_event);
-
-/// What an act raises.
-const NOTHING: &[&str] = &[];
-const CLIENT: &[&str] = &["client"];
-const PROJECT: &[&str] = &["project"];
-const TOKENS: &[&str] = &["alice's tokens"];
-const ALL_OF_ALICE: &[&str] = &["alice's browsers", "alice's tokens"];
 
 /// A project with two clients and two users, and what they hold when an act happens.
 struct World {
@@ -29,10 +22,15 @@ struct World {
     till: Shop,
     access_token: String,
     refresh_token: String,
+    /// Of a family that was not granted to outlive the browser session of the cookie.
+    online_token: String,
     code: String,
     cookie: String,
     till_token: String,
     bobs_token: String,
+    /// The family of the access token, and the browser session of the cookie.
+    family: String,
+    browser: String,
 }
 
 impl World {
@@ -54,8 +52,12 @@ impl World {
         projects::create_user(&app.app, shop.project, "bob", None, Secret::new(PASSWORD)).await.unwrap();
         let tokens = app.sign_in(&shop).await;
         let (code, cookie) = app.code(&shop, "").await;
+        let (online_token, browser) = online(app, &shop, &cookie).await;
         let bobs = app.sign_in_as(&shop, "bob").await;
         Self {
+            family: family_of(tokens.get("access_token")),
+            browser,
+            online_token,
             access_token: tokens.get("access_token").to_owned(),
             refresh_token: tokens.get("refresh_token").to_owned(),
             till_token: app.sign_in(&till).await.get("access_token").to_owned(),
@@ -82,12 +84,14 @@ impl World {
             }
         }
         let refreshed = node.refresh(&self.shop, &self.refresh_token).await;
+        let online = node.refresh(&self.shop, &self.online_token).await;
         let exchanged = node.exchange(&self.shop, &self.code).await;
         let silent = node.http.get(node.authorize_url(&self.till, "&prompt=none"));
         let silent = silent.header("cookie", &self.cookie).send().await.unwrap();
         let location = silent.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
         for (name, lives) in [
             ("refresh token", refreshed.status == 200),
+            ("online refresh token", online.status == 200),
             ("code", exchanged.status == 200),
             ("cookie", location.is_some_and(|to| to.contains("?code="))),
         ] {
@@ -99,18 +103,39 @@ impl World {
     }
 }
 
-/// What lives when these epochs have been raised.
-fn expected(raised: &BTreeSet<String>) -> BTreeSet<&'static str> {
+fn family_of(access_token: &str) -> String {
+    let payload = decode_base64url(access_token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&payload).unwrap()["sid"].as_str().unwrap().to_owned()
+}
+
+/// The refresh token of a family that ends with the browser session of this cookie, and the id of that.
+async fn online(app: &TestApp, shop: &Shop, cookie: &str) -> (String, String) {
+    #[derive(FromRow)]
+    struct Row {
+        browser_session_id: Uuid,
+    }
+    let silent = app.http.get(app.authorize_url(shop, "&prompt=none")).header("cookie", cookie).send().await;
+    let tokens = Tokens(app.exchange(shop, &code_of(&silent.unwrap())).await.ok());
+    let family: Uuid = family_of(tokens.get("access_token")).parse().unwrap();
+    let sql = "UPDATE token_families SET offline = FALSE WHERE id = $1 RETURNING browser_session_id";
+    let row = app.app.db.write(|conn| async move { fetch_one!(&conn, Row, sql, family) }).await.unwrap();
+    (tokens.get("refresh_token").to_owned(), row.browser_session_id.to_string())
+}
+
+/// What lives when these epochs have been raised and these things have been ended one by one.
+fn expected(raised: &BTreeSet<String>, ended: &[&str]) -> BTreeSet<&'static str> {
     let without = |names: &[&str]| names.iter().all(|name| !raised.contains(*name));
-    let rules: [(&str, &[&str]); 6] = [
+    let rules: [(&str, &[&str]); 7] = [
         ("access token", &["project", "client", "alice's tokens"]),
         ("refresh token", &["project", "client", "alice's tokens"]),
+        ("online refresh token", &["project", "client", "alice's tokens"]),
         ("code", &["project", "client", "alice's tokens"]),
         ("cookie", &["project", "alice's browsers"]),
         ("other client's token", &["project", "alice's tokens"]),
         ("other user's token", &["project", "client"]),
     ];
-    rules.into_iter().filter(|(_, ends)| without(ends)).map(|(name, _)| name).collect()
+    let living = rules.into_iter().filter(|(name, ends)| without(ends) && !ended.contains(name));
+    living.map(|(name, _)| name).collect()
 }
 
 /// Every epoch in the store, by what it belongs to.
@@ -142,70 +167,20 @@ async fn epochs(app: &TestApp, world: &World) -> BTreeMap<String, i64> {
     found
 }
 
-/// What an admin does, and what it raises. `{c}` is the client, `{u}` the user.
-struct Act {
-    method: Method,
-    path: &'static str,
-    body: Value,
-    raises: &'static [&'static str],
-}
-
-fn act(method: Method, path: &'static str, body: Value, raises: &'static [&'static str]) -> Act {
-    Act { method, path, body, raises }
-}
-
-/// Acts by what they are done to. Acts of one line are done one after the other: the second begins where the first has
-/// ended what lived, and must neither raise anything more than it says nor bring anything back.
-fn acts() -> Vec<Vec<Act>> {
-    let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
-    let status = |status: &str| json!({"status": status});
-    vec![
-        vec![act(get, "/", Value::Null, NOTHING)],
-        vec![act(patch.clone(), "/", json!({"name": "Other", "settings": {"max_families": 9}}), NOTHING)],
-        vec![
-            act(patch.clone(), "/", status("disabled"), PROJECT),
-            act(patch.clone(), "/", status("disabled"), NOTHING),
-            act(patch.clone(), "/", status("active"), NOTHING),
-        ],
-        vec![act(post.clone(), "/end-all-sessions", json!({}), PROJECT)],
-        vec![act(post.clone(), "/end-all-sessions?dry_run=true", json!({}), NOTHING)],
-        vec![act(delete.clone(), "/?dry_run=true", Value::Null, NOTHING)],
-        vec![act(delete.clone(), "/", Value::Null, PROJECT)],
-        vec![act(post.clone(), "/clients", json!({"client_name": "New", "type": "public"}), NOTHING)],
-        vec![act(patch.clone(), "/clients/{c}", json!({"client_name": "Other", "scope": "openid"}), NOTHING)],
-        vec![
-            act(patch.clone(), "/clients/{c}", status("disabled"), CLIENT),
-            act(patch.clone(), "/clients/{c}", status("active"), NOTHING),
-        ],
-        vec![act(delete.clone(), "/clients/{c}?dry_run=true", Value::Null, NOTHING)],
-        vec![act(delete.clone(), "/clients/{c}", Value::Null, CLIENT)],
-        vec![
-            act(post.clone(), "/clients/{c}/rotate-secret", json!({}), NOTHING),
-            act(delete.clone(), "/clients/{c}/secrets/2", Value::Null, NOTHING),
-        ],
-        vec![act(post.clone(), "/clients/{c}/rotate-secret", json!({"leaked": true}), CLIENT)],
-        vec![act(Method::PUT, "/api/token-validity?client_id={c}", json!({"access_token": 2}), NOTHING)],
-        vec![act(post.clone(), "/api/GlobalSignOut", json!({"user": "{u}"}), TOKENS)],
-        vec![act(
-            post,
-            "/api/GlobalSignOut",
-            json!({"user": "{u}", "end_browser_sessions": true}),
-            ALL_OF_ALICE,
-        )],
-    ]
-}
-
 async fn every_event(engine: Engine) {
     let app = TestApp::new(engine).await;
     let node = app.second_node().await;
     let (owner, auditor) = (app.admin_key(None, "owner").await, app.admin_key(None, "auditor").await);
-    for (number, line) in acts().iter().enumerate() {
+    for (number, line) in acts().iter().chain(&acts_on_users()).enumerate() {
         let world = World::new(&app, &format!("shop-{number}")).await;
-        let mut raised = BTreeSet::new();
+        let (mut raised, mut deletion) = (BTreeSet::new(), String::new());
         for (step, act) in line.iter().enumerate() {
             app.app.clock.advance(1);
             let before = epochs(&app, &world).await;
-            perform(&app, &owner, &world, act).await;
+            let answer = perform(&app, &owner, &world, act, &deletion).await;
+            if let Some(id) = answer["deletion_id"].as_str() {
+                id.clone_into(&mut deletion);
+            }
             let after = epochs(&app, &world).await;
             let here: BTreeSet<String> = moved(&before, &after);
             let say = format!("{} {} {}", act.method, act.path, act.body);
@@ -213,7 +188,7 @@ async fn every_event(engine: Engine) {
             raised.extend(here);
             // Reading uses codes and tokens up, so it is done once.
             if step + 1 == line.len() {
-                assert_eq!(world.living(&node, &auditor).await, expected(&raised), "{say}");
+                assert_eq!(world.living(&node, &auditor).await, expected(&raised, act.ends), "{say}");
             }
         }
     }
@@ -230,8 +205,16 @@ fn moved(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> BTree
         .collect()
 }
 
-async fn perform(app: &TestApp, owner: &str, world: &World, act: &Act) {
-    let fill = |text: &str| text.replace("{c}", &world.shop.id).replace("{u}", &world.shop.user.to_string());
+async fn perform(app: &TestApp, owner: &str, world: &World, act: &Act, deletion: &str) -> Value {
+    let user = world.shop.user.to_string();
+    let names = [
+        ("{c}", &*world.shop.id),
+        ("{u}", &user),
+        ("{f}", &world.family),
+        ("{b}", &world.browser),
+        ("{d}", deletion),
+    ];
+    let fill = |text: &str| names.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id));
     let path = fill(act.path);
     let url = match path.strip_prefix("/api") {
         Some(_) => format!("{}/projects/{}{path}", app.base, world.shop.slug),
@@ -243,5 +226,7 @@ async fn perform(app: &TestApp, owner: &str, world: &World, act: &Act) {
         request = request.json(&body);
     }
     let answer = request.send().await.unwrap();
-    assert!(answer.status().is_success(), "{} {}: {:?}", act.method, act.path, answer.text().await);
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{} {}: {text}", act.method, act.path);
+    serde_json::from_str(&text).unwrap()
 }

@@ -18,6 +18,7 @@ pub mod process;
 mod queue;
 mod smtp;
 mod table;
+mod world;
 
 pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
 pub use app::TestApp;
@@ -33,6 +34,7 @@ pub use pages::Seen;
 pub use queue::{hold_queue, until_somebody_waits};
 pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};
 pub use table::{count, create_table, has, hold, insert, insert_one};
+pub use world::World;
 
 pub const REDIRECT: &str = "http://localhost:9/callback";
 pub const PASSWORD: &str = "correct horse battery";

@@ -17,6 +17,17 @@ install_packages() {
         fail "apt-get could not install $*"
 }
 
+# Stops and switches off a service that came with a package, where there is something that runs services.
+stop_service() {
+    local as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    if [ -d /run/systemd/system ]; then
+        "${as_root[@]}" systemctl disable --now --quiet "$1" || echo "could not stop the service $1" >&2
+    elif [ -x "/etc/init.d/$1" ]; then
+        "${as_root[@]}" "/etc/init.d/$1" stop >/dev/null || echo "could not stop the service $1" >&2
+    fi
+}
+
 # Prints the directory of initdb and pg_ctl: the newest Debian one, or else the one in PATH.
 find_postgres() {
     local found

@@ -48,6 +48,8 @@ mod passwords;
 mod people_definitions;
 mod people_sessions;
 mod people_users;
+mod pooler;
+mod pooler_script;
 mod refresh;
 mod refresh_judgements;
 mod shutdown;

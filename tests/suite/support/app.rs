@@ -18,7 +18,7 @@ use tessera::model::timestamp::Timestamp;
 use tessera::running::Running;
 use tessera::store::db::{Db, Settings};
 
-use super::{Database, Engine};
+use super::{Database, Engine, Pooler};
 
 /// One node, listening.
 pub struct TestApp {
@@ -35,8 +35,19 @@ impl TestApp {
 
     /// A node that differs from the usual one, before it listens.
     pub async fn changed(engine: Engine, change: impl FnOnce(&mut App)) -> Self {
+        Self::over(Database::new(engine).await, change).await
+    }
+
+    /// A node over an empty database.
+    pub async fn over(database: Database, change: impl FnOnce(&mut App)) -> Self {
         let clock = Clock::manual(Timestamp::from_unix(1_800_000_000));
-        Self::on(Arc::new(Database::new(engine).await), clock, change).await
+        Self::on(Arc::new(database), clock, change).await
+    }
+
+    /// Another node over the same store, which it reaches through a pooler.
+    pub async fn node_through(&self, pooler: &Pooler) -> Self {
+        let database = Arc::new(self.database.through(pooler));
+        Self::on(database, self.app.clock.clone(), |_| ()).await
     }
 
     /// Another node over the same store, with the same clock and keys.
@@ -49,7 +60,10 @@ impl TestApp {
     }
 
     pub(super) async fn on(database: Arc<Database>, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
-        let db = Db::connect(&Settings { max_connections: 4, ..database.settings() }).await.unwrap();
+        let settings = database.settings();
+        // Behind a pooler a node's connections cost little, and are many more than the server's.
+        let max_connections = if settings.transaction_pooler { 20 } else { 4 };
+        let db = Db::connect(&Settings { max_connections, ..settings }).await.unwrap();
         db.migrate().await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

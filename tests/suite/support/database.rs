@@ -7,11 +7,12 @@ use tessera::entropy::Entropy;
 use tessera::store::db::{Db, Settings};
 use url::Url;
 
-use super::Engine;
+use super::{Engine, Pooler};
 
 /// An empty database. A SQLite one goes with this value, so keep it as long as the store is used.
 pub struct Database {
     pub url: String,
+    behind_pooler: bool,
     _directory: Option<TempDir>,
 }
 
@@ -21,24 +22,29 @@ impl Database {
             Engine::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}/test.db", directory.path().display());
-                Self { url, _directory: Some(directory) }
+                Self { url, behind_pooler: false, _directory: Some(directory) }
             }
-            Engine::Postgres => Self { url: postgres_url("").await, _directory: None },
+            Engine::Postgres => Self::at(postgres_url("").await),
         }
     }
 
     /// One that is there already.
     pub(super) fn at(url: String) -> Self {
-        Self { url, _directory: None }
+        Self { url, behind_pooler: false, _directory: None }
+    }
+
+    /// The same PostgreSQL database, reached through a pooler in transaction mode.
+    pub fn through(&self, pooler: &Pooler) -> Self {
+        Self { behind_pooler: true, ..Self::at(pooler.url(self)) }
     }
 
     /// A copy of a PostgreSQL database that nobody is connected to.
     pub(super) async fn from_template(name: &str) -> Self {
-        Self { url: postgres_url(&format!("TEMPLATE {name}")).await, _directory: None }
+        Self::at(postgres_url(&format!("TEMPLATE {name}")).await)
     }
 
     pub fn settings(&self) -> Settings {
-        Settings::new(&self.url)
+        Settings { transaction_pooler: self.behind_pooler, ..Settings::new(&self.url) }
     }
 
     /// A database with the schema, and the store over it.

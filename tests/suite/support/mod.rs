@@ -14,10 +14,12 @@ mod flow;
 mod granted;
 mod load;
 mod pages;
+mod pooler;
 pub mod process;
 mod queue;
 mod smtp;
 mod table;
+mod transcript;
 mod world;
 
 pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
@@ -31,9 +33,11 @@ pub use flow::Shop;
 pub use granted::{Granted, silent_code};
 pub use load::{Caller, Reply};
 pub use pages::Seen;
+pub use pooler::Pooler;
 pub use queue::{hold_queue, until_somebody_waits};
 pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};
 pub use table::{count, create_table, has, hold, insert, insert_one};
+pub use transcript::Transcript;
 pub use world::World;
 
 pub const REDIRECT: &str = "http://localhost:9/callback";

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::process::{Server, run, settings_of};
-use crate::support::{Caller, Cluster, Reply, Tokens};
+use crate::support::{Absence, Caller, Cluster, Reply, Tokens};
 
 /// One second for a connection, one for a statement: more than these and a busy machine's own time no answer may take.
 const SETTINGS: [(&str, &str); 6] = [
@@ -47,43 +49,54 @@ impl Visitor {
         self.over.load(Ordering::SeqCst) == 0
     }
 
+    /// Asks once; `None` when the store was away.
+    async fn ask_once(&self, call: impl Future<Output = Option<Reply>>) -> Option<Reply> {
+        let before = self.phase.load(Ordering::SeqCst);
+        let reply = tokio::time::timeout(LIMIT, call).await.expect("no answer in time");
+        let reply = reply.expect("the connection was cut");
+        let quiet = (before == self.phase.load(Ordering::SeqCst)).then_some(before % PHASES);
+        if reply.status != 503 {
+            assert_ne!(quiet, Some(AWAY), "answered without a database: {reply:?}");
+            self.seen.send_modify(|(answered, _)| *answered += usize::from(quiet == Some(UP)));
+            return Some(reply);
+        }
+        assert_ne!(quiet, Some(UP), "refused though the database is there: {reply:?}");
+        says_unavailable(reply);
+        self.seen.send_modify(|(_, refused)| *refused += usize::from(quiet == Some(AWAY)));
+        None
+    }
+
     /// Asks until there is an answer, and tells whether it was refused before.
     async fn ask<F: Future<Output = Option<Reply>>>(&self, call: impl Fn() -> F) -> (Reply, bool) {
         let mut refused = false;
         loop {
-            let before = self.phase.load(Ordering::SeqCst);
-            let reply = tokio::time::timeout(LIMIT, call()).await.expect("no answer in time");
-            let reply = reply.expect("the connection was cut");
-            let quiet = (before == self.phase.load(Ordering::SeqCst)).then_some(before % PHASES);
-            if reply.status != 503 {
-                assert_ne!(quiet, Some(AWAY), "answered without a database: {reply:?}");
-                self.seen.send_modify(|(answered, _)| *answered += usize::from(quiet == Some(UP)));
-                return (reply, refused);
+            match self.ask_once(call()).await {
+                Some(reply) => return (reply, refused),
+                None => refused = true,
             }
-            assert_ne!(quiet, Some(UP), "refused though the database is there: {reply:?}");
-            says_unavailable(reply);
-            self.seen.send_modify(|(_, refused)| *refused += usize::from(quiet == Some(AWAY)));
-            refused = true;
         }
-    }
-
-    /// Like [`Self::ask`], for what may be asked twice.
-    async fn get<F: Future<Output = Option<Reply>>>(&self, call: impl Fn() -> F) -> Value {
-        self.ask(call).await.0.expect(200)
     }
 
     /// Asks about a session that lives and one that is over.
     async fn look(self, living: Tokens, ended: Tokens) -> Vec<Tokens> {
         let (caller, living) = (&self.caller, living.get("access_token"));
         while self.goes_on() {
-            assert_eq!(self.get(|| caller.verify(living)).await["active"], true);
-            let verdict = self.get(|| caller.verify(ended.get("access_token"))).await;
-            assert_eq!(verdict["reason"], "signed_out");
-            let claims = self.get(|| caller.bearer("userinfofromaccesstoken", living, json!({}))).await;
-            assert!(claims["sub"].is_string());
-            let users = self.get(|| caller.admin(Method::GET, "/users", json!({}))).await;
-            assert_eq!(users["items"].as_array().unwrap().len(), 4);
-            assert_eq!(self.get(|| caller.get("/health")).await, "ok\n");
+            if let Some(verdict) = self.ask_once(caller.verify(living)).await {
+                assert_eq!(verdict.expect(200)["active"], true);
+            }
+            if let Some(verdict) = self.ask_once(caller.verify(ended.get("access_token"))).await {
+                assert_eq!(verdict.expect(200)["reason"], "signed_out");
+            }
+            let claims = caller.bearer("userinfofromaccesstoken", living, json!({}));
+            if let Some(claims) = self.ask_once(claims).await {
+                assert!(claims.expect(200)["sub"].is_string());
+            }
+            if let Some(users) = self.ask_once(caller.admin(Method::GET, "/users", json!({}))).await {
+                assert_eq!(users.expect(200)["items"].as_array().unwrap().len(), 5);
+            }
+            if let Some(health) = self.ask_once(caller.get("/health")).await {
+                assert_eq!(health.expect(200), "ok\n");
+            }
         }
         vec![ended]
     }
@@ -92,9 +105,9 @@ impl Visitor {
     async fn stay(self, mut tokens: Tokens) -> Vec<Tokens> {
         let caller = &self.caller;
         while self.goes_on() {
-            tokens = Tokens(self.get(|| caller.refresh(tokens.get("refresh_token"))).await);
+            let (next, _) = self.ask(|| caller.refresh(tokens.get("refresh_token"))).await;
+            tokens = Tokens(next.expect(200));
         }
-        assert_eq!(self.get(|| caller.verify(tokens.get("access_token"))).await["active"], true);
         Vec::new()
     }
 
@@ -140,22 +153,86 @@ fn says_unavailable(mut reply: Reply) {
     assert_eq!(reply.body, expected);
 }
 
-/// The clients of one test, and what they see.
+/// Every kind of request while there is no database: the same answer to all of them, and none that a cache could give.
+async fn all_is_refused(caller: &Caller, tokens: &Tokens, cookie: &str) {
+    let (access, dan) = (tokens.get("access_token"), json!({"username": "dan"}));
+    let admin = |path| caller.admin(Method::GET, path, json!({}));
+    let calls = [
+        caller.verify(access).boxed(),
+        caller.act("verifyaccesstoken", json!({"access_token": access})).boxed(),
+        caller.bearer("userinfofromaccesstoken", access, json!({})).boxed(),
+        caller.refresh(tokens.get("refresh_token")).boxed(),
+        caller.exchange("tco_unknown").boxed(),
+        caller.authorize(cookie, "&prompt=none").boxed(),
+        caller.bearer("GlobalSignOut", access, json!({})).boxed(),
+        caller.act("GlobalSignOut", json!({"user": dan})).boxed(),
+        caller.act("attribute-update", json!({"user": dan, "set": {}})).boxed(),
+        caller.act("delete-user", json!({"user": dan, "dry_run": true})).boxed(),
+        caller.create_user("eve").boxed(),
+        admin("/users").boxed(),
+        admin("/audit").boxed(),
+        caller.get("/health").boxed(),
+    ];
+    let replies = tokio::time::timeout(LIMIT, join_all(calls)).await.expect("no answer in time");
+    for (number, reply) in replies.into_iter().enumerate() {
+        let reply = reply.expect("the connection was cut");
+        assert_eq!(reply.status, 503, "{number}: {reply:?}");
+        says_unavailable(reply);
+    }
+}
+
+/// The clients of one test, what they see, and where the database is.
 struct Clients {
     tasks: JoinSet<Vec<Tokens>>,
     seen: Vec<watch::Receiver<(usize, usize)>>,
+    phase: Arc<AtomicUsize>,
+    over: Arc<AtomicUsize>,
 }
 
 impl Clients {
+    /// Ann leaves once and stays the second time, Bea and Cid come and go.
+    async fn begin(caller: &Caller, [ann, bea, cid]: [&String; 3]) -> Self {
+        let ended = caller.tokens(ann).await.unwrap();
+        caller.bearer("GlobalSignOut", ended.get("access_token"), json!({})).await.unwrap().expect(200);
+        let (living, chained) = (caller.tokens(ann).await.unwrap(), caller.tokens(ann).await.unwrap());
+        let (phase, over) = (Arc::new(AtomicUsize::new(UP)), Arc::default());
+        let mut clients = Self { tasks: JoinSet::new(), seen: Vec::new(), phase, over };
+        let look = clients.visitor(caller).look(living, ended);
+        clients.tasks.spawn(look);
+        let stay = clients.visitor(caller).stay(chained);
+        clients.tasks.spawn(stay);
+        for cookie in [bea, cid] {
+            let leave = clients.visitor(caller).leave(cookie.clone());
+            clients.tasks.spawn(leave);
+        }
+        clients
+    }
+
+    fn visitor(&mut self, caller: &Caller) -> Visitor {
+        let seen = Seen::default();
+        self.seen.push(seen.subscribe());
+        Visitor { caller: caller.clone(), phase: self.phase.clone(), over: self.over.clone(), seen }
+    }
+
+    fn next_phase(&self) {
+        self.phase.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Waits until each has seen so much more of one kind; fails when one of them fails.
     async fn wait_for(&mut self, more: usize, kind: impl Fn(&(usize, usize)) -> usize + Copy) {
         for seen in &mut self.seen {
             let enough = kind(&seen.borrow()) + more;
             tokio::select! {
                 reached = seen.wait_for(|seen| kind(seen) >= enough) => drop(reached.unwrap()),
-                Some(early) = self.tasks.join_next() => drop(early.unwrap()),
+                Some(early) = self.tasks.join_next() => panic!("a client ended early: {:?}", early.err()),
             }
         }
+    }
+
+    /// Gives the tokens of all sessions whose sign-out was acknowledged.
+    async fn end(self) -> Vec<Tokens> {
+        self.over.fetch_add(1, Ordering::SeqCst);
+        self.tasks.join_all().await.into_iter().flatten().collect()
     }
 }
 
@@ -169,53 +246,29 @@ async fn a_database_that_goes_away_and_comes_back() {
     let server = Server::serve(&mut app, &SETTINGS);
     let caller = Caller::new(&app, &shop, &key);
     let mut cookies = Vec::new();
-    for name in ["ann", "bea", "cid"] {
+    for name in ["ann", "bea", "cid", "dan"] {
         caller.create_user(name).await.unwrap().expect(201);
         cookies.push(caller.sign_in(name).await.unwrap());
     }
-    // Ann leaves once and stays the second time, Bea and Cid come and go.
-    let ended = caller.tokens(&cookies[0]).await.unwrap();
-    caller.bearer("GlobalSignOut", ended.get("access_token"), json!({})).await.unwrap().expect(200);
-    let (living, chained) =
-        (caller.tokens(&cookies[0]).await.unwrap(), caller.tokens(&cookies[0]).await.unwrap());
-
-    let (phase, over) = (Arc::new(AtomicUsize::new(UP)), Arc::new(AtomicUsize::new(0)));
-    let mut clients = Clients { tasks: JoinSet::new(), seen: Vec::new() };
-    let visitor = |clients: &mut Clients| {
-        let seen = Seen::default();
-        clients.seen.push(seen.subscribe());
-        Visitor { caller: caller.clone(), phase: phase.clone(), over: over.clone(), seen }
-    };
-    let next = visitor(&mut clients).look(living, ended);
-    clients.tasks.spawn(next);
-    let next = visitor(&mut clients).stay(chained);
-    clients.tasks.spawn(next);
-    for cookie in &cookies[1..] {
-        let next = visitor(&mut clients).leave(cookie.clone());
-        clients.tasks.spawn(next);
-    }
-    let go_on = || phase.fetch_add(1, Ordering::SeqCst);
-    for way in ["fast", "immediate", "frozen"] {
+    let [ann, bea, cid, dan]: [&String; 4] = cookies.iter().collect::<Vec<_>>().try_into().unwrap();
+    let mut kept = caller.tokens(dan).await.unwrap();
+    let mut clients = Clients::begin(&caller, [ann, bea, cid]).await;
+    for absence in [Absence::Fast, Absence::Immediate, Absence::Frozen] {
         clients.wait_for(10, |seen| seen.0).await;
-        go_on();
-        if way == "frozen" {
-            cluster.freeze()
-        } else {
-            cluster.stop(way)
-        }
-        go_on();
+        clients.next_phase();
+        cluster.leave(absence);
+        clients.next_phase();
         clients.wait_for(2, |seen| seen.1).await;
-        go_on();
-        if way == "frozen" {
-            cluster.thaw()
-        } else {
-            cluster.start()
-        }
-        go_on();
+        all_is_refused(&caller, &kept, dan).await;
+        clients.next_phase();
+        cluster.come_back(absence);
+        clients.next_phase();
+        // What was refused has not happened.
+        assert_eq!(caller.verify(kept.get("access_token")).await.unwrap().expect(200)["active"], true);
+        kept = Tokens(caller.refresh(kept.get("refresh_token")).await.unwrap().expect(200));
     }
     clients.wait_for(10, |seen| seen.0).await;
-    over.fetch_add(1, Ordering::SeqCst);
-    let left: Vec<Tokens> = clients.tasks.join_all().await.into_iter().flatten().collect();
+    let left = clients.end().await;
     assert!(left.len() > 10, "{}", left.len());
     for tokens in left {
         let verdict = caller.verify(tokens.get("access_token")).await.unwrap().expect(200);

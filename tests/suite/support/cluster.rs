@@ -14,6 +14,17 @@ use tessera::entropy::Entropy;
 
 use super::{Database, TestApp};
 
+/// How a database can be away.
+#[derive(Clone, Copy)]
+pub enum Absence {
+    /// Shut down: every session is told.
+    Fast,
+    /// As after a crash.
+    Immediate,
+    /// Everything stands still, and connections stay open: like a network that swallows packets.
+    Frozen,
+}
+
 /// Runs from [`Cluster::new`] until it is dropped, unless it is stopped in between.
 pub struct Cluster {
     directory: TempDir,
@@ -55,30 +66,40 @@ impl Cluster {
         TestApp::on(Arc::new(Database::at(self.url())), Clock::System, |_| ()).await
     }
 
+    /// Returns when it is gone.
+    pub fn leave(&self, absence: Absence) {
+        match absence {
+            Absence::Fast => self.run("pg_ctl", &["-w", "-m", "fast", "stop"]),
+            Absence::Immediate => self.run("pg_ctl", &["-w", "-m", "immediate", "stop"]),
+            Absence::Frozen => self.freeze(),
+        }
+    }
+
     /// Returns when it accepts connections.
-    pub fn start(&self) {
+    pub fn come_back(&self, absence: Absence) {
+        match absence {
+            Absence::Fast | Absence::Immediate => self.start(),
+            Absence::Frozen => self.thaw(),
+        }
+    }
+
+    fn start(&self) {
         self.run("pg_ctl", &["-w", "-l", "server.log", "start"]);
     }
 
-    /// `fast`: sessions are ended. `immediate`: as in a crash. Returns when it is gone.
-    pub fn stop(&self, mode: &str) {
-        self.run("pg_ctl", &["-w", "-m", mode, "stop"]);
-    }
-
-    /// Everything stands still, and connections stay open: like a network that swallows packets.
-    pub fn freeze(&self) {
+    fn freeze(&self) {
         // The first one makes the others, so it is stopped first.
         self.signal("STOP", &[self.postmaster()]);
         let rest = self.children();
         self.signal("STOP", &rest);
         for process in rest.iter().chain([&self.postmaster()]) {
-            while state(process).is_some_and(|state| state != 'T') {
+            while state(process).is_some_and(|state| !matches!(state, 'T' | 'Z')) {
                 std::thread::yield_now();
             }
         }
     }
 
-    pub fn thaw(&self) {
+    fn thaw(&self) {
         self.signal("CONT", &self.children());
         self.signal("CONT", &[self.postmaster()]);
     }
@@ -130,7 +151,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         if self.data().join("postmaster.pid").exists() {
             self.thaw();
-            self.run("pg_ctl", &["-w", "-m", "immediate", "stop"]);
+            self.leave(Absence::Immediate);
         }
     }
 }

@@ -24,7 +24,7 @@ mod world;
 
 pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
 pub use app::TestApp;
-pub use cluster::Cluster;
+pub use cluster::{Absence, Cluster};
 pub use database::Database;
 pub use deleting::{Deleting, REASON, admin_key, number, run};
 pub use desk::Desk;

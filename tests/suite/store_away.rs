@@ -223,7 +223,7 @@ impl Clients {
         for seen in &mut self.seen {
             let enough = kind(&seen.borrow()) + more;
             tokio::select! {
-                reached = seen.wait_for(|seen| kind(seen) >= enough) => drop(reached.unwrap()),
+                Ok(_) = seen.wait_for(|seen| kind(seen) >= enough) => {}
                 Some(early) = self.tasks.join_next() => panic!("a client ended early: {:?}", early.err()),
             }
         }

@@ -1,6 +1,6 @@
 //! The log of the whole flow, at the most verbose level, holds nothing that must not be in a log.
 
-use reqwest::Response;
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tessera::projects;
 
@@ -60,6 +60,7 @@ async fn no_secret_is_logged(engine: Engine) {
 
     let token = sign_in(&app, &shop, &mut seen).await;
     session_api(&app, &shop, &mut seen, &token, key.expose()).await;
+    administration(&app, &shop, &mut seen, key.expose()).await;
     denials(&app, &shop, &mut seen, &token, key.expose()).await;
     delete(&app, &shop, &mut seen, key.expose()).await;
 
@@ -158,6 +159,34 @@ async fn session_api(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, k
     let changed = app.http.put(&url).bearer_auth(key).json(&json!({"access_token": 2})).send().await.unwrap();
     seen.request(&changed);
     assert_eq!((read.status(), changed.status()), (200.try_into().unwrap(), 200.try_into().unwrap()));
+}
+
+/// Personal data and fresh secrets in the admin API.
+async fn administration(app: &TestApp, shop: &Shop, seen: &mut Seen, key: &str) {
+    let personal = ["carola-Kp4", "carola-Kp4@mail.test", "Carola Kp4-Smith", "+35198765432", "lavender-Kp4", "a new phrase-Kp4"];
+    personal.iter().for_each(|text| seen.secret(text));
+    let [username, email, name, phone, colour, password] = personal;
+    let user = json!({"username": username, "email": email, "name": name, "phone_number": phone, "password": PASSWORD});
+    let mut send = async |method: Method, path: &str, body: Value, status: u16| {
+        let request = app.admin_request(key, method, &format!("/projects/shop{path}")).json(&body);
+        let response = request.send().await.unwrap();
+        seen.request(&response);
+        assert_eq!(response.status(), status, "{path}");
+        response.json::<Value>().await.unwrap_or_default()
+    };
+    let made = send(Method::POST, "/users", user.clone(), 201).await;
+    let path = format!("/users/{}", made["id"].as_str().unwrap());
+    send(Method::POST, "/users", user, 409).await;
+    send(Method::GET, &format!("/users?search={username}"), json!(null), 200).await;
+    send(Method::PATCH, &path, json!({"nickname": name, "birthdate": phone}), 400).await;
+    send(Method::POST, &format!("{path}/set-password"), json!({"password": password}), 200).await;
+    send(Method::GET, &format!("{path}/sessions"), json!(null), 200).await;
+    send(Method::POST, "/attribute-definitions", json!({"name": "colour", "type": "string"}), 201).await;
+    let rotated = send(Method::POST, &format!("/clients/{}/rotate-secret", shop.id), json!({}), 200).await;
+    seen.secret(rotated["client_secret"].as_str().unwrap());
+    let update = json!({"user": {"username": username}, "set": {"colour": colour}}).to_string();
+    let updated = post(app, shop, seen, "attribute-update", Some(key), update).await;
+    assert_eq!(updated.status(), 200);
 }
 
 /// Secrets in places where they do not belong.

@@ -18,12 +18,15 @@ use crate::model::proxies::TrustedProxies;
 use crate::model::timestamp::Timestamp;
 use crate::running::Running;
 use crate::store::db::Db;
+use crate::store::standings::Standings;
 
 /// The application.
 pub struct App {
     /// `scheme://host[:port]`; every URL is built from it, never from a Host header.
     pub base_url: String,
     pub db: Db,
+    /// The hot read, for all who wait at once.
+    pub standings: Standings,
     pub cache: Cache,
     pub clock: Clock,
     pub entropy: Entropy,

@@ -17,6 +17,7 @@ use crate::keys::master::MasterKeys;
 use crate::mail::Mailer;
 use crate::running::Running;
 use crate::store::db::Db;
+use crate::store::standings::Standings;
 use crate::telemetry;
 
 #[derive(Args)]
@@ -59,6 +60,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
     let hasher = Hasher::new(&entropy, memory_kib, iterations, workers, queue_length)?;
     Ok(App {
         base_url: base_url.to_owned(),
+        standings: Standings::new(db.clone()),
         db,
         cache: Cache::default(),
         clock: Clock::System,

@@ -1,4 +1,5 @@
 //! Who somebody is: passwords and browser sessions.
 
+mod argon;
 pub mod passwords;
 pub mod sign_in;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use argon2::Params;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use super::argon::{self, Memory};
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -17,6 +18,7 @@ use crate::secret::Secret;
 #[derive(Clone)]
 pub struct Hasher {
     params: Params,
+    memory: Memory,
     places: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     queue_length: usize,
@@ -35,28 +37,29 @@ impl Hasher {
         queue_length: usize,
     ) -> Result<Self> {
         let params = Params::new(memory_kib, iterations, 1, None).map_err(Error::internal)?;
-        let decoy = hash(&params, &entropy.token("")?, &entropy.bytes::<16>()?)?.into();
+        let decoy = argon::decoy(&params, &entropy.bytes::<16>()?, &entropy.bytes::<32>()?)?.into();
         let places = Arc::new(Semaphore::new(workers.max(1)));
-        Ok(Self { params, places, waiting: Arc::default(), queue_length, decoy })
+        let (memory, waiting) = (Memory::default(), Arc::default());
+        Ok(Self { params, memory, places, waiting, queue_length, decoy })
     }
 
     /// Hashes a new password into PHC form.
     pub async fn hash(&self, entropy: &Entropy, password: Secret) -> Result<String> {
-        let (params, salt) = (self.params.clone(), entropy.bytes::<16>()?);
-        self.run(move || hash(&params, &password, &salt)).await?
+        let (params, memory, salt) = (self.params.clone(), self.memory.clone(), entropy.bytes::<16>()?);
+        self.run(move || memory.hash(&params, normalized(&password).as_bytes(), &salt)).await?
     }
 
     /// Whether the password fits. `None` (no such user, or one without a password) takes as long as a wrong password.
     pub async fn verify(&self, stored: Option<&str>, password: Secret) -> Result<bool> {
         let (known, phc) = (stored.is_some(), stored.unwrap_or(&self.decoy).to_owned());
-        let params = self.params.clone();
+        let (params, memory) = (self.params.clone(), self.memory.clone());
         let fits = self
             .run(move || {
                 let parsed = PasswordHash::new(&phc).map_err(Error::internal)?;
                 let password = normalized(&password);
-                let fits = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
-                if !fits {
-                    spend_the_difference(&params, &parsed, &password);
+                let fits = memory.fits(&parsed, password.as_bytes());
+                if !fits && let Some(rest) = rest_of_the_price(&params, &parsed) {
+                    memory.spend(&rest, password.as_bytes());
                 }
                 Ok::<_, Error>(fits)
             })
@@ -88,9 +91,15 @@ impl Hasher {
         let place = self.places.clone().acquire_owned().await;
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         let place = place.map_err(Error::internal)?;
+        let (memory, waiting) = (self.memory.clone(), self.waiting.clone());
         tokio::task::spawn_blocking(move || {
             let _place = place;
-            work()
+            let done = work();
+            // Under load the next hash takes the memory over; afterwards it goes back.
+            if waiting.load(Ordering::SeqCst) == 0 {
+                memory.release();
+            }
+            done
         })
         .await
         .map_err(Error::internal)
@@ -102,27 +111,13 @@ fn normalized(password: &Secret) -> Zeroizing<String> {
     Zeroizing::new(password.expose().nfc().collect())
 }
 
-fn hash(params: &Params, password: &Secret, salt: &[u8]) -> Result<String> {
-    let password = normalized(password);
-    let phc = argon(params).hash_password_with_salt(password.as_bytes(), salt).map_err(Error::internal)?;
-    Ok(phc.to_string())
-}
-
-/// A hash from cheaper days answers sooner than the decoy, and so would tell that the account exists: the rest of the
-/// price is paid here. The time argon2 takes is proportional to memory times passes.
-fn spend_the_difference(params: &Params, stored: &PasswordHash, password: &str) {
+/// A hash from cheaper days answers sooner than the decoy, and so would tell that the account exists: what is left to pay.
+/// The time argon2 takes is proportional to memory times passes.
+fn rest_of_the_price(params: &Params, stored: &PasswordHash) -> Option<Params> {
     let cost = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
     let paid = Params::try_from(stored).map_or(0, |stored| cost(&stored));
     let memory = cost(params).saturating_sub(paid) / u64::from(params.t_cost());
-    let rest = u32::try_from(memory).ok().and_then(|m| Params::new(m, params.t_cost(), 1, None).ok());
-    if let Some(rest) = rest {
-        // Only the time matters.
-        let _ = argon(&rest).hash_password_into(password.as_bytes(), &[0; 16], &mut [0; 32]);
-    }
-}
-
-fn argon(params: &Params) -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+    u32::try_from(memory).ok().and_then(|memory| Params::new(memory, params.t_cost(), 1, None).ok())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::cache::ClientEntry;
 use crate::error::{Error, Result, not_found};
 use crate::oauth::client_auth::{Presented, authenticate};
 use crate::secret::Secret;
-use crate::store::liveness::{self, Question, Standing};
+use crate::store::liveness::{Question, Standing};
 
 /// Each begins with what another request has just changed, so more than this means that somebody changes without end.
 pub const ATTEMPTS: usize = 4;
@@ -49,8 +49,8 @@ pub async fn prove<T>(
         if let Asker::AdminKey(key) = asker {
             question.admin_key = Some(key.sha256());
         }
-        let (id, asked) = (ctx.project.id, &question);
-        let standing = ctx.app.db.read(|conn| async move { liveness::read(&conn, id, asked).await }).await?;
+        let id = ctx.project.id;
+        let standing = ctx.app.standings.ask(id, question).await?;
         let standing = standing.filter(|standing| standing.project_status != "deleted");
         let Some(standing) = standing else {
             ctx.app.cache.forget_project(id);

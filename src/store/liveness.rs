@@ -1,15 +1,24 @@
-//! The hot read: one statement tells whether a token lives, and whether what is remembered of its project and of the
-//! caller is still true.
+//! The hot read: one statement tells whether tokens live, and whether what is remembered of their projects and of the
+//! callers is still true.
+//!
+//! For one question it is portable. For many it differs by engine, because a list of rows does.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
 
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, Row, SqliteConnection};
+use uuid::Uuid;
 
 use super::admin_keys::AdminKey;
-use super::db::{Conn, fetch_optional};
+use super::db::{Conn, Wire, fetch_optional};
 use crate::error::Result;
 use crate::ids::{AdminKeyId, ClientId, FamilyId, ProjectId, UserId};
 use crate::model::token::Family;
+
+/// Questions of one statement at most.
+pub const MOST_QUESTIONS: usize = 32;
 
 /// What is asked about: whatever the token and the caller name.
 #[derive(Clone, Debug, Default)]
@@ -71,31 +80,112 @@ macro_rules! from_rows {
 
 from_rows!(PgRow, SqliteRow);
 
+/// The answer to the question with this number, counted from 0.
+struct Numbered {
+    number: i64,
+    standing: Standing,
+}
+
+macro_rules! from_numbered_rows {
+    ($($row:ty),*) => {$(
+        impl<'r> FromRow<'r, $row> for Numbered {
+            fn from_row(row: &'r $row) -> sqlx::Result<Self> {
+                Ok(Self { number: row.try_get("number")?, standing: Standing::from_row(row)? })
+            }
+        }
+    )*};
+}
+
+from_numbered_rows!(PgRow, SqliteRow);
+
+/// The statement, with the places where the questions come from.
+macro_rules! statement {
+    ($number:literal, $from:literal, $family:literal, $user:literal, $jti:literal, $caller:literal, $admin_key:literal,
+     $end:literal) => {
+        concat!(
+            "SELECT ",
+            $number,
+            "p.version AS project_version, p.status AS project_status, p.token_epoch AS project_token_epoch,
+             k.version AS caller_version,
+             a.id AS admin_key_id, a.project_id AS admin_key_project_id, a.name AS admin_key_name,
+             a.role AS admin_key_role, r.jti AS revoked_jti,
+             f.id, f.client_id, f.user_id, f.browser_session_id, f.scope, f.audience, f.auth_time, f.amr, f.acr,
+             f.cnf_jkt, f.seq, f.prev_seq, f.rotated_at, f.mac_key_id, f.idle_expires_at, f.expires_at, f.revoked_at,
+             f.project_epoch, f.client_epoch, f.user_epoch,
+             c.status AS client_status, c.token_epoch AS client_token_epoch,
+             u.status AS user_status, u.token_epoch AS user_token_epoch, u.version AS user_version,
+             u.username, u.email, u.email_verified, u.profile, u.roles, u.groups, u.attributes,
+             u.updated_at AS user_updated_at
+             FROM ",
+            $from,
+            " LEFT JOIN token_families f ON f.project_id = p.id AND f.id = ",
+            $family,
+            " LEFT JOIN clients c ON c.project_id = f.project_id AND c.id = f.client_id
+              LEFT JOIN users u ON u.project_id = p.id AND u.id = COALESCE(f.user_id, ",
+            $user,
+            ") LEFT JOIN revoked_tokens r ON r.project_id = p.id AND r.jti = ",
+            $jti,
+            " LEFT JOIN clients k ON k.project_id = p.id AND k.id = ",
+            $caller,
+            " LEFT JOIN admin_keys a ON a.hash = ",
+            $admin_key,
+            " AND a.revoked_at IS NULL AND (a.project_id IS NULL OR a.project_id = p.id)",
+            $end
+        )
+    };
+}
+
+const ONE: &str = statement!("", "projects p", "$2", "$3", "$4", "$5", "$6", " WHERE p.id = $1");
+
+const MANY_POSTGRES: &str = statement!(
+    "q.number - 1 AS number, ",
+    "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::bytea[])
+       WITH ORDINALITY AS q (project, family, subject, jti, caller, admin_key, number)
+     JOIN projects p ON p.id = q.project",
+    "q.family",
+    "q.subject",
+    "q.jti",
+    "q.caller",
+    "q.admin_key",
+    ""
+);
+
+/// CROSS JOIN: SQLite begins with the questions, however many projects it takes there to be.
+const MANY_SQLITE: &str = statement!(
+    "q.number, ",
+    "q CROSS JOIN projects p ON p.id = q.project",
+    "q.family",
+    "q.subject",
+    "q.jti",
+    "q.caller",
+    "q.admin_key",
+    ""
+);
+
+/// The texts for 1, 2, 4 … questions: few enough to stay prepared.
+static SQLITE_TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let sizes =
+        std::iter::successors(Some(1), |size| Some(size * 2)).take_while(|size| *size <= MOST_QUESTIONS);
+    sizes.map(text_for_sqlite).collect()
+});
+
+fn text_for_sqlite(questions: usize) -> String {
+    let mut text = "WITH q (number, project, family, subject, jti, caller, admin_key) AS (VALUES ".to_owned();
+    for number in 0..questions {
+        let comma = if number == 0 { "" } else { ", " };
+        let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|parameter| number * 6 + parameter);
+        // Writing to a String does not fail.
+        let _ = write!(text, "{comma}({number}, ${a}, ${b}, ${c}, ${d}, ${e}, ${f})");
+    }
+    text + ") " + MANY_SQLITE
+}
+
 /// `None` when the project is not there.
 pub async fn read(conn: &Conn, project: ProjectId, question: &Question) -> Result<Option<Standing>> {
     fetch_optional!(
         conn,
         Standing,
-        "SELECT p.version AS project_version, p.status AS project_status, p.token_epoch AS project_token_epoch,
-                k.version AS caller_version,
-                a.id AS admin_key_id, a.project_id AS admin_key_project_id, a.name AS admin_key_name,
-                a.role AS admin_key_role, r.jti AS revoked_jti,
-                f.id, f.client_id, f.user_id, f.browser_session_id, f.scope, f.audience, f.auth_time, f.amr, f.acr,
-                f.cnf_jkt, f.seq, f.prev_seq, f.rotated_at, f.mac_key_id, f.idle_expires_at, f.expires_at, f.revoked_at,
-                f.project_epoch, f.client_epoch, f.user_epoch,
-                c.status AS client_status, c.token_epoch AS client_token_epoch,
-                u.status AS user_status, u.token_epoch AS user_token_epoch, u.version AS user_version,
-                u.username, u.email, u.email_verified, u.profile, u.roles, u.groups, u.attributes,
-                u.updated_at AS user_updated_at
-         FROM projects p
-         LEFT JOIN token_families f ON f.project_id = p.id AND f.id = $2
-         LEFT JOIN clients c ON c.project_id = f.project_id AND c.id = f.client_id
-         LEFT JOIN users u ON u.project_id = p.id AND u.id = COALESCE(f.user_id, $3)
-         LEFT JOIN revoked_tokens r ON r.project_id = p.id AND r.jti = $4
-         LEFT JOIN clients k ON k.project_id = p.id AND k.id = $5
-         LEFT JOIN admin_keys a ON a.hash = $6 AND a.revoked_at IS NULL
-              AND (a.project_id IS NULL OR a.project_id = p.id)
-         WHERE p.id = $1",
+        ONE,
         project,
         question.family,
         question.user,
@@ -103,4 +193,67 @@ pub async fn read(conn: &Conn, project: ProjectId, question: &Question) -> Resul
         question.caller,
         question.admin_key.as_deref()
     )
+}
+
+/// The answers in the order of the questions, of which there are at most [`MOST_QUESTIONS`].
+pub async fn read_many(conn: &Conn, asked: &[(ProjectId, Question)]) -> Result<Vec<Option<Standing>>> {
+    if let [(project, question)] = asked {
+        return Ok(vec![read(conn, *project, question).await?]);
+    }
+    let mut lease = conn.0.lock().await;
+    lease.pass().await;
+    let rows = match lease.wire()? {
+        Wire::Postgres(conn, persistent) => many_postgres(conn, persistent, asked).await,
+        Wire::Sqlite(conn) => many_sqlite(conn, asked).await,
+    };
+    let mut answers = vec![None; asked.len()];
+    for Numbered { number, standing } in lease.settle(rows)? {
+        if let Some(answer) = usize::try_from(number).ok().and_then(|number| answers.get_mut(number)) {
+            *answer = Some(standing);
+        }
+    }
+    Ok(answers)
+}
+
+async fn many_postgres(
+    conn: &mut PgConnection,
+    persistent: bool,
+    asked: &[(ProjectId, Question)],
+) -> Result<Vec<Numbered>, sqlx::Error> {
+    fn column<'a, T>(asked: &'a [(ProjectId, Question)], of: impl Fn(&'a Question) -> T) -> Vec<T> {
+        asked.iter().map(|(_, question)| of(question)).collect()
+    }
+    let projects: Vec<Uuid> = asked.iter().map(|(project, _)| project.0).collect();
+    sqlx::query_as(MANY_POSTGRES)
+        .bind(projects)
+        .bind(column(asked, |question| question.family.map(|id| id.0)))
+        .bind(column(asked, |question| question.user.map(|id| id.0)))
+        .bind(column(asked, |question| question.jti.as_deref()))
+        .bind(column(asked, |question| question.caller.map(|id| id.0)))
+        .bind(column(asked, |question| question.admin_key.as_deref()))
+        .persistent(persistent)
+        .fetch_all(conn)
+        .await
+}
+
+async fn many_sqlite(
+    conn: &mut SqliteConnection,
+    asked: &[(ProjectId, Question)],
+) -> Result<Vec<Numbered>, sqlx::Error> {
+    let size = asked.len().next_power_of_two();
+    let text = SQLITE_TEXTS.get(size.trailing_zeros() as usize);
+    let text = text.ok_or_else(|| sqlx::Error::Protocol("too many questions at once".into()))?;
+    let mut query = sqlx::query_as(AssertSqlSafe(text.as_str()));
+    let nothing = Question::default();
+    let padding = std::iter::repeat((None, &nothing)).take(size - asked.len());
+    for (project, question) in asked.iter().map(|(project, asked)| (Some(*project), asked)).chain(padding) {
+        query = query
+            .bind(project)
+            .bind(question.family)
+            .bind(question.user)
+            .bind(question.jti.as_deref())
+            .bind(question.caller)
+            .bind(question.admin_key.as_deref());
+    }
+    query.fetch_all(conn).await
 }

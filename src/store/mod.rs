@@ -22,6 +22,7 @@ pub mod project_rows;
 pub mod projects;
 pub mod sealed;
 pub mod signing_keys;
+pub mod standings;
 pub mod user_keys;
 pub mod user_lists;
 pub mod user_sessions;

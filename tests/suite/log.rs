@@ -163,7 +163,14 @@ async fn session_api(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, k
 
 /// Personal data and fresh secrets in the admin API.
 async fn administration(app: &TestApp, shop: &Shop, seen: &mut Seen, key: &str) {
-    let personal = ["carola-Kp4", "carola-Kp4@mail.test", "Carola Kp4-Smith", "+35198765432", "lavender-Kp4", "a new phrase-Kp4"];
+    let personal = [
+        "carola-Kp4",
+        "carola-Kp4@mail.test",
+        "Carola Kp4-Smith",
+        "+35198765432",
+        "lavender-Kp4",
+        "a new phrase-Kp4",
+    ];
     personal.iter().for_each(|text| seen.secret(text));
     let [username, email, name, phone, colour, password] = personal;
     let user = json!({"username": username, "email": email, "name": name, "phone_number": phone, "password": PASSWORD});

@@ -89,6 +89,7 @@ tokio::task_local! {
 pub struct Db {
     backend: Backend,
     counters: Arc<Counters>,
+    call_limit: Duration,
 }
 
 #[derive(Clone)]
@@ -105,7 +106,7 @@ impl Db {
             Some(("sqlite", _)) => Backend::Sqlite(Arc::new(SqliteDb::connect(settings).await?)),
             _ => return Err(Error::internal("the database url begins with neither postgres: nor sqlite:")),
         };
-        Ok(Self { backend, counters: Arc::default() })
+        Ok(Self { backend, counters: Arc::default(), call_limit: settings.call_limit() })
     }
 
     /// Runs reading statements; the closure runs once more when a connection turns out to be closed.
@@ -177,6 +178,11 @@ impl Db {
             }
         };
         tokio::time::timeout(HEALTH_TIMEOUT, answer).await.unwrap_or(false)
+    }
+
+    /// The longest that one call takes, its wait included.
+    pub fn call_limit(&self) -> Duration {
+        self.call_limit
     }
 
     /// Ends the connections; what is under way is finished first.

@@ -17,6 +17,7 @@ use tessera::model::proxies::TrustedProxies;
 use tessera::model::timestamp::Timestamp;
 use tessera::running::Running;
 use tessera::store::db::{Db, Settings};
+use tessera::store::standings::Standings;
 
 use super::{Database, Engine, Pooler};
 
@@ -73,6 +74,7 @@ impl TestApp {
         let hasher = Hasher::new(&entropy, 8, 1, 2, 64).unwrap();
         let mut app = App {
             base_url: base.clone(),
+            standings: Standings::new(db.clone()),
             db,
             cache: Cache::default(),
             clock,

@@ -2,6 +2,7 @@
 //! what was cut off is there as a whole or not at all; after SIGTERM nothing was cut off.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,10 +14,14 @@ use tempfile::TempDir;
 use tessera::clock::Clock;
 
 use crate::crash_support::{Notes, People, Work, people};
-use crate::support::process::{Server, run, settings_of};
-use crate::support::{Caller, Engine, Shop, TestApp, Tokens, both_engines};
+use crate::support::process::{Server, master_key, run, settings_of, tessera};
+use crate::support::{Caller, Database, Engine, Shop, TestApp, Tokens, both_engines};
 
-both_engines!(what_was_acknowledged_survives_a_kill, what_a_shutdown_has_accepted_is_answered);
+both_engines!(
+    what_was_acknowledged_survives_a_kill,
+    what_a_shutdown_has_accepted_is_answered,
+    a_start_that_was_killed_is_repeated,
+);
 
 /// After how many acknowledged acts the server is killed, each time on the same store.
 const KILL_AFTER: [usize; 4] = [1, 30, 75, 120];
@@ -49,6 +54,29 @@ async fn what_a_shutdown_has_accepted_is_answered(engine: Engine) {
         let unheard = scene.check(&people).await;
         assert_eq!(unheard, 0, "done, and not answered");
     }
+}
+
+/// Whichever step was the last one on the way to an empty store's first answer, the next start goes on from there.
+async fn a_start_that_was_killed_is_repeated(engine: Engine) {
+    let database = Database::new(engine).await;
+    let settings = [
+        ("DATABASE_URL", database.url.clone()),
+        ("TESSERA__MASTER_KEY", master_key()),
+        ("TESSERA__LISTEN", "127.0.0.1:0".into()),
+        // Its lines are the steps.
+        ("TESSERA__LOG__FILTER", "trace".into()),
+    ];
+    for steps in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89] {
+        let mut starting = tessera(&["serve"], &settings).spawn().unwrap();
+        let log = BufReader::new(starting.stderr.take().unwrap()).lines();
+        let _last = log.take(steps).map(Result::unwrap).find(|line| line.contains("listening"));
+        starting.kill().unwrap();
+        starting.wait().unwrap();
+    }
+    let (status, log) = Server::start(&["serve"], &settings).stop();
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+    let checked = run(&["migrate", "--check"], &settings, "");
+    assert_eq!((checked.code, checked.out.as_str()), (Some(0), "the schema is up to date\n"));
 }
 
 /// A store and a server over it that may end and begin again.

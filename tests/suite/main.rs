@@ -59,6 +59,7 @@ mod sign_in_attacks;
 mod sign_out;
 mod statements;
 mod store_away;
+mod store_away_support;
 mod store_beside;
 mod store_drops;
 mod store_groups;

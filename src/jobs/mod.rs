@@ -26,8 +26,9 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::store::jobs::{self, JobRow};
 
-/// How long a node holds a job. Much longer than a run may take, so that nodes whose clocks differ do not meet.
-pub const LEASE_SECONDS: i64 = 600;
+/// How long a node holds a job. Longer than a run with its last step may take, so that nodes whose clocks differ do not
+/// meet; and how long a job rests when its node has died.
+pub const LEASE_SECONDS: i64 = 300;
 
 /// A run begins no further step after this time; what is left waits for the next one.
 const BUDGET: Duration = Duration::from_secs(60);

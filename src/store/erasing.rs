@@ -1,4 +1,4 @@
-//! What goes with a user. A new table that refers to users gets its statement in [`delete_belongings`].
+//! What goes with a user. A new table that refers to users gets its statement in `MANY` or `FEW`.
 
 use sqlx::FromRow;
 
@@ -113,37 +113,33 @@ pub async fn restore_user(
     )
 }
 
+/// Of these a user may have many.
+const MANY: [&str; 3] = [
+    "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
+       SELECT code_hash FROM authorization_codes WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+    "DELETE FROM token_families WHERE project_id = $1 AND id IN (
+       SELECT id FROM token_families WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+    "DELETE FROM browser_sessions WHERE project_id = $1 AND id IN (
+       SELECT id FROM browser_sessions WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+];
+
+/// Of these a user has few by nature.
+const FEW: [&str; 5] = [
+    "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM user_attributes WHERE project_id = $1 AND user_id = $2",
+];
+
 /// Deletes what refers to the user, at most `most` rows of each kind. Gives whether there may be more.
 pub async fn delete_belongings(conn: &Conn, project: ProjectId, user: UserId, most: i64) -> Result<bool> {
-    let codes = execute!(
-        conn,
-        "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
-           SELECT code_hash FROM authorization_codes WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
-        project,
-        user,
-        most
-    )?;
-    let families = execute!(
-        conn,
-        "DELETE FROM token_families WHERE project_id = $1 AND id IN (
-           SELECT id FROM token_families WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
-        project,
-        user,
-        most
-    )?;
-    let sessions = execute!(
-        conn,
-        "DELETE FROM browser_sessions WHERE project_id = $1 AND id IN (
-           SELECT id FROM browser_sessions WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
-        project,
-        user,
-        most
-    )?;
-    // Few by nature.
-    execute!(conn, "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2", project, user)?;
-    execute!(conn, "DELETE FROM user_attributes WHERE project_id = $1 AND user_id = $2", project, user)?;
-    Ok([codes, families, sessions].into_iter().any(|rows| rows >= most.unsigned_abs()))
+    let mut more = false;
+    for sql in MANY {
+        more |= execute!(conn, sql, project, user, most)? >= most.unsigned_abs();
+    }
+    for sql in FEW {
+        execute!(conn, sql, project, user)?;
+    }
+    Ok(more)
 }

@@ -14,80 +14,62 @@ use crate::model::timestamp::Timestamp;
 /// reads all of it.
 pub const BATCH: u64 = 500;
 
+/// One batch of the rows whose moment has come, the oldest first; `$also`: and of which this is true.
+macro_rules! ended {
+    ($table:literal, $key:literal, $moment:literal $(, $also:literal)?) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (project_id, ",
+            $key,
+            ") IN (SELECT project_id, ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $moment,
+            " <= $1",
+            $(" AND ", $also,)?
+            " ORDER BY ",
+            $moment,
+            " LIMIT 500)"
+        )
+    };
+}
+
 pub async fn delete_codes(conn: &Conn, expired: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM authorization_codes WHERE (project_id, code_hash) IN (
-           SELECT project_id, code_hash FROM authorization_codes WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
-        expired
-    )
+    execute!(conn, ended!("authorization_codes", "code_hash", "expires_at"), expired)
 }
 
 /// Families past their absolute lifetime: however they ended, they end there as well.
 pub async fn delete_expired_families(conn: &Conn, expired: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM token_families WHERE (project_id, id) IN (
-           SELECT project_id, id FROM token_families WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
-        expired
-    )
+    execute!(conn, ended!("token_families", "id", "expires_at"), expired)
 }
 
 pub async fn delete_revoked_families(conn: &Conn, revoked: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM token_families WHERE (project_id, id) IN (
-           SELECT project_id, id FROM token_families WHERE revoked_at <= $1 ORDER BY revoked_at LIMIT 500)",
-        revoked
-    )
+    execute!(conn, ended!("token_families", "id", "revoked_at"), revoked)
 }
 
 pub async fn delete_expired_browser_sessions(conn: &Conn, expired: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM browser_sessions WHERE (project_id, id) IN (
-           SELECT project_id, id FROM browser_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
-        expired
-    )
+    execute!(conn, ended!("browser_sessions", "id", "expires_at"), expired)
 }
 
 pub async fn delete_ended_browser_sessions(conn: &Conn, ended: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM browser_sessions WHERE (project_id, id) IN (
-           SELECT project_id, id FROM browser_sessions WHERE ended_at <= $1 ORDER BY ended_at LIMIT 500)",
-        ended
-    )
+    execute!(conn, ended!("browser_sessions", "id", "ended_at"), ended)
 }
 
 pub async fn delete_revoked_tokens(conn: &Conn, expired: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM revoked_tokens WHERE (project_id, jti) IN (
-           SELECT project_id, jti FROM revoked_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
-        expired
-    )
+    execute!(conn, ended!("revoked_tokens", "jti", "expires_at"), expired)
 }
 
 /// Deletions that were asked for and never confirmed. Finished ones stay: they answer what became of them.
 pub async fn delete_unconfirmed_deletions(conn: &Conn, lapsed: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM deletions WHERE (project_id, id) IN (
-           SELECT project_id, id FROM deletions WHERE state IN ('pending', 'expired') AND expires_at <= $1
-           ORDER BY expires_at LIMIT 500)",
-        lapsed
-    )
+    execute!(conn, ended!("deletions", "id", "expires_at", "state IN ('pending', 'expired')"), lapsed)
 }
 
 /// Delivered and dead messages; their bodies went when they were finished.
 pub async fn delete_finished_messages(conn: &Conn, finished: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "DELETE FROM outbox WHERE (project_id, id) IN (
-           SELECT project_id, id FROM outbox WHERE finished_at <= $1 ORDER BY finished_at LIMIT 500)",
-        finished
-    )
+    execute!(conn, ended!("outbox", "id", "finished_at"), finished)
 }
 
 /// A deleted user whose tombstone has served.

@@ -1,80 +1,21 @@
 //! A client that hangs up cancels nothing, whichever statement of its request is under way.
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use axum::Extension;
-use axum::extract::connect_info::ConnectInfo;
-use axum::serve::Listener;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tessera::app::App;
 use tessera::audit::{Verdict, verify};
-use tessera::http::router;
 use tessera::mail::Mailer;
 use tessera::projects;
 use tessera::secret::Secret;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{Deleting, Engine, PASSWORD, REASON, Shop, TestApp, both_engines, number};
 
 both_engines!(a_sign_out_is_whole, a_deletion_is_whole, a_refresh_is_whole);
-
-/// A connection at the server's end, which tells when the server has let go of it, and of the handler with it.
-struct Watched {
-    stream: TcpStream,
-    _gone: mpsc::Sender<()>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-/// Accepts one connection and then nobody.
-struct Once(TcpListener, Option<mpsc::Sender<()>>);
-
-impl Listener for Once {
-    type Io = Watched;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Watched, SocketAddr) {
-        let Some(gone) = self.1.take() else { return std::future::pending().await };
-        let (stream, address) = self.0.accept().await.unwrap();
-        (Watched { stream, _gone: gone }, address)
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
 
 /// A request of the session API.
 struct Request<'a> {
@@ -83,47 +24,49 @@ struct Request<'a> {
     body: Value,
 }
 
+impl Request<'_> {
+    fn text(&self) -> String {
+        let Self { path, authorization, body } = self;
+        let body = body.to_string();
+        format!(
+            "POST /projects/shop/api/{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+}
+
 /// Sends a request to a fresh node over the store of `app`, and hangs up while its n-th statement waits. Whatever the node
 /// goes on with is over afterwards. False when the request had fewer statements and was answered.
 async fn cut(app: &TestApp, ledger: &Path, request: &Request<'_>, n: u32) -> bool {
-    let node = app.second_node_changed(|app| app.erasure_ledger = Some(ledger.to_owned())).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (gone, mut let_go) = mpsc::channel(1);
-    let service = router(node.app.clone()).layer(Extension(ConnectInfo(address))).into_make_service();
-    tokio::spawn(axum::serve(Once(listener, Some(gone)), service).into_future());
-
+    let change = |app: &mut App| {
+        app.erasure_ledger = Some(ledger.to_owned());
+        app.server.max_connections = 1;
+    };
+    let node = app.second_node_changed(change).await;
     let mut statements = node.app.db.hold_statements();
-    let mut client = TcpStream::connect(address).await.unwrap();
-    let Request { path, authorization, body } = request;
-    let body = body.to_string();
-    let head = format!(
-        "POST /projects/shop/api/{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: {authorization}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-    let mut held = None;
+    let mut client = TcpStream::connect(node.base.strip_prefix("http://").unwrap()).await.unwrap();
+    client.write_all(request.text().as_bytes()).await.unwrap();
+    let (mut answer, mut held) = (Vec::new(), None);
     for _ in 0..n {
         drop(held.take());
         held = tokio::select! {
             held = statements.recv() => held,
-            _ = let_go.recv() => None,
+            _ = client.read_to_end(&mut answer) => None,
         };
         if held.is_none() {
-            node.app.db.close().await;
+            assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&answer));
             return false;
         }
     }
     // A reset, as when the other machine is gone: nothing is sent any more, and nothing will be read.
     client.set_zero_linger().unwrap();
     drop(client);
-    assert!(let_go.recv().await.is_none(), "the server has noticed");
-    drop(held);
-    // Nobody holds the others.
-    drop(statements);
+    // There is one place: who is answered now has it after the server let go of the first connection and its handler.
+    let next = node.http.get(format!("{}/nowhere", node.base)).send().await.unwrap();
+    assert_eq!(next.status(), 404);
+    drop((held, statements));
     node.app.running.finished().await;
-    node.app.db.close().await;
     true
 }
 

@@ -147,6 +147,8 @@ async fn a_failure_is_told_and_tried_again_later(engine: Engine) {
 
 async fn the_runner_starts_at_once_and_stops(engine: Engine) {
     let app = TestApp::new(engine).await;
+    // The server has all of its own handles once it has answered.
+    app.http.get(&app.base).send().await.unwrap();
     let holders = Arc::strong_count(&app.app);
     let runner = jobs::start(&app.app);
     let all_ran = async {

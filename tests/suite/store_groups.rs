@@ -4,19 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use tessera::error::{Code, Error};
-use tessera::store::db::{Db, execute, fetch_one};
+use tessera::store::db::{Db, fetch_one};
 
-use crate::support::{Database, Engine, count, create_table, has, hold, insert, insert_one};
-
-/// A row without its parent, which a deferred foreign key lets pass until the COMMIT.
-const ORPHAN: &str = "INSERT INTO child_of_test (name) VALUES ('nobody')";
+use crate::support::{
+    Database, Engine, count, create_child, create_table, has, hold, insert, insert_one, insert_orphan,
+};
 
 async fn store() -> (Database, Db) {
     let (database, db) = Database::migrated(Engine::Sqlite).await;
     create_table(&db).await;
-    let child =
-        "CREATE TABLE child_of_test (name text REFERENCES names_of_test DEFERRABLE INITIALLY DEFERRED)";
-    db.write(|conn| async move { execute!(conn, child) }).await.unwrap();
     (database, db)
 }
 
@@ -24,23 +20,11 @@ fn assert_unavailable(error: &Error) {
     assert_eq!((error.code(), error.retry_after()), (Code::TemporarilyUnavailable, Some(1)));
 }
 
-#[tokio::test]
-async fn a_failing_commit_is_unavailable_and_the_writer_goes_on() {
-    let (_database, db) = store().await;
-    let orphan = db.unit(|conn| async move {
-        insert(&conn, "undone").await?;
-        execute!(conn, ORPHAN)
-    });
-    assert_unavailable(&orphan.await.unwrap_err());
-    assert_eq!(count(&db).await, 0);
-    insert_one(&db, "next").await.unwrap().unwrap();
-    assert_eq!(count(&db).await, 1);
-}
-
 /// One unit makes the COMMIT of its whole group fail: nobody in it may believe in success.
 #[tokio::test]
 async fn a_failing_commit_is_told_to_the_whole_group() {
     let (_database, db) = store().await;
+    create_child(&db).await;
     let (mut shared, mut round) = (0, 0);
     // A group is closed after two milliseconds, so that on a slow machine nobody may be in it; then once more.
     while shared == 0 {
@@ -50,7 +34,7 @@ async fn a_failing_commit_is_told_to_the_whole_group() {
         let before: Vec<_> = (0..8).map(|n| insert_one(&db, format!("{round} {n}"))).collect();
         let orphan = tokio::spawn({
             let db = db.clone();
-            async move { db.unit(|conn| async move { execute!(conn, ORPHAN) }).await }
+            async move { db.unit(|conn| async move { insert_orphan(&conn).await }).await }
         });
         let after: Vec<_> = (8..16).map(|n| insert_one(&db, format!("{round} {n}"))).collect();
         tokio::task::yield_now().await;

@@ -8,13 +8,16 @@ use futures_util::future::join_all;
 use tessera::error::{Code, Result, invalid_request};
 use tessera::store::db::{Db, Settings, fetch_optional};
 
-use crate::support::{Database, Engine, both_engines, count, create_table, has, insert};
+use crate::support::{
+    Database, Engine, both_engines, count, create_child, create_table, has, insert, insert_orphan,
+};
 
 both_engines!(
     ok_commits_and_error_rolls_back,
     a_dropped_unit_rolls_back,
     a_violation_is_a_conflict_and_undoes_its_unit_alone,
     a_unit_cannot_go_on_after_a_failed_statement,
+    a_failing_commit_is_an_error_and_undoes_its_unit,
     concurrent_units_are_all_seen_once_they_answer,
     statements_are_counted,
     a_closed_store_is_unavailable,
@@ -91,6 +94,20 @@ async fn a_unit_cannot_go_on_after_a_failed_statement(engine: Engine) {
         insert(&conn, "after").await
     });
     assert_eq!(went_on.await.unwrap_err().code(), Code::ServerError);
+    assert_eq!(count(&db).await, 1);
+}
+
+async fn a_failing_commit_is_an_error_and_undoes_its_unit(engine: Engine) {
+    let (_database, db) = Database::migrated(engine).await;
+    create_table(&db).await;
+    create_child(&db).await;
+    let orphan = db.unit(|conn| async move {
+        insert(&conn, "undone").await?;
+        insert_orphan(&conn).await
+    });
+    assert_eq!(orphan.await.unwrap_err().code(), Code::TemporarilyUnavailable);
+    assert_eq!(count(&db).await, 0);
+    db.unit(|conn| async move { insert(&conn, "next").await }).await.unwrap();
     assert_eq!(count(&db).await, 1);
 }
 

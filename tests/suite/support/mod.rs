@@ -36,7 +36,7 @@ pub use pages::Seen;
 pub use pooler::Pooler;
 pub use queue::{hold_queue, until_somebody_waits};
 pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};
-pub use table::{count, create_table, has, hold, insert, insert_one};
+pub use table::{count, create_child, create_table, has, hold, insert, insert_one, insert_orphan};
 pub use transcript::Transcript;
 pub use world::World;
 

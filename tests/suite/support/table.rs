@@ -27,6 +27,17 @@ pub async fn has(db: &Db, name: &str) -> bool {
     db.read(|conn| async move { fetch_one!(conn, (i64,), count, name) }).await.unwrap().0 == 1
 }
 
+/// A table of rows that need a parent among the names, which is looked at by COMMIT alone.
+pub async fn create_child(db: &Db) {
+    let sql = "CREATE TABLE child_of_test (name text REFERENCES names_of_test DEFERRABLE INITIALLY DEFERRED)";
+    db.write(|conn| async move { execute!(conn, sql) }).await.unwrap();
+}
+
+/// Makes the COMMIT fail.
+pub async fn insert_orphan(conn: &Conn) -> Result<u64> {
+    execute!(conn, "INSERT INTO child_of_test (name) VALUES ('nobody')")
+}
+
 /// A unit in a task of its own.
 pub fn insert_one(db: &Db, name: impl Into<String>) -> JoinHandle<Result<u64>> {
     let (db, name) = (db.clone(), name.into());

@@ -1,6 +1,8 @@
 //! From settings to an open store.
 
-use std::path::PathBuf;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -37,10 +39,15 @@ impl Place {
     }
 }
 
+/// Makes a directory that nobody else looks into; one that is there stays as it is.
+pub fn make_directory(path: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Opens the store; an embedded one is made when it is not there.
 pub async fn open_or_make(config: &Config) -> anyhow::Result<Db> {
     if config.database_url.is_none() {
-        std::fs::create_dir_all(&config.data_dir)
+        make_directory(&config.data_dir)
             .with_context(|| format!("the data directory {} cannot be made", config.data_dir.display()))?;
     }
     Ok(Db::connect(&settings(config)).await?)

@@ -80,7 +80,7 @@ pub async fn run(command: &User, sources: Sources) -> anyhow::Result<()> {
             let id = find(&ctx, user).await?;
             let password = password::read().await?;
             check_password(password.expose())?;
-            common.show(&users::set_password(&ctx, &Actor::command_line(), id, password).await?)
+            common.show(&users::set_password(&ctx, &Actor::command_line(), id, password, None).await?)
         }
     }
 }

@@ -3,9 +3,9 @@
 //! It may lag by seconds, never runs ahead of a commit, and heals itself: a line that a crash tore is written again, a
 //! file that is missing is written anew. Several nodes may share one file; each takes its lock.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +106,7 @@ fn open(path: &Path) -> io::Result<(File, Option<String>)> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let is_new = !path.exists();
     if let Some(directory) = directory.filter(|_| is_new) {
-        fs::create_dir_all(directory)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     if let Some(directory) = directory.filter(|_| is_new) {

@@ -4,9 +4,19 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Error, Result};
 
-/// The form under which user names and mail addresses are compared: NFKC, lower case.
+/// The form under which user names and mail addresses are compared: NFKC, lower case, and what upper case would make one:
+/// a final sigma is a sigma, a sharp s two of them. (Unicode's full case folding knows more such pairs; these are the ones
+/// that people write.)
 pub fn folded(name: &str) -> String {
-    name.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+    let mut folded = String::with_capacity(name.len());
+    for c in name.nfkc().flat_map(char::to_lowercase) {
+        match c {
+            'ς' => folded.push('σ'),
+            'ß' => folded.push_str("ss"),
+            c => folded.push(c),
+        }
+    }
+    folded.nfkc().collect()
 }
 
 /// The least text that is greater than everything that begins with `prefix`, by code points; `None` when there is none.
@@ -28,11 +38,13 @@ pub fn prefix_end(prefix: &str) -> Option<String> {
 const MOST_KEY_BYTES: usize = 512;
 
 /// Control characters, and those that show nothing or turn the direction of writing: with them two names look the same.
+/// Among them are signs that are blank: of Braille, Hangul, music, shorthand and hieroglyphs.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
             | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-            | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{13430}'..='\u{13446}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D159}' | '\u{1D173}'..='\u{1D17A}'
             | '\u{E0000}'..='\u{E0FFF}')
 }
 
@@ -56,13 +68,15 @@ pub fn check_username(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A name that is shown to people: 1 to 128 characters, none of them a control character, no space at either end.
+/// A name that is shown to people: 1 to 128 characters, none of them a control character and one at least to be seen, no
+/// space at either end.
 ///
 /// # Errors
 /// `invalid_request` naming `field` and the bound.
 pub fn check_display_name(field: &'static str, name: &str) -> Result<()> {
     let length = name.chars().count();
-    if (1..=128).contains(&length) && !name.chars().any(char::is_control) && name.trim() == name {
+    let is_blank = name.chars().all(|c| c.is_whitespace() || is_invisible(c));
+    if length <= 128 && !is_blank && !name.chars().any(char::is_control) && name.trim() == name {
         return Ok(());
     }
     let bound = format!("{field} has 1 to 128 characters, no control characters and no space at either end");
@@ -156,6 +170,12 @@ mod tests {
     fn folding_makes_look_alikes_one() {
         assert_eq!(folded("Ａlice"), "alice");
         assert_eq!(folded("ALICE"), folded("alice"));
+        assert_eq!(folded("ΝΙΚΟΣ"), folded("νικος"));
+        assert_eq!(folded("Νικοσ"), folded("νικος"));
+        for name in ["STRASSE", "Straße", "STRAẞE"] {
+            assert_eq!(folded(name), "strasse");
+        }
+        assert_ne!(folded("straße"), folded("strase"));
     }
 
     #[test]
@@ -200,7 +220,18 @@ mod tests {
     fn bounds_hold() {
         assert!(check_username("al ice").is_ok());
         assert!(check_username(" alice").is_err());
-        for bad in ["", "a\nb", "a\u{202E}b", "ad\u{200D}min", "a\u{FE0F}", "\u{AD}", &"a".repeat(129)] {
+        for bad in [
+            "",
+            "a\nb",
+            "a\u{202E}b",
+            "ad\u{200D}min",
+            "a\u{FE0F}",
+            "\u{AD}",
+            "\u{2800}",
+            "a\u{2800}b",
+            "\u{1D159}",
+            &"a".repeat(129),
+        ] {
             assert!(check_username(bad).is_err(), "{bad:?}");
         }
         // One character that folds to eighteen: the name would not fit into an index.

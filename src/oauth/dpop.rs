@@ -10,7 +10,7 @@ use crate::model::timestamp::Timestamp;
 use crate::secret::{decode_base64url, encode_base64url, equal_in_constant_time, sha256};
 
 /// A proof may be this many seconds old, or so far ahead of our clock.
-const WINDOW_SECONDS: i64 = 60;
+const WINDOW_SECONDS: u64 = 60;
 const MOST_BYTES: usize = 8 * 1024;
 
 /// The proof, and the request that it must be for.
@@ -74,7 +74,7 @@ fn checked(presented: &Presented, token: &str, jkt: &str, now: Timestamp) -> Opt
     let hash = encode_base64url(&sha256(token.as_bytes()));
     let fits = claims.htm == presented.method
         && same_target(&claims.htu, &presented.url)
-        && (now.unix() - claims.iat).abs() <= WINDOW_SECONDS
+        && claims.iat.abs_diff(now.unix()) <= WINDOW_SECONDS
         && (1..=256).contains(&claims.jti.len())
         && equal_in_constant_time(claims.ath.as_bytes(), hash.as_bytes());
     fits.then_some(())

@@ -1,6 +1,8 @@
 //! Commands: what they say, and their exit codes.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -38,6 +40,34 @@ fn a_file_is_named_by_flag_or_by_variable() {
     assert_eq!(run(&["migrate", "--config", &file], &[], "").code, Some(0));
     assert!(directory.path().join("data/tessera.db").exists());
     assert_eq!(run(&["migrate", "--check"], &[("TESSERA_CONFIG", file)], "").code, Some(0));
+}
+
+/// Whatever the umask says.
+#[test]
+fn what_is_made_is_for_its_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("var/data");
+    let ledger = directory.path().join("ledger/lines");
+    let settings = [
+        ("TESSERA__DATA_DIR", data.to_str().unwrap().to_owned()),
+        ("TESSERA__ERASURE_LEDGER", ledger.to_str().unwrap().to_owned()),
+        ("TESSERA__MASTER_KEY", master_key()),
+        ("TESSERA__LISTEN", "127.0.0.1:0".into()),
+    ];
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let server = Server::start(&["serve"], &settings);
+    assert_eq!(mode(&data), 0o700);
+    assert!(data.join("tessera.db").exists());
+    // Those that SQLite puts beside it come and go.
+    for file in std::fs::read_dir(&data).unwrap().map(|file| file.unwrap().path()) {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    // What somebody else has made stays as it is.
+    let (status, _) = server.stop();
+    assert_eq!(status.code(), Some(0));
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(run(&["migrate", "--check"], &settings, "").code, Some(0));
+    assert_eq!(mode(&data), 0o755);
 }
 
 #[test]

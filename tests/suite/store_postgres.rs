@@ -56,6 +56,20 @@ async fn behind_a_transaction_pooler_everything_is_unnamed_and_in_a_transaction(
     assert_eq!(read.await.unwrap(), (true, 0));
 }
 
+/// The net below the checks of each input: what cannot be stored is the caller's fault, in a write and in a unit.
+#[tokio::test]
+async fn a_text_with_nul_is_bad_input() {
+    let (_database, db) = Database::migrated(Engine::Postgres).await;
+    create_table(&db).await;
+    let write = db.write(|conn| async move { insert(&conn, "a\0").await }).await.unwrap_err();
+    let unit = db.unit(|conn| async move { insert(&conn, "a\0").await }).await.unwrap_err();
+    for error in [write, unit] {
+        let why = "a text holds a character that cannot be stored";
+        assert_eq!((error.code(), error.description()), (Code::InvalidRequest, why));
+    }
+    db.write(|conn| async move { insert(&conn, "a").await }).await.unwrap();
+}
+
 /// A table of two numbers, and a server that looks for deadlocks at once instead of after a second.
 async fn numbers() -> (Database, Db) {
     let database = Database::new(Engine::Postgres).await;

@@ -255,6 +255,8 @@ async fn bound_tokens(engine: Engine) {
         ("htu", json!("https://api.example/other")),
         ("iat", json!(now - 61)),
         ("iat", json!(now + 61)),
+        ("iat", json!(i64::MIN)),
+        ("iat", json!(i64::MAX)),
         ("ath", json!("x")),
         ("jti", json!("")),
     ] {

@@ -1,12 +1,13 @@
 //! The data directory of `dev`: one process at a time, and nothing in it for other eyes.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::cli::open::make_directory;
 use crate::config::ERASURE_LEDGER;
 use crate::demo::Demo;
 use crate::entropy::Entropy;
@@ -30,10 +31,7 @@ impl DataDirectory {
     /// # Errors
     /// Another `tessera dev` has it.
     pub fn lock(path: &Path) -> anyhow::Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
+        make_directory(path)
             .with_context(|| format!("the data directory {} cannot be made", path.display()))?;
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(path.join(LOCK));
         let lock = lock.with_context(|| format!("{} cannot be written to", path.display()))?;

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use super::counters::Counters;
 use super::pool::Pooled;
-use crate::error::{Error, Result, conflict};
+use crate::error::{Error, Result, conflict, invalid_request};
 
 /// What every store function takes first. The lender takes the engine back when the loan ends,
 /// so a connection that outlives its unit refuses instead of writing into the next one.
@@ -173,6 +173,10 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(|e| e.code());
     match &error {
         sqlx::Error::Database(e) if e.is_unique_violation() => conflict("it exists already").caused_by(error),
+        // PostgreSQL holds no NUL in a text. Whoever takes texts in refuses it by name; this is the net below.
+        _ if code.as_deref() == Some("22021") => {
+            invalid_request("a text holds a character that cannot be stored").caused_by(error)
+        }
         // What a row refers to went, or what goes is referred to, at the same time: a second run sees it.
         sqlx::Error::Database(e) if e.is_foreign_key_violation() => Error::internal(&error).retrying_unit(),
         _ if is_lost(&error) || matches!(code.as_deref(), Some("40001" | "40P01")) => {

@@ -9,6 +9,7 @@ mod counters;
 mod migrate;
 mod pool;
 mod postgres;
+mod server;
 mod sqlite;
 mod writer;
 

@@ -12,6 +12,7 @@ use super::Settings;
 use super::conn::{Conn, Engine, Kind, store_error};
 use super::counters::Counters;
 use super::pool::{Pool, Pooled};
+use super::server;
 use crate::error::{Error, Result};
 
 /// How often a unit runs again after a serialization failure, a deadlock or a lost connection.
@@ -69,18 +70,10 @@ impl PostgresDb {
             },
             call_limit: settings.call_limit(),
         };
-        let conn = db.connection().await.map_err(|error| no_connection(&place, &error))?;
-        db.refuse_lost_commits(conn).await?;
-        Ok(db)
-    }
-
-    async fn refuse_lost_commits(&self, mut conn: Pooled<PgConnection>) -> Result<()> {
-        let row = sqlx::raw_sql("SHOW synchronous_commit").fetch_one(&mut conn.conn).await;
-        if row.and_then(|row| row.try_get::<String, _>(0)).map_err(store_error)? == "off" {
-            return Err(Error::internal("synchronous_commit is off: a crash would undo what was answered"));
-        }
+        let mut conn = db.connection().await.map_err(|error| no_connection(&place, &error))?;
+        server::check(&mut conn).await?;
         conn.give_back();
-        Ok(())
+        Ok(db)
     }
 
     /// A connection to a primary.

@@ -1,6 +1,9 @@
 //! SQLite: a pool of read-only connections beside one writer.
 
+use std::fs::OpenOptions;
 use std::future::Future;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,12 @@ const READERS: u32 = 8;
 
 /// The longest a unit may hold the one write connection.
 pub(super) const UNIT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Makes a file that its owner alone can read; SQLite gives those beside it (-wal, -shm) the same mode. One that is there
+/// stays as it is, and what goes wrong here goes wrong again when it is opened.
+fn make_file(path: &Path) {
+    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+}
 
 pub(super) struct SqliteDb {
     readers: Pool<SqliteConnection>,
@@ -42,7 +51,10 @@ impl SqliteDb {
             .synchronous(SqliteSynchronous::Full)
             // Without it macOS acknowledges what the disk has not yet written; elsewhere it does nothing.
             .pragma("fullfsync", "ON");
-        // The writer first: it makes the file that the readers open.
+        if settings.create {
+            make_file(options.get_filename());
+        }
+        // The writer first: readers open a file that is there.
         let writer = Writer::start(options.clone()).await?;
         let acquire_timeout = settings.acquire_timeout();
         let size = settings.max_connections.clamp(1, READERS);

@@ -24,6 +24,7 @@ use crate::model::project::Project;
 use crate::model::signing_key::SigningKey;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::AccessClaims;
+use crate::oauth::discovery::{self, Published};
 use crate::store::client_secrets::{self, StoredSecret};
 use crate::store::{attribute_definitions, clients, projects, signing_keys};
 
@@ -73,7 +74,8 @@ pub struct ProjectEntry {
     pub project: Arc<Project>,
     pub definitions: Vec<AttributeDefinition>,
     /// The JWK Set of the published halves (RFC 7517, 5).
-    pub jwks: String,
+    pub jwks: Published,
+    pub discovery: Published,
     keys: Vec<KeyEntry>,
     verifiers: HashMap<String, Arc<Verifier>>,
     /// When the store last said that this is current, in microseconds.
@@ -100,10 +102,12 @@ impl ProjectEntry {
             verifiers.insert(key.kid.clone(), Arc::new(Verifier::new(key.alg, &key.public_jwk)?));
             entries.push(KeyEntry { key, signer: OnceLock::new() });
         }
+        let algs = signing_algs(&entries);
         Ok(Self {
+            discovery: Published::new(&discovery::document(&project.issuer, &algs)),
+            jwks: Published::new(&jwks_document(&published)),
             project: Arc::new(project),
             definitions,
-            jwks: jwks_document(&published).to_string(),
             keys: entries,
             verifiers,
             validated_at: AtomicI64::new(0),
@@ -128,12 +132,12 @@ impl ProjectEntry {
         let signer = Arc::new(Signer::new(alg, &entry.key.kid, &private)?);
         Ok(entry.signer.get_or_init(|| signer).clone())
     }
+}
 
-    /// The algorithms that the project signs with today.
-    pub fn signing_algs(&self) -> Vec<Alg> {
-        let signs = |alg: &Alg| self.keys.iter().any(|entry| entry.key.is_current() && entry.key.alg == *alg);
-        Alg::ALL.into_iter().filter(signs).collect()
-    }
+/// The algorithms that the project signs with today.
+fn signing_algs(keys: &[KeyEntry]) -> Vec<Alg> {
+    let signs = |alg: &Alg| keys.iter().any(|entry| entry.key.is_current() && entry.key.alg == *alg);
+    Alg::ALL.into_iter().filter(signs).collect()
 }
 
 impl Cache {
@@ -223,6 +227,18 @@ impl Cache {
         if let Some(entry) = self.clients.get(&(project, id)) {
             return Ok((entry, false));
         }
+        Ok((self.current_client(app, project, id, now).await?, true))
+    }
+
+    /// The client as it is now. What is remembered in the same version stays: somebody else's wrong secret costs a client
+    /// nothing.
+    pub async fn current_client(
+        &self,
+        app: &App,
+        project: ProjectId,
+        id: ClientId,
+        now: Timestamp,
+    ) -> Result<Arc<ClientEntry>> {
         let entry = app
             .db
             .read(|conn| async move {
@@ -233,8 +249,11 @@ impl Cache {
             })
             .await?;
         let entry = Arc::new(entry);
-        self.clients.insert((project, id), entry.clone());
-        Ok((entry, true))
+        let remembered = self.clients.get(&(project, id));
+        if remembered.is_none_or(|known| known.client.version != entry.client.version) {
+            self.clients.insert((project, id), entry.clone());
+        }
+        Ok(entry)
     }
 
     /// The claims of a token that was proven before under the same keys.

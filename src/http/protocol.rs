@@ -1,15 +1,13 @@
-//! The OpenID Connect face: discovery, keys, token endpoint, userinfo. It advertises what works and nothing else.
+//! The OpenID Connect face: discovery, keys, token endpoint, userinfo.
 
-use axum::Json;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::answer::ok;
 use super::call::Call;
 use crate::error::{Code, Error, Result, invalid_request};
-use crate::model::client::SCOPES;
+use crate::oauth::discovery::Published;
 use crate::secret::Secret;
 use crate::session::{exchange, refresh, user_info as userinfo};
 
@@ -18,37 +16,27 @@ const CACHED: &str = "public, max-age=300";
 /// Seconds for which these documents are served from memory.
 const RECENT_SECONDS: i64 = 5;
 
-/// OpenID Connect Discovery 1.0, 4.
+/// OpenID Connect Discovery 1.0, 4 and RFC 8414, 3.
 pub async fn discovery(call: Call) -> Result<Response> {
     let ctx = call.visit_by_slug()?.recent(RECENT_SECONDS).await?;
-    let issuer = &ctx.project.issuer;
-    let document = json!({
-        "issuer": issuer,
-        "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
-        "token_endpoint": format!("{issuer}/oauth2/token"),
-        "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
-        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ctx.entry.signing_algs(),
-        "scopes_supported": SCOPES,
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "code_challenge_methods_supported": ["S256"],
-        "authorization_response_iss_parameter_supported": true,
-        "request_parameter_supported": false,
-        "request_uri_parameter_supported": false,
-        "claims_parameter_supported": false,
-    });
-    Ok(([(header::CACHE_CONTROL, CACHED)], Json(document)).into_response())
+    Ok(published(&call, &ctx.entry.discovery))
 }
 
 /// RFC 7517, 5.
 pub async fn jwks(call: Call) -> Result<Response> {
     let ctx = call.visit_by_slug()?.recent(RECENT_SECONDS).await?;
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, CACHED)];
-    Ok((headers, ctx.entry.jwks.clone()).into_response())
+    Ok(published(&call, &ctx.entry.jwks))
+}
+
+/// The document, or 304 for whoever has it already (RFC 9110, 13.1.2).
+fn published(call: &Call, document: &Published) -> Response {
+    let mut lines = call.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let is_known = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == document.etag;
+    let headers = [(header::CACHE_CONTROL, CACHED), (header::ETAG, &document.etag)];
+    if lines.any(|line| line.split(',').map(str::trim).any(is_known)) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(header::CONTENT_TYPE, "application/json")], document.text.clone()).into_response()
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::app::Ctx;
 use crate::cache::ClientEntry;
-use crate::error::{Code, Result, invalid_client, invalid_request};
+use crate::error::{Code, Error, Result, invalid_client, invalid_request};
 use crate::ids::ClientId;
 use crate::model::client::AuthMethod;
 use crate::model::timestamp::Timestamp;
@@ -67,21 +67,18 @@ pub fn presented(
 pub async fn authenticate(ctx: &Ctx, presented: &Presented) -> Result<Arc<ClientEntry>> {
     let refused = || invalid_client("client authentication failed");
     let id: ClientId = presented.client_id.parse().map_err(|_| refused())?;
-    let (cache, project) = (&ctx.app.cache, ctx.project.id);
-    loop {
-        let found = cache.client(&ctx.app, project, id, ctx.now).await;
-        let (entry, fresh) = found.map_err(|error| match error.code() {
-            Code::NotFound => refused(),
-            _ => error,
-        })?;
-        if proves(&entry, presented, ctx.now) && entry.client.is_active() {
-            return Ok(entry);
-        }
-        cache.forget_client(project, id);
-        if fresh {
-            return Err(refused());
-        }
+    let (app, project) = (&ctx.app, ctx.project.id);
+    let unknown = |error: Error| if error.code() == Code::NotFound { refused() } else { error };
+    let accepted = |entry: &Arc<ClientEntry>| proves(entry, presented, ctx.now) && entry.client.is_active();
+    let (entry, fresh) = app.cache.client(app, project, id, ctx.now).await.map_err(unknown)?;
+    if accepted(&entry) {
+        return Ok(entry);
     }
+    if fresh {
+        return Err(refused());
+    }
+    let entry = app.cache.current_client(app, project, id, ctx.now).await.map_err(unknown)?;
+    if accepted(&entry) { Ok(entry) } else { Err(refused()) }
 }
 
 fn proves(entry: &ClientEntry, presented: &Presented, now: Timestamp) -> bool {

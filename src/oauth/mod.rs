@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod client_auth;
+pub mod discovery;
 pub mod dpop;
 mod login_link;
 pub mod parameters;

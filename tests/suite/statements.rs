@@ -5,7 +5,11 @@ use tessera::store::db::StatementCounts;
 
 use crate::support::{Engine, TestApp, both_engines};
 
-both_engines!(hot_paths_are_counted, a_forged_refresh_token_costs_nothing);
+both_engines!(
+    hot_paths_are_counted,
+    a_forged_refresh_token_costs_nothing,
+    a_wrong_secret_costs_its_client_nothing
+);
 
 /// What one call costs: reads, writes, units.
 async fn cost(app: &TestApp, call: impl Future<Output = ()>) -> (u64, u64, u64) {
@@ -60,4 +64,27 @@ async fn a_forged_refresh_token_costs_nothing(engine: Engine) {
         app.refresh(&shop, &forged).await.refused(400, "invalid_grant", "the refresh token is not valid");
     });
     assert_eq!(refused.await, (0, 0, 0));
+}
+
+/// Anybody may know a client's id; who guesses its secret pays for the guess alone.
+async fn a_wrong_secret_costs_its_client_nothing(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let tokens = app.sign_in(&shop).await;
+    let access = tokens.get("access_token");
+    let guess = async || {
+        let request = app.http.post(app.project_url(&shop, "/api/verifyaccesstoken"));
+        let request = request.basic_auth(&shop.id, Some("wrong")).json(&json!({"access_token": access}));
+        let answer = crate::support::Answer::of(request.send().await.unwrap()).await;
+        answer.refused(401, "invalid_client", "client authentication failed");
+    };
+    app.verify(&shop, access).await;
+    for _ in 0..3 {
+        // The secret may be newer than what is remembered: the client and its secrets.
+        assert_eq!(cost(&app, guess()).await, (2, 0, 0));
+        let verified = cost(&app, async {
+            assert_eq!(app.verify(&shop, access).await["active"], true);
+        });
+        assert_eq!(verified.await, (1, 0, 0));
+    }
 }

@@ -1,0 +1,46 @@
+//! What a project publishes of itself. It advertises what works and nothing else.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::model::client::SCOPES;
+use crate::model::signing_key::Alg;
+use crate::secret::{encode_base64url, sha256};
+
+/// A document that everybody may read and keep: made once, given out as it is.
+pub struct Published {
+    pub text: Bytes,
+    /// The same for the same text, on every node (RFC 9110, 8.8.3).
+    pub etag: String,
+}
+
+impl Published {
+    pub fn new(document: &Value) -> Self {
+        let text = document.to_string();
+        let etag = format!("\"{}\"", encode_base64url(&sha256(text.as_bytes())[..16]));
+        Self { text: text.into(), etag }
+    }
+}
+
+/// OpenID Connect Discovery 1.0, 3, which RFC 8414, 2 agrees with.
+pub fn document(issuer: &str, signing_algs: &[Alg]) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
+        "token_endpoint": format!("{issuer}/oauth2/token"),
+        "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": signing_algs,
+        "scopes_supported": SCOPES,
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "claims_parameter_supported": false,
+    })
+}

@@ -1,0 +1,137 @@
+//! What a project publishes: where it is found, how long it is kept, and how soon it follows a change.
+
+use reqwest::Response;
+use serde_json::{Value, json};
+use tessera::keys::rotate;
+use tessera::model::signing_key::Alg;
+
+use crate::keys_support::change;
+use crate::support::{Engine, Shop, TestApp, both_engines};
+
+both_engines!(
+    the_document_is_where_it_is_looked_for,
+    what_is_known_is_not_sent_again,
+    five_seconds_from_memory
+);
+
+const LOCATIONS: [&str; 3] = [
+    "/projects/shop/.well-known/openid-configuration",
+    "/projects/shop/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-authorization-server/projects/shop",
+];
+const JWKS: &str = "/projects/shop/.well-known/jwks.json";
+
+async fn get(app: &TestApp, path: &str, known: Option<&str>) -> Response {
+    let request = app.http.get(format!("{}{path}", app.base));
+    match known {
+        Some(etag) => request.header("if-none-match", etag).send().await.unwrap(),
+        None => request.send().await.unwrap(),
+    }
+}
+
+fn etag(response: &Response) -> String {
+    response.headers()["etag"].to_str().unwrap().to_owned()
+}
+
+async fn the_document_is_where_it_is_looked_for(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let issuer = format!("{}/projects/shop", app.base);
+    let expected = json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
+        "token_endpoint": format!("{issuer}/oauth2/token"),
+        "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access", "account"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "claims_parameter_supported": false,
+    });
+    for location in LOCATIONS {
+        let answer = get(&app, location, None).await;
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-type"]),
+            (200, &"application/json".parse().unwrap())
+        );
+        assert_eq!(answer.json::<Value>().await.unwrap(), expected, "{location}");
+    }
+    // Under the issuer, which has the slug, and nowhere else.
+    let id = shop.project;
+    for nothing in [
+        format!("/.well-known/oauth-authorization-server/projects/{id}"),
+        "/.well-known/oauth-authorization-server/projects/nobody".into(),
+        "/.well-known/oauth-authorization-server".into(),
+        format!("/projects/{id}/.well-known/openid-configuration"),
+    ] {
+        assert_eq!(get(&app, &nothing, None).await.status(), 404, "{nothing}");
+    }
+}
+
+async fn what_is_known_is_not_sent_again(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let other_node = app.second_node().await;
+    for path in LOCATIONS.into_iter().chain([JWKS]) {
+        let known = etag(&get(&app, path, None).await);
+        // The same text has the same ETag on every node.
+        assert_eq!(etag(&get(&other_node, path, None).await), known);
+        let lists = [known.clone(), format!("\"x\", {known}"), format!("W/{known}"), "*".into()];
+        for list in lists {
+            let answer = get(&app, path, Some(&list)).await;
+            assert_eq!((answer.status().as_u16(), etag(&answer)), (304, known.clone()), "{path} {list}");
+            assert_eq!(answer.headers()["cache-control"], "public, max-age=300");
+            assert_eq!(answer.text().await.unwrap(), "");
+        }
+        assert_eq!(get(&app, path, Some("\"x\"")).await.status(), 200);
+    }
+    // Another key, another ETag.
+    let known = etag(&get(&app, JWKS, None).await);
+    publish_another_key(&app, &shop).await;
+    app.app.clock.advance(6);
+    let answer = get(&app, JWKS, Some(&known)).await;
+    assert_eq!(answer.status(), 200);
+    assert_ne!(etag(&answer), known);
+}
+
+async fn publish_another_key(app: &TestApp, shop: &Shop) {
+    rotate::prepare(&change!(app, shop.project), Alg::ES256, None).await.unwrap();
+}
+
+async fn five_seconds_from_memory(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let changing = app.second_node().await;
+    let reads = async |seconds: i64| {
+        app.app.clock.advance(seconds);
+        let before = app.app.db.statements();
+        let mut keys = 0;
+        for path in LOCATIONS.into_iter().chain([JWKS]) {
+            let document: Value = get(&app, path, None).await.json().await.unwrap();
+            keys = document["keys"].as_array().map_or(keys, Vec::len);
+        }
+        let after = app.app.db.statements();
+        assert_eq!((after.writes, after.units), (before.writes, before.units));
+        (after.reads - before.reads, keys)
+    };
+    let (first, keys) = reads(6).await;
+    assert!(first > 0);
+    assert_eq!(reads(0).await, (0, keys));
+    publish_another_key(&changing, &shop).await;
+    // From memory, as it was.
+    assert_eq!(reads(4).await, (0, keys));
+    // Then it is read, once for all of them, and follows.
+    let (read, now) = reads(2).await;
+    assert!(read > 0 && now == keys + 1, "{read} reads, {now} keys after {keys}");
+    assert_eq!(reads(4).await, (0, now));
+    // What has not changed costs one read.
+    assert_eq!(reads(2).await, (1, now));
+}

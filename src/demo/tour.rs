@@ -64,15 +64,16 @@ impl Guide<'_> {
 
     fn settings(&self) -> [Step; 2] {
         let (issuer, as_admin) = (&self.demo.issuer, &self.as_admin);
-        let validity =
-            format!("'{issuer}/api/token-validity?client_id={}' {as_admin}", self.client.client_id);
+        let validity = format!("{issuer}/api/token-validity");
+        let id = self.client.client_id;
+        let change = format!("{{\"client_id\": \"{id}\", \"access_token\": 2}}");
         let department = format!("{{{}, \"set\": {{\"department\": \"sales\"}}}}", self.user());
         [
             Step {
                 title: "token-validity: how long tokens live (read, change)",
                 lines: vec![
-                    format!("curl -sw '\\n' {validity}"),
-                    format!("curl -sw '\\n' -X PUT {validity} {JSON} -d '{{\"access_token\": 2}}'"),
+                    format!("curl -sw '\\n' '{validity}?client_id={id}' {as_admin}"),
+                    format!("curl -sw '\\n' -X PUT {validity} {as_admin} {JSON} -d '{change}'"),
                 ],
             },
             Step {

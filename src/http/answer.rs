@@ -81,8 +81,12 @@ pub fn parse_json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Re
     body::parse(bytes)
 }
 
-/// A query of a known shape: unknown, missing and repeated parameters are refused by name.
+/// A query of a known shape: unknown, missing and repeated parameters, and control characters, are refused by name.
 pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    if let Some((name, _)) = pairs.find(|(_, value)| value.chars().any(char::is_control)) {
+        return Err(Error::invalid_field(name.to_string(), format!("{name} has no control characters")));
+    }
     serde_urlencoded::from_str(query).map_err(|error| {
         // The parser names the parameter between backticks, and quotes no value in these three.
         let text = error.to_string();

@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 
 use super::answer::versioned;
 use super::call::Call;
-use super::session::{UserName, find_user, require_account_access};
+use super::members::members;
+use super::session::require_account_access;
+use super::user_name::{UserName, find_user};
 use crate::error::{Error, Result};
 use crate::projects::holdings::{Change, LabelChange};
 use crate::session::attributes;
@@ -17,7 +19,7 @@ use crate::session::verify::require_live;
 #[serde(deny_unknown_fields)]
 struct AttributeUpdate {
     user: Option<UserName>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "members")]
     set: Map<String, Value>,
     #[serde(default)]
     remove: Vec<String>,

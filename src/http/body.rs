@@ -49,7 +49,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 /// serde speaks of Rust's types; callers know JSON's.
 fn plain(expected: &str) -> Option<&str> {
     match expected {
-        "a string" | "a boolean" => Some(expected),
+        "a string" | "a boolean" | "an id or an object with a username" => Some(expected),
         "i64" | "u64" | "u32" => Some("a whole number"),
         "a sequence" => Some("a list"),
         "a map" => Some("an object"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -46,9 +46,14 @@ impl FromRequest<Arc<App>> for Call {
         // Not UTF-8 when decoded, so the name of nothing here.
         let parameters = parameters.map_err(|_| not_found("there is nothing at this address"))?;
         let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let path =
+            parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
+        if parts.headers.contains_key(header::IF_MATCH) && permissions::has_no_version(&parts.method, &path) {
+            let why = "If-Match is not for this endpoint: what it acts on has no version";
+            return Err(Error::invalid_field("If-Match", why));
+        }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let connection = parts.extensions.get::<Arc<Connection>>().cloned();
-        let path = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let reading = Bytes::from_request(Request::from_parts(parts, body), app);
@@ -63,7 +68,6 @@ impl FromRequest<Arc<App>> for Call {
             }
             _ => invalid_request("the body could not be read"),
         })?;
-        let path = path.unwrap_or_default();
         Ok(Self { app: app.clone(), request_id, method, headers, body, connection, query, path, parameters })
     }
 }
@@ -188,12 +192,14 @@ impl Call {
     /// # Errors
     /// `invalid_request` for anything but one such ETag or `*`.
     pub fn if_match(&self) -> Result<Option<i64>> {
-        let Some(text) = self.header("if-match").map(str::trim) else { return Ok(None) };
-        if text == "*" {
+        let mut lines = self.headers.get_all(header::IF_MATCH).iter();
+        let Some(line) = lines.next() else { return Ok(None) };
+        // A second line would belong to the list, which has one member here.
+        let text = line.to_str().ok().filter(|_| lines.next().is_none()).map(str::trim);
+        if text == Some("*") {
             return Ok(None);
         }
-        let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        let version = version.and_then(|version| version.parse().ok());
+        let version = text.and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
         version.map(Some).ok_or_else(|| {
             Error::invalid_field("If-Match", "If-Match is one ETag as we gave it, such as \"3\"")
         })

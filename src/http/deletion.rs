@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::answer::ok;
 use super::call::Call;
-use super::session::{UserName, find_user};
+use super::user_name::{UserName, find_user};
 use crate::error::{Error, Result};
 use crate::ids::DeletionId;
 use crate::session::delete_user;

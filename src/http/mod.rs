@@ -8,10 +8,12 @@ pub mod call;
 pub mod connections;
 pub mod deletion;
 pub mod hosted;
+pub mod members;
 pub mod openapi;
 pub mod permissions;
 pub mod protocol;
 pub mod session;
+mod user_name;
 
 use std::sync::Arc;
 
@@ -39,6 +41,7 @@ pub struct RequestId(pub String);
 pub fn router(app: Arc<App>) -> Router {
     let mut project = Router::new()
         .route("/.well-known/openid-configuration", get(protocol::discovery))
+        .route("/.well-known/oauth-authorization-server", get(protocol::discovery))
         .route("/.well-known/jwks.json", get(protocol::jwks))
         .route(
             "/oauth2/authorize",
@@ -66,6 +69,8 @@ pub fn router(app: Arc<App>) -> Router {
     }
     Router::new()
         .nest("/projects/{project}", project)
+        // RFC 8414, 3.1: before the path of the issuer.
+        .route("/.well-known/oauth-authorization-server/projects/{project}", get(protocol::discovery))
         .merge(admin::router())
         .route("/health", get(health))
         .route("/openapi.json", get(openapi::serve))

@@ -21,18 +21,24 @@ pub struct Endpoint {
     pub path: &'static str,
     pub permission: Permission,
     pub reach: Reach,
+    /// What it acts on has a version, so it honours `If-Match`.
+    pub versioned: bool,
 }
 
 const fn endpoint(method: Method, path: &'static str, permission: Permission) -> Endpoint {
-    Endpoint { method, path, permission, reach: Reach::Project }
+    Endpoint { method, path, permission, reach: Reach::Project, versioned: false }
+}
+
+const fn versioned(method: Method, path: &'static str, permission: Permission) -> Endpoint {
+    Endpoint { method, path, permission, reach: Reach::Project, versioned: true }
 }
 
 const fn own(method: Method, path: &'static str, permission: Permission) -> Endpoint {
-    Endpoint { method, path, permission, reach: Reach::Own }
+    Endpoint { method, path, permission, reach: Reach::Own, versioned: false }
 }
 
 const fn instance(method: Method, path: &'static str, permission: Permission) -> Endpoint {
-    Endpoint { method, path, permission, reach: Reach::Instance }
+    Endpoint { method, path, permission, reach: Reach::Instance, versioned: false }
 }
 
 /// An endpoint that is missing here takes no admin key.
@@ -40,8 +46,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::POST, "/projects/{project}/api/verifyaccesstoken", Permission::ReadUsers),
     endpoint(Method::POST, "/projects/{project}/api/GlobalSignOut", Permission::ManageUsers),
     endpoint(Method::GET, "/projects/{project}/api/token-validity", Permission::Read),
-    endpoint(Method::PUT, "/projects/{project}/api/token-validity", Permission::Administer),
-    endpoint(Method::POST, "/projects/{project}/api/attribute-update", Permission::ManageUsers),
+    versioned(Method::PUT, "/projects/{project}/api/token-validity", Permission::Administer),
+    versioned(Method::POST, "/projects/{project}/api/attribute-update", Permission::ManageUsers),
     endpoint(Method::POST, "/projects/{project}/api/delete-user", Permission::Administer),
     endpoint(Method::POST, "/projects/{project}/api/delete-user/confirm", Permission::Administer),
     endpoint(Method::POST, "/projects/{project}/api/delete-user/cancel", Permission::Administer),
@@ -49,21 +55,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
     own(Method::GET, "/admin/projects", Permission::Read),
     instance(Method::POST, "/admin/projects", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}", Permission::Read),
-    endpoint(Method::PATCH, "/admin/projects/{project}", Permission::Administer),
-    endpoint(Method::DELETE, "/admin/projects/{project}", Permission::Own),
+    versioned(Method::PATCH, "/admin/projects/{project}", Permission::Administer),
+    versioned(Method::DELETE, "/admin/projects/{project}", Permission::Own),
     endpoint(Method::POST, "/admin/projects/{project}/end-all-sessions", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}/audit", Permission::Read),
     endpoint(Method::GET, "/admin/projects/{project}/clients", Permission::Read),
     endpoint(Method::POST, "/admin/projects/{project}/clients", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}/clients/{client_id}", Permission::Read),
-    endpoint(Method::PATCH, "/admin/projects/{project}/clients/{client_id}", Permission::Administer),
-    endpoint(Method::DELETE, "/admin/projects/{project}/clients/{client_id}", Permission::Administer),
-    endpoint(
+    versioned(Method::PATCH, "/admin/projects/{project}/clients/{client_id}", Permission::Administer),
+    versioned(Method::DELETE, "/admin/projects/{project}/clients/{client_id}", Permission::Administer),
+    versioned(
         Method::POST,
         "/admin/projects/{project}/clients/{client_id}/rotate-secret",
         Permission::Administer,
     ),
-    endpoint(
+    versioned(
         Method::DELETE,
         "/admin/projects/{project}/clients/{client_id}/secrets/{slot}",
         Permission::Administer,
@@ -77,8 +83,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::POST, "/admin/projects/{project}/users", Permission::ManageUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users", Permission::ReadUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}", Permission::ReadUsers),
-    endpoint(Method::PATCH, "/admin/projects/{project}/users/{user}", Permission::ManageUsers),
-    endpoint(Method::POST, "/admin/projects/{project}/users/{user}/set-password", Permission::ManageUsers),
+    versioned(Method::PATCH, "/admin/projects/{project}/users/{user}", Permission::ManageUsers),
+    versioned(Method::POST, "/admin/projects/{project}/users/{user}/set-password", Permission::ManageUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}/sessions", Permission::ReadUsers),
     endpoint(
         Method::DELETE,
@@ -113,4 +119,10 @@ pub fn find(method: &Method, path: &str) -> Option<&'static Endpoint> {
     // The router answers HEAD with what answers GET.
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     ENDPOINTS.iter().find(|endpoint| endpoint.method == *method && endpoint.path == path)
+}
+
+/// Whether this is an endpoint of the APIs that cannot honour `If-Match`.
+pub fn has_no_version(method: &Method, path: &str) -> bool {
+    let is_api = path.starts_with("/admin/") || path.starts_with("/projects/{project}/api/");
+    is_api && !find(method, path).is_some_and(|endpoint| endpoint.versioned)
 }

@@ -1,22 +1,24 @@
 //! The session API on the wire: extract, call, respond.
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::answer::ok;
+use super::answer::{ok, versioned};
 use super::call::Call;
+use super::members::members;
+use super::user_name::{UserName, find_user};
 use crate::app::Ctx;
 use crate::audit::Actor;
-use crate::error::{Error, Result, insufficient_scope, not_found};
-use crate::ids::{ClientId, UserId};
-use crate::model::names::check_username;
+use crate::error::{Error, Result, insufficient_scope};
+use crate::ids::ClientId;
 use crate::oauth::dpop;
 use crate::secret::Secret;
 use crate::session::standing::Asker;
 use crate::session::verify::{Demands, Live, require_live};
 use crate::session::{exchange, refresh as refreshing, sign_out, user_info, validity, verify};
-use crate::store::{clients, users};
+use crate::store::clients;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +70,7 @@ struct Verify {
     required_roles: Vec<String>,
     #[serde(default)]
     required_groups: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "members")]
     required_attributes: Map<String, Value>,
     dpop: Option<dpop::Presented>,
 }
@@ -112,14 +114,6 @@ struct GlobalSignOut {
     end_browser_sessions: bool,
 }
 
-/// An id, or `{"username": "…"}`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum UserName {
-    Id(UserId),
-    Named { username: String },
-}
-
 pub async fn global_sign_out(call: Call) -> Result<Response> {
     let body: GlobalSignOut = call.json_or_default()?;
     let (ctx, user, actor, origin) = if call.admin_key().is_some() {
@@ -154,15 +148,32 @@ pub async fn read_token_validity(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     call.project_admin(&ctx).await?;
     let WhichClient { client_id } = call.query()?;
-    Ok(ok(&validity::read(&ctx, client_id).await?))
+    let (version, shown) = validity::read(&ctx, client_id).await?;
+    Ok(versioned(StatusCode::OK, version, &shown))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientInQuery {
+    client_id: Option<ClientId>,
+}
+
+/// The body names the client; the query may, too.
 pub async fn change_token_validity(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let admin = call.project_admin(&ctx).await?;
-    let WhichClient { client_id } = call.query()?;
+    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let in_query: ClientInQuery = call.query()?;
     let change: validity::Change = call.json()?;
-    Ok(ok(&validity::change(&ctx, &call.actor(&admin), client_id, &change).await?))
+    let client = match (change.client_id, in_query.client_id) {
+        (Some(one), Some(other)) if one != other => {
+            let why = "client_id of the query is another one than that of the body";
+            return Err(Error::invalid_field("client_id", why));
+        }
+        (one, other) => one.or(other),
+    };
+    let client = client.ok_or_else(|| Error::invalid_field("client_id", "missing field client_id"))?;
+    let (version, shown) = validity::change(&ctx, &actor, client, call.if_match()?, &change).await?;
+    Ok(versioned(StatusCode::OK, version, &shown))
 }
 
 /// A user's token may act on the account only for a first-party client or with the scope `account`.
@@ -175,25 +186,4 @@ pub(super) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()>
         return Ok(());
     }
     Err(insufficient_scope("the scope account is needed"))
-}
-
-pub(super) async fn find_user(ctx: &Ctx, named: UserName) -> Result<UserId> {
-    let named = &named;
-    // What cannot be a name is nobody's.
-    if matches!(named, UserName::Named { username } if check_username(username).is_err()) {
-        return Err(not_found("no such user"));
-    }
-    let found = ctx
-        .app
-        .db
-        .read(|conn| async move {
-            match named {
-                UserName::Id(id) => users::find(&conn, ctx.project.id, *id).await,
-                UserName::Named { username } => {
-                    users::find_by_username(&conn, ctx.project.id, username).await
-                }
-            }
-        })
-        .await?;
-    found.map(|user| user.id).ok_or_else(|| not_found("no such user"))
 }

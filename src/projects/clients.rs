@@ -176,7 +176,8 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -
 }
 
 /// The client, if it is as the caller has seen it.
-pub(super) async fn get_seen(ctx: &Ctx, seen: Option<i64>, id: ClientId) -> Result<Client> {
+/// Like [`get`], in the version that the caller has seen.
+pub async fn get_seen(ctx: &Ctx, seen: Option<i64>, id: ClientId) -> Result<Client> {
     let client = get(ctx, id).await?;
     match seen {
         Some(seen) if seen != client.version => Err(stale(true)),

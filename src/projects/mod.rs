@@ -150,8 +150,10 @@ pub async fn change(ctx: &Ctx, actor: &Actor, seen: Option<i64>, change: Project
 
 /// The emergency: ends every token, code and browser session of the project, and changes nothing else.
 pub async fn end_all_sessions(ctx: &Ctx, actor: &Actor, reason: &str) -> Result<()> {
-    if reason.chars().count() > MOST_REASON {
-        return Err(Error::invalid_field("reason", "reason has at most 500 characters"));
+    let strange = |c: char| c.is_control() && c != '\n';
+    if reason.chars().count() > MOST_REASON || reason.chars().any(strange) {
+        let bound = "reason has at most 500 characters, none of them a control character but line breaks";
+        return Err(Error::invalid_field("reason", bound));
     }
     let id = ctx.project.id;
     ctx.app
@@ -197,10 +199,13 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
 
 /// The project as it was read for this request, if that is what the caller has seen.
 fn current(ctx: &Ctx, seen: Option<i64>) -> Result<&Project> {
-    match seen {
-        Some(seen) if seen != ctx.project.version => Err(stale(true)),
-        _ => Ok(&ctx.project),
-    }
+    check_seen(ctx, seen).map(|()| &*ctx.project)
+}
+
+/// # Errors
+/// 412 when the project is no longer the version that the caller has seen.
+pub fn check_seen(ctx: &Ctx, seen: Option<i64>) -> Result<()> {
+    if seen.is_some_and(|seen| seen != ctx.project.version) { Err(stale(true)) } else { Ok(()) }
 }
 
 fn target(project: ProjectId) -> String {

@@ -213,8 +213,15 @@ fn fields(old: &UserRow, new: &UserRow) -> Result<Vec<&'static str>> {
 /// Gives the user another password and ends every session, the browsers' too.
 ///
 /// # Errors
-/// `invalid_request` naming the bound of a password; 503 when the queue of the hasher is full.
-pub async fn set_password(ctx: &Ctx, actor: &Actor, id: UserId, password: Secret) -> Result<SignedOut> {
+/// `invalid_request` naming the bound of a password; 412 when the record is no longer the version that the caller has
+/// seen; 503 when the queue of the hasher is full.
+pub async fn set_password(
+    ctx: &Ctx,
+    actor: &Actor,
+    id: UserId,
+    password: Secret,
+    seen: Option<i64>,
+) -> Result<SignedOut> {
     // Whoever is not there costs no hashing.
     find(ctx, id).await?;
     let (credential, phc) = &hash(ctx, password).await?;
@@ -222,7 +229,7 @@ pub async fn set_password(ctx: &Ctx, actor: &Actor, id: UserId, password: Secret
         .db
         .unit(|conn| async move {
             let (project, now) = (ctx.project.id, ctx.now);
-            locked(ctx, &conn, id, None).await?;
+            locked(ctx, &conn, id, seen).await?;
             users::set_password(&conn, project, now, *credential, id, phc).await?;
             let families_ended = users::count_live_families(&conn, project, now, id).await?;
             let browser_sessions_ended = users::count_live_browser_sessions(&conn, project, now, id).await?;

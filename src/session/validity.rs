@@ -1,12 +1,14 @@
 //! `token-validity`: how long a client's tokens live. From now on for new tokens; a shorter refresh lifetime caps living
 //! families at once.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
-use crate::error::{Error, Result, conflict};
+use crate::error::{Error, Result, stale};
 use crate::ids::ClientId;
 use crate::model::client::Validity;
 use crate::projects::clients as registered;
@@ -57,6 +59,7 @@ impl Default for Units {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
+    pub client_id: Option<ClientId>,
     access_token: Option<i64>,
     id_token: Option<i64>,
     refresh_token: Option<i64>,
@@ -76,6 +79,35 @@ pub struct Shown {
     units: Units,
     #[serde(skip_serializing_if = "Option::is_none")]
     families_shortened: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective: Option<Effective>,
+}
+
+/// Which of the lifetimes that were changed hold for what lives already, and which for new tokens alone.
+#[derive(Debug, Default, Serialize)]
+pub struct Effective {
+    at_once: Vec<&'static str>,
+    new_tokens: Vec<&'static str>,
+}
+
+impl Effective {
+    /// A refresh lifetime that got shorter caps living families; all else is for what is made from now on.
+    fn of(old: &Validity, new: &Validity) -> Self {
+        let mut effective = Self::default();
+        for (name, old, new, caps) in [
+            ("access_token", old.access_token, new.access_token, false),
+            ("id_token", old.id_token, new.id_token, false),
+            ("refresh_token", old.refresh_token, new.refresh_token, true),
+            ("refresh_idle", old.refresh_idle, new.refresh_idle, true),
+        ] {
+            match old.cmp(&new) {
+                Ordering::Equal => {}
+                Ordering::Greater if caps => effective.at_once.push(name),
+                _ => effective.new_tokens.push(name),
+            }
+        }
+        effective
+    }
 }
 
 fn whole(seconds: i64) -> (i64, Unit) {
@@ -101,17 +133,28 @@ fn show(client: ClientId, validity: &Validity, families_shortened: Option<u64>) 
             refresh_idle: idle.1,
         },
         families_shortened,
+        effective: None,
     }
 }
 
-pub async fn read(ctx: &Ctx, id: ClientId) -> Result<Shown> {
-    Ok(show(id, &registered::get(ctx, id).await?.settings.validity, None))
+/// The client's version, and the lifetimes.
+pub async fn read(ctx: &Ctx, id: ClientId) -> Result<(i64, Shown)> {
+    let client = registered::get(ctx, id).await?;
+    Ok((client.version, show(id, &client.settings.validity, None)))
 }
 
+/// The client's new version, and the lifetimes.
+///
 /// # Errors
-/// `invalid_request` naming the field out of bounds; 409 when the client changed meanwhile.
-pub async fn change(ctx: &Ctx, actor: &Actor, id: ClientId, change: &Change) -> Result<Shown> {
-    let client = registered::get(ctx, id).await?;
+/// `invalid_request` naming the field out of bounds; 412 or 409 when `seen`, or what was read, is no longer true.
+pub async fn change(
+    ctx: &Ctx,
+    actor: &Actor,
+    id: ClientId,
+    seen: Option<i64>,
+    change: &Change,
+) -> Result<(i64, Shown)> {
+    let client = registered::get_seen(ctx, seen, id).await?;
     let mut settings = client.settings;
     let old = settings.validity;
     let take =
@@ -134,7 +177,7 @@ pub async fn change(ctx: &Ctx, actor: &Actor, id: ClientId, change: &Change) -> 
             if clients::update_settings(&conn, ctx.project.id, ctx.now, id, client.version, settings).await?
                 == 0
             {
-                return Err(conflict("the client was changed by somebody else"));
+                return Err(stale(seen.is_some()));
             }
             let shortened = if new.refresh_token < old.refresh_token || new.refresh_idle < old.refresh_idle {
                 let span = (new.refresh_token, new.refresh_idle);
@@ -148,5 +191,6 @@ pub async fn change(ctx: &Ctx, actor: &Actor, id: ClientId, change: &Change) -> 
             Ok::<_, Error>(shortened)
         })
         .await?;
-    Ok(show(id, &new, Some(shortened)))
+    let shown = Shown { effective: Some(Effective::of(&old, &new)), ..show(id, &new, Some(shortened)) };
+    Ok((client.version + 1, shown))
 }

@@ -201,7 +201,8 @@ async fn the_emergency_ends_everything_and_changes_nothing(engine: Engine) {
     // A body is not needed; twice is not wrong.
     app.admin_request(&admin, Method::POST, path).send().await.unwrap().error_for_status().unwrap();
     let long = app.admin_post(&admin, path, json!({"reason": "x".repeat(501)})).await;
-    long.refused_for(400, "invalid_request", "reason", "reason has at most 500 characters");
+    let bound = "reason has at most 500 characters, none of them a control character but line breaks";
+    long.refused_for(400, "invalid_request", "reason", bound);
     let again = app.sign_in(&shop).await;
     assert_eq!(app.verify(&shop, again.get("access_token")).await["active"], true);
     let events = app.admin_get(&admin, "/projects/shop/audit?action=project.sessions_ended").await.ok();

@@ -214,16 +214,16 @@ async fn the_tour_of_the_readme_works() {
     let script = format!("cd '{}'\n{}", parent.path().display(), lines.collect::<Vec<_>>().join("\n"));
     let answers = paste(&script);
     let shown: Vec<_> =
-        ["token_type", "token_type", "active", "preferred_username", "access_token", "attributes"]
+        ["token_type", "token_type", "active", "preferred_username", "access_token", "access_token"]
             .into_iter()
-            .chain(["families_ended", "reason", "deletion_id", "state"])
+            .chain(["attributes", "families_ended", "reason", "deletion_id", "state"])
             .zip(&answers)
             .map(|(field, answer)| answer[field].clone())
             .collect();
-    assert_eq!(answers.len(), 10, "{answers:#?}");
+    assert_eq!(answers.len(), 11, "{answers:#?}");
     let attributes = json!({"department": "sales"});
     let expected =
-        json!(["Bearer", "Bearer", true, "alice", 1, attributes, 1, "signed_out", shown[8], "executed"]);
+        json!(["Bearer", "Bearer", true, "alice", 1, 2, attributes, 1, "signed_out", shown[9], "executed"]);
     assert_eq!(json!(shown), expected);
 }
 

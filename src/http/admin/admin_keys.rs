@@ -8,7 +8,7 @@ use serde_json::json;
 use super::fields::Fields;
 use super::paging::{Page, limit, page};
 use crate::app::App;
-use crate::error::{Result, not_found};
+use crate::error::{Error, Result, not_found};
 use crate::http::answer::ok;
 use crate::http::call::Call;
 use crate::ids::{AdminKeyId, ProjectId};
@@ -83,6 +83,9 @@ pub async fn revoke(call: Call) -> Result<Response> {
 /// The project that a body or query names by slug or id; one beyond the caller's reach is not found.
 async fn named_project(app: &App, admin: &Admin, name: Option<&str>) -> Result<Option<ProjectId>> {
     let Some(name) = name else { return Ok(None) };
+    if name.chars().any(char::is_control) {
+        return Err(Error::invalid_field("project", "project has no control characters"));
+    }
     let found = find_id(app, name).await?;
     let found = found.filter(|id| admin.project.is_none_or(|own| own == *id));
     found.map(Some).ok_or_else(|| not_found("no such project").with_field("project"))

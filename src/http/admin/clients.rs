@@ -124,9 +124,11 @@ pub async fn delete(call: Call) -> Result<Response> {
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let query: Destroy = call.query()?;
     let id: ClientId = call.path("client_id")?;
+    let seen = call.if_match()?;
+    clients::get_seen(&ctx, seen, id).await?;
     let impact = json!({"families": clients::living_families(&ctx, id).await?});
     if !query.dry_run {
-        clients::delete(&ctx, &actor, call.if_match()?, id).await?;
+        clients::delete(&ctx, &actor, seen, id).await?;
     }
     Ok(ok(&json!({"client_id": id, "deleted": !query.dry_run, "impact": impact})))
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::http::call::Call;
+use crate::http::members::Members;
 use crate::model::merge::{merged, wrong_member};
 
 /// The members that nobody has taken yet.
@@ -13,12 +14,12 @@ pub struct Fields(Map<String, Value>);
 
 impl Fields {
     pub fn of(call: &Call) -> Result<Self> {
-        Ok(Self(call.json()?))
+        Ok(Self(call.json::<Members>()?.0))
     }
 
     /// Like [`Self::of`], for endpoints whose body may be left out.
     pub fn of_optional(call: &Call) -> Result<Self> {
-        Ok(Self(call.json_or_default()?))
+        Ok(Self(call.json_or_default::<Members>()?.0))
     }
 
     /// # Errors

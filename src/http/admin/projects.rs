@@ -77,9 +77,11 @@ pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let query: Destroy = call.query()?;
+    let seen = call.if_match()?;
+    projects::check_seen(&ctx, seen)?;
     let impact = projects::living(&ctx).await?;
     if !query.dry_run {
-        projects::delete(&ctx, &actor, call.if_match()?).await?;
+        projects::delete(&ctx, &actor, seen).await?;
     }
     Ok(ok(
         &json!({"id": ctx.project.id, "slug": ctx.project.slug, "deleted": !query.dry_run, "impact": impact}),

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::http::answer::{ok, versioned};
 use crate::http::body;
 use crate::http::call::Call;
+use crate::http::members::Members;
 use crate::model::profile::Profile;
 use crate::model::user::UserStatus;
 use crate::projects::users::{self, NewUser, Search, UserChange};
@@ -35,7 +36,7 @@ struct NewUserBody {
 
 /// The body as its own shape, and the standard claims of it.
 fn with_claims<T: DeserializeOwned>(call: &Call) -> Result<(T, Map<String, Value>)> {
-    let mut members: Map<String, Value> = call.json()?;
+    let Members(mut members) = call.json()?;
     let claims = Profile::split_off(&mut members);
     let rest = serde_json::to_vec(&members).map_err(Error::internal)?;
     Ok((body::parse(&rest)?, claims))
@@ -142,5 +143,6 @@ pub async fn set_password(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let NewPassword { password } = call.json()?;
-    Ok(ok(&users::set_password(&ctx, &actor, call.path("user")?, password).await?))
+    let (id, seen) = (call.path("user")?, call.if_match()?);
+    Ok(ok(&users::set_password(&ctx, &actor, id, password, seen).await?))
 }

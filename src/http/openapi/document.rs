@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::operations::operations;
 use super::parts::{Caller, Operation};
-use crate::http::permissions;
+use crate::http::permissions::{self, Endpoint};
 use crate::model::role::Role;
 
 /// OpenAPI 3.1.0.
@@ -90,7 +90,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         json!({"name": bare, "in": "query", "required": bare != *name, "schema": schema})
     });
     let mut all: Vec<Value> = in_path.chain(in_query).collect();
-    if operation.method == "patch" {
+    if endpoint(operation).is_some_and(|endpoint| endpoint.versioned) {
         all.push(json!({"name": "If-Match", "in": "header", "required": false, "schema": {"type": "string"},
             "description": "The ETag that was read"}));
     }
@@ -109,11 +109,16 @@ fn security(caller: Caller) -> Value {
     names.iter().map(|name| json!({*name: []})).collect()
 }
 
-/// The roles whose admin keys may call.
-fn roles(operation: &Operation) -> Option<Value> {
+/// The operation's row in the table of those that take an admin key.
+fn endpoint(operation: &Operation) -> Option<&'static Endpoint> {
     let method = operation.method.to_ascii_uppercase();
     let method = axum::http::Method::from_bytes(method.as_bytes()).ok()?;
-    let endpoint = permissions::find(&method, &operation.path)?;
+    permissions::find(&method, &operation.path)
+}
+
+/// The roles whose admin keys may call.
+fn roles(operation: &Operation) -> Option<Value> {
+    let endpoint = endpoint(operation)?;
     let roles = Role::ALL.into_iter().filter(|role| role.may(endpoint.permission));
     Some(roles.map(|role| Value::from(role.as_str())).collect())
 }

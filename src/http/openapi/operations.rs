@@ -41,7 +41,8 @@ fn session() -> Vec<Operation> {
     let proof = schema([("proof!", text()), ("method!", text()), ("url!", text())]);
     let lifetimes = ["access_token", "id_token", "refresh_token", "refresh_idle"];
     let units = schema(lifetimes.map(|name| (name, one_of(&["seconds", "minutes", "hours", "days"]))));
-    let change = lifetimes.map(|name| (name, number())).into_iter().chain([("units", units)]);
+    let change = lifetimes.map(|name| (name, number()));
+    let change = [("client_id!", text())].into_iter().chain(change).chain([("units", units)]);
     let names = || schema([("add", texts()), ("remove", texts())]);
     vec![
         operation(&api("POST /api/GetTokenFromCode"), "GetTokenFromCode", "Exchanges a code for tokens")
@@ -98,7 +99,7 @@ fn session() -> Vec<Operation> {
             "token_validity",
             "Changes how long a client's tokens live",
         )
-        .query([("client_id!", text())])
+        .query([("client_id", text())])
         .body(change),
         operation(
             &api("POST /api/attribute-update"),
@@ -150,6 +151,18 @@ fn protocol() -> Vec<Operation> {
             &oidc("GET /~/.well-known/openid-configuration"),
             "discovery",
             "OpenID Connect Discovery 1.0",
+        )
+        .by(Caller::Anyone),
+        operation(
+            &oidc("GET /~/.well-known/oauth-authorization-server"),
+            "discovery_by_suffix",
+            "The same (RFC 8414)",
+        )
+        .by(Caller::Anyone),
+        operation(
+            "GET /.well-known/oauth-authorization-server/projects/{project}",
+            "discovery_by_path",
+            "The same, at the location of RFC 8414, 3.1",
         )
         .by(Caller::Anyone),
         operation(&oidc("GET /~/.well-known/jwks.json"), "jwks", "The keys that verify tokens (RFC 7517)")

@@ -164,7 +164,7 @@ impl<'a> Round<'a> {
     async fn end(&self, node: &TestApp, key: &str, tokens: &Tokens) {
         self.until_answers(self.number * 7 % 40).await;
         self.begun.store(true, SeqCst);
-        let by_token = (self.number / 2 % 2 == 0).then(|| tokens.get("access_token"));
+        let by_token = (self.number / 2).is_multiple_of(2).then(|| tokens.get("access_token"));
         self.end.carry_out(node, self.shop, key, by_token, self.number).await;
         self.over.store(true, SeqCst);
     }

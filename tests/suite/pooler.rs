@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
+use tessera::error::Code;
 use tessera::jobs::run_due;
 use tessera::projects;
 use tessera::secret::Secret;
@@ -16,7 +17,9 @@ use tessera::store::db::{Db, fetch_one};
 
 use crate::pooler_script::script;
 use crate::support::process::{Server, run, settings_of};
-use crate::support::{Database, Engine, PASSWORD, Pooler, Shop, TestApp, Tokens, number};
+use crate::support::{
+    Database, Engine, PASSWORD, Pooler, Shop, TestApp, Tokens, count, create_table, insert, number,
+};
 
 /// The pages name the origin, and it is compared with the rest.
 const ORIGIN: &str = "http://id.test:8080";
@@ -264,4 +267,32 @@ async fn a_pooler_that_refuses_is_quoted() {
     let refused = run(&["serve"], &settings, "");
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("unsupported startup parameter: extra_float_digits"), "{}", refused.err);
+}
+
+/// While it is away the answer is 503; when it is back, the connections that went with it are met by trying once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_may_restart() {
+    let database = Database::new(Engine::Postgres).await;
+    let mut pooler = Pooler::start(&database, 2);
+    let db = Db::connect(&database.through(&pooler).settings()).await.unwrap();
+    create_table(&db).await;
+    for (n, kind) in ["read", "write", "unit"].into_iter().enumerate() {
+        join_all((0..5).map(|_| count(&db))).await;
+        pooler.stop();
+        let away =
+            db.read(|conn| async move { fetch_one!(conn, (i64,), "SELECT 1::bigint") }).await.unwrap_err();
+        assert_eq!((away.code(), away.retry_after()), (Code::TemporarilyUnavailable, Some(1)));
+        pooler.start_again();
+        join_all((0..5).map(|_| count(&db))).await;
+        pooler.stop();
+        pooler.start_again();
+        match kind {
+            "read" => assert_eq!(count(&db).await, 0),
+            "write" => {
+                assert_eq!(db.write(|conn| async move { insert(&conn, kind).await }).await.unwrap(), 1)
+            }
+            _ => assert_eq!(db.unit(|conn| async move { insert(&conn, kind).await }).await.unwrap(), 1),
+        }
+        assert_eq!(count(&db).await, i64::try_from(n).unwrap());
+    }
 }

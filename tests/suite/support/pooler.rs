@@ -13,11 +13,13 @@ use super::Database;
 /// What sqlx says when it connects, and PgBouncer does not know.
 pub const IGNORED: &str = "ignore_startup_parameters = extra_float_digits";
 
+const FILE: &str = "pgbouncer.ini";
+
 /// A pooler that runs until it is dropped.
 pub struct Pooler {
     child: Child,
     port: u16,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Pooler {
@@ -35,7 +37,6 @@ impl Pooler {
     fn try_start(database: &Database, connections: u32, more: &str) -> Option<Self> {
         let server = Url::parse(&database.url).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("pgbouncer.ini");
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let password = server.password().map(|password| format!(" password={password}")).unwrap_or_default();
         let text = format!(
@@ -46,15 +47,18 @@ impl Pooler {
             server.port().unwrap_or(5432),
             server.username(),
         );
-        std::fs::write(&file, text).unwrap();
-        let mut child = command(directory.path(), &file).spawn().expect("pgbouncer is not installed");
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if child.try_wait().unwrap().is_some() {
-                return None;
-            }
-            std::thread::yield_now();
-        }
-        Some(Self { child, port, _directory: directory })
+        std::fs::write(directory.path().join(FILE), text).unwrap();
+        Some(Self { child: run(directory.path(), port)?, port, directory })
+    }
+
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// After [`Self::stop`]: another process at the same address, which knows nobody.
+    pub fn start_again(&mut self) {
+        self.child = run(self.directory.path(), self.port).expect("pgbouncer does not start again");
     }
 
     /// The same database, through this.
@@ -67,21 +71,37 @@ impl Pooler {
     }
 }
 
+/// Runs until it takes connections; `None` when it ended instead.
+fn run(directory: &Path, port: u16) -> Option<Child> {
+    let mut child = command(directory).spawn().expect("pgbouncer is not installed");
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if child.try_wait().unwrap().is_some() {
+            return None;
+        }
+        std::thread::yield_now();
+    }
+    Some(child)
+}
+
 /// As a server's program it may lie where no user's path leads, and it refuses to run as root.
-fn command(directory: &Path, file: &Path) -> Command {
+fn command(directory: &Path) -> Command {
     let debian = Path::new("/usr/sbin/pgbouncer");
     let mut command = Command::new(if debian.exists() { debian } else { Path::new("pgbouncer") });
     if directory.metadata().unwrap().uid() == 0 {
         std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
         command.args(["-u", "postgres"]);
     }
-    command.arg("-q").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg("-q")
+        .arg(directory.join(FILE))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }

@@ -10,7 +10,7 @@ use tessera::ids::{ClientId, FamilyId, ProjectId, UserId};
 use tessera::model::timestamp::Timestamp;
 use tessera::store::codes::CodeRow;
 use tessera::store::db::{Conn, Db, Settings};
-use tessera::store::families::{self, Lifetime};
+use tessera::store::families::{self, Lifetime, NewFamily};
 use tessera::store::projects as stored_projects;
 use tessera::store::users::{self, Record};
 
@@ -114,7 +114,9 @@ async fn insert_families(
     let end = now.plus_seconds(86_400);
     let lifetime = Lifetime { idle_expires_at: end, expires_at: end };
     for id in ids {
-        families::insert(conn, project, now, *id, &code, "seed", lifetime).await?;
+        let (code, mac_key_id) = (&code, "seed");
+        let family = NewFamily { id: *id, code, offline: true, mac_key_id, lifetime, client_version: 0 };
+        families::insert(conn, project, now, &family).await?;
     }
     Ok(())
 }

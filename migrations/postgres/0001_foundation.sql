@@ -39,16 +39,17 @@ CREATE UNIQUE INDEX signing_keys_next ON signing_keys (project_id, alg) WHERE st
 CREATE INDEX signing_keys_retired ON signing_keys (expires_at) WHERE state = 'retired';
 
 CREATE TABLE clients (
-    project_id  uuid NOT NULL REFERENCES projects (id),
-    id          uuid NOT NULL,
-    client_name text NOT NULL,
-    type        text NOT NULL,              -- confidential | public | service
-    status      text NOT NULL,              -- active | disabled | deleted
-    token_epoch bigint NOT NULL,
-    version     bigint NOT NULL,
-    settings    text NOT NULL,              -- JSON document: RFC 7591 metadata and ours
-    created_at  timestamptz NOT NULL,
-    updated_at  timestamptz NOT NULL,
+    project_id   uuid NOT NULL REFERENCES projects (id),
+    id           uuid NOT NULL,
+    client_name  text NOT NULL,
+    type         text NOT NULL,             -- confidential | public | service
+    status       text NOT NULL,             -- active | disabled | deleted
+    token_epoch  bigint NOT NULL,
+    version      bigint NOT NULL,
+    shortened_in bigint NOT NULL,           -- the version that shortened the lifetimes of its tokens last; 0: none
+    settings     text NOT NULL,             -- JSON document: RFC 7591 metadata and ours
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
     PRIMARY KEY (project_id, id)
 );
 
@@ -232,6 +233,7 @@ CREATE TABLE token_families (
     client_id          uuid NOT NULL,
     user_id            uuid NOT NULL,
     browser_session_id uuid,
+    client_version     bigint NOT NULL,     -- of the client whose settings its lifetimes were judged by
     offline            boolean NOT NULL,
     scope              text NOT NULL,
     audience           text NOT NULL,
@@ -291,6 +293,7 @@ CREATE TABLE deletions (
     user_version    bigint NOT NULL,
     state           text NOT NULL,          -- pending | scheduled | executed | cancelled | expired
     method          text NOT NULL,          -- typed | second_person
+    restore_days    bigint NOT NULL,        -- between confirmation and execution, as the project had it at the request
     actor           text NOT NULL,          -- who asked, e.g. admin_key:<id>
     reason          text NOT NULL,
     notify          boolean NOT NULL,

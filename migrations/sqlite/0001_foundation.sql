@@ -39,16 +39,17 @@ CREATE UNIQUE INDEX signing_keys_next ON signing_keys (project_id, alg) WHERE st
 CREATE INDEX signing_keys_retired ON signing_keys (expires_at) WHERE state = 'retired';
 
 CREATE TABLE clients (
-    project_id  blob NOT NULL REFERENCES projects (id),
-    id          blob NOT NULL,
-    client_name text NOT NULL,
-    type        text NOT NULL,              -- confidential | public | service
-    status      text NOT NULL,              -- active | disabled | deleted
-    token_epoch integer NOT NULL,
-    version     integer NOT NULL,
-    settings    text NOT NULL,              -- JSON document: RFC 7591 metadata and ours
-    created_at  integer NOT NULL,
-    updated_at  integer NOT NULL,
+    project_id   blob NOT NULL REFERENCES projects (id),
+    id           blob NOT NULL,
+    client_name  text NOT NULL,
+    type         text NOT NULL,             -- confidential | public | service
+    status       text NOT NULL,             -- active | disabled | deleted
+    token_epoch  integer NOT NULL,
+    version      integer NOT NULL,
+    shortened_in bigint NOT NULL,           -- the version that shortened the lifetimes of its tokens last; 0: none
+    settings     text NOT NULL,             -- JSON document: RFC 7591 metadata and ours
+    created_at   integer NOT NULL,
+    updated_at   integer NOT NULL,
     PRIMARY KEY (project_id, id)
 );
 
@@ -232,6 +233,7 @@ CREATE TABLE token_families (
     client_id          blob NOT NULL,
     user_id            blob NOT NULL,
     browser_session_id blob,
+    client_version     integer NOT NULL,    -- of the client whose settings its lifetimes were judged by
     offline            boolean NOT NULL,
     scope              text NOT NULL,
     audience           text NOT NULL,
@@ -291,6 +293,7 @@ CREATE TABLE deletions (
     user_version    integer NOT NULL,
     state           text NOT NULL,          -- pending | scheduled | executed | cancelled | expired
     method          text NOT NULL,          -- typed | second_person
+    restore_days    integer NOT NULL,       -- between confirmation and execution, as the project had it at the request
     actor           text NOT NULL,          -- who asked, e.g. admin_key:<id>
     reason          text NOT NULL,
     notify          boolean NOT NULL,

@@ -4,9 +4,12 @@ use serde_json::json;
 
 use super::Event;
 use crate::app::Ctx;
-use crate::ids::{ClientId, UserId};
-use crate::projects::admin_keys::Admin;
+use crate::error::Result;
+use crate::ids::{AdminKeyId, ClientId, UserId};
+use crate::projects::admin_keys::{Admin, not_valid};
 use crate::secret::encode_base64url;
+use crate::store::admin_keys;
+use crate::store::db::Conn;
 
 /// An admin key, a client, a user, the command line or the system itself.
 #[derive(Clone, Debug)]
@@ -14,29 +17,37 @@ pub struct Actor {
     name: String,
     kind: &'static str,
     request_id: String,
+    /// The admin key that acts, which must live when the act is committed.
+    key: Option<AdminKeyId>,
 }
 
 impl Actor {
     pub fn admin(admin: &Admin, request_id: &str) -> Self {
-        Self { name: format!("admin_key:{}", admin.id), kind: "admin_key", request_id: request_id.into() }
+        let key = Some(admin.id);
+        Self {
+            name: format!("admin_key:{}", admin.id),
+            kind: "admin_key",
+            request_id: request_id.into(),
+            key,
+        }
     }
 
     pub fn client(client: ClientId, request_id: &str) -> Self {
-        Self { name: format!("client:{client}"), kind: "client", request_id: request_id.into() }
+        Self { name: format!("client:{client}"), kind: "client", request_id: request_id.into(), key: None }
     }
 
     /// A user appears by the keyed hash of the id only.
     pub fn user(ctx: &Ctx, user: UserId) -> Self {
-        Self { name: user_name(ctx, user), kind: "user", request_id: ctx.request_id.clone() }
+        Self { name: user_name(ctx, user), kind: "user", request_id: ctx.request_id.clone(), key: None }
     }
 
     pub fn command_line() -> Self {
-        Self { name: "command_line".into(), kind: "command_line", request_id: String::new() }
+        Self { name: "command_line".into(), kind: "command_line", request_id: String::new(), key: None }
     }
 
     /// What happens by itself, by the name of the job.
     pub fn system(job: &str) -> Self {
-        Self { name: format!("system:{job}"), kind: "system", request_id: String::new() }
+        Self { name: format!("system:{job}"), kind: "system", request_id: String::new(), key: None }
     }
 
     pub fn name(&self) -> &str {
@@ -54,7 +65,25 @@ impl Actor {
             detail: json!({}),
             request_id: &self.request_id,
             personal: None,
+            key: self.key,
         }
+    }
+
+    /// Sees to it that the acting key lives until the unit ends. [`super::append`] does this; a unit that ends the key itself
+    /// does it before, and marks its events with [`Event::by_an_ended_key`].
+    pub async fn hold(&self, conn: &Conn) -> Result<()> {
+        hold(conn, self.key).await
+    }
+}
+
+/// The revocation of the key, and whatever else it does at the same time, waits from here to the end of the unit.
+///
+/// # Errors
+/// `invalid_token`, as for any other use of a revoked key.
+pub(super) async fn hold(conn: &Conn, key: Option<AdminKeyId>) -> Result<()> {
+    match key {
+        Some(key) if admin_keys::hold(conn, key).await? == 0 => Err(not_valid()),
+        _ => Ok(()),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use sqlx::FromRow;
 
+use super::actor::hold;
 use super::personal::{Personal, commitment};
 use crate::error::Result;
-use crate::ids::{ProjectId, UserId};
+use crate::ids::{AdminKeyId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 use crate::secret::sha256;
 use crate::store::db::{Conn, execute, fetch_one};
@@ -20,6 +21,8 @@ pub struct Event<'a> {
     pub detail: serde_json::Value,
     pub request_id: &'a str,
     pub personal: Option<&'a Personal>,
+    /// The admin key that acts.
+    pub key: Option<AdminKeyId>,
 }
 
 impl<'a> Event<'a> {
@@ -41,6 +44,13 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn sealing(mut self, personal: Option<&'a Personal>) -> Self {
         self.personal = personal;
+        self
+    }
+
+    /// The unit ended the acting key itself, after [`super::Actor::hold`].
+    #[must_use]
+    pub fn by_an_ended_key(mut self) -> Self {
+        self.key = None;
         self
     }
 }
@@ -105,7 +115,11 @@ impl Entry {
 }
 
 /// Appends an event to the project's chain and gives its number.
+///
+/// # Errors
+/// `invalid_token` when the admin key that acts was revoked since the request began: the unit comes to nothing.
 pub async fn append(conn: &Conn, project: ProjectId, now: Timestamp, event: &Event<'_>) -> Result<i64> {
+    hold(conn, event.key).await?;
     execute!(
         conn,
         "INSERT INTO audit_heads (project_id, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (project_id) DO NOTHING",

@@ -24,9 +24,22 @@ pub struct Personal {
 /// user makes the key. `None`: the user has been deleted, and nothing is kept.
 pub async fn seal(ctx: &Ctx, user: UserId, values: &Value) -> Result<Option<Personal>> {
     let Some(key) = data_key(ctx, user).await? else { return Ok(None) };
+    seal_with(ctx, &key, user, values).map(Some)
+}
+
+/// Like [`seal`], for a user who is not stored yet. Gives the user's new data key as well, sealed, for the row that the unit
+/// stores beside the user's.
+pub fn seal_first(ctx: &Ctx, user: UserId, values: &Value) -> Result<(Personal, Vec<u8>)> {
+    let (app, project) = (&ctx.app, ctx.project.id);
+    let key = DataKey::generate(&app.entropy)?;
+    let personal = seal_with(ctx, &key, user, values)?;
+    Ok((personal, key.wrap(&app.master_keys, &app.entropy, project, user)?))
+}
+
+fn seal_with(ctx: &Ctx, key: &DataKey, user: UserId, values: &Value) -> Result<Personal> {
     let plain = Zeroizing::new(serde_json::to_vec(values).map_err(Error::internal)?);
     let blob = key.seal(&ctx.app.entropy, &place(ctx.project.id, &user.to_string()), &plain)?;
-    Ok(Some(Personal { user, commitment: commitment(&blob), blob }))
+    Ok(Personal { user, commitment: commitment(&blob), blob })
 }
 
 /// Opens what [`seal`] made. `sealed_key` is the user's row in `user_keys`.

@@ -67,7 +67,7 @@ pub struct Create {
     /// The audience of its access tokens; its id, when left out.
     #[arg(long)]
     audience: Option<String>,
-    /// Not one of the project's own applications: its tokens do not act on the account without the scope `account`.
+    /// Not one of the project's own applications: its tokens do not act on the account.
     #[arg(long)]
     third_party: bool,
     /// A confidential client may sign in without PKCE.

@@ -158,7 +158,7 @@ impl Call {
         let admin = self.admin().await?;
         // A key of another project answers like an unknown one.
         if admin.project.is_some_and(|project| project != ctx.project.id) {
-            return Err(invalid_token("the admin key is not valid here"));
+            return Err(admin_keys::not_valid());
         }
         Ok(admin)
     }

@@ -73,6 +73,7 @@ pub async fn token(call: Call) -> Result<Response> {
                     .redirect_uri
                     .ok_or_else(|| Error::invalid_field("redirect_uri", "redirect_uri is missing"))?,
                 code_verifier: form.code_verifier,
+                offline: false,
             };
             Ok(ok(&exchange::exchange(&visit, &credentials, &request).await?))
         }

@@ -10,7 +10,6 @@ use super::call::Call;
 use super::members::members;
 use super::user_name::{UserName, find_user};
 use crate::app::Ctx;
-use crate::audit::Actor;
 use crate::error::{Error, Result, insufficient_scope};
 use crate::ids::ClientId;
 use crate::oauth::dpop;
@@ -37,6 +36,8 @@ pub async fn get_token_from_code(call: Call) -> Result<Response> {
         code: body.code,
         redirect_uri: body.redirect_uri,
         code_verifier: body.code_verifier,
+        // The session API grants `offline_access` unasked.
+        offline: true,
     };
     Ok(ok(&exchange::exchange(&call.visit()?, &credentials, &request).await?))
 }
@@ -116,26 +117,22 @@ struct GlobalSignOut {
 
 pub async fn global_sign_out(call: Call) -> Result<Response> {
     let body: GlobalSignOut = call.json_or_default()?;
-    let (ctx, user, actor, origin) = if call.admin_key().is_some() {
+    let browser_too = body.end_browser_sessions;
+    if call.admin_key().is_some() {
         let ctx = call.ctx().await?;
-        let admin = call.project_admin(&ctx).await?;
+        let actor = call.actor(&call.project_admin(&ctx).await?);
         let named = body.user.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;
         let user = find_user(&ctx, named).await?;
-        (ctx, user, call.actor(&admin), None)
-    } else {
-        let token = call.access_token(None)?;
-        let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
-        if body.user.is_some() {
-            return Err(Error::invalid_field(
-                "user",
-                "user is for admin keys; a token signs out its own user",
-            ));
-        }
-        require_account_access(&ctx, &live).await?;
-        let actor = Actor::user(&ctx, live.family.user_id);
-        (ctx, live.family.user_id, actor, Some(call.origin()))
-    };
-    Ok(ok(&sign_out::sign_out(&ctx, user, body.end_browser_sessions, &actor, origin.as_ref()).await?))
+        return Ok(ok(&sign_out::sign_out(&ctx, &actor, user, browser_too).await?));
+    }
+    let token = call.access_token(None)?;
+    let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
+    if body.user.is_some() {
+        let why = "user is for admin keys; a token signs out its own user";
+        return Err(Error::invalid_field("user", why));
+    }
+    require_account_access(&ctx, &live).await?;
+    Ok(ok(&sign_out::sign_out_own(&ctx, &live, browser_too, &call.origin()).await?))
 }
 
 #[derive(Deserialize)]
@@ -176,14 +173,14 @@ pub async fn change_token_validity(call: Call) -> Result<Response> {
     Ok(versioned(StatusCode::OK, version, &shown))
 }
 
-/// A user's token may act on the account only for a first-party client or with the scope `account`.
+/// A user's token may act on the account only for a first-party client. The scope `account` makes no difference while
+/// nobody can consent to it.
 pub(super) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
     let id = live.family.client_id;
     let client =
         ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
-    let granted = live.claims.scope.split(' ').any(|scope| scope == "account");
-    if granted || client.is_some_and(|client| client.settings.first_party) {
+    if client.is_some_and(|client| client.settings.first_party) {
         return Ok(());
     }
-    Err(insufficient_scope("the scope account is needed"))
+    Err(insufficient_scope("only first-party clients act on the account"))
 }

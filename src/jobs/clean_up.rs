@@ -65,7 +65,8 @@ impl Kind {
             // A second use still finds the code, and ends what the first one got.
             Self::Codes => DAY,
             Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
-            Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => 0,
+            // A code of its last second looks for it, and finds whether it was ended.
+            Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => HOUR,
             // Another node's clock may be behind, and would take the token for a living one.
             Self::RevokedTokens => HOUR,
             Self::UnconfirmedDeletions => DAY,

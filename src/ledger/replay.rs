@@ -16,7 +16,7 @@ use crate::error::{Code, Result};
 use crate::ids::ProjectId;
 use crate::session::delete_user;
 use crate::store::db::Conn;
-use crate::store::{erasures, projects};
+use crate::store::{clients, erasures, projects};
 
 /// Projects whose epochs rise in one unit.
 const BATCH: i64 = 500;
@@ -39,7 +39,7 @@ pub struct Report {
     pub set_aside: Option<PathBuf>,
 }
 
-/// Raises the epoch of every project, replays ledgers, and writes an audit event. Safe to repeat.
+/// Raises the epoch of every project and the version of every client, replays ledgers, and writes an audit event. Safe to repeat.
 ///
 /// # Errors
 /// The store is away, or a file cannot be read.
@@ -72,8 +72,14 @@ async fn raise_epochs(app: &App) -> Result<u64> {
         let now = app.clock.now();
         let batch = app.db.read(|conn| async move { projects::list_ids(&conn, last, BATCH).await }).await?;
         let Some(end) = batch.last().copied() else { return Ok(raised) };
-        raised +=
-            app.db.unit(|conn| async move { projects::raise_epochs(&conn, last, end, now).await }).await?;
+        raised += app
+            .db
+            .unit(|conn| async move {
+                let raised = projects::raise_epochs(&conn, last, end, now).await?;
+                clients::raise_versions(&conn, last, end, now).await?;
+                Ok(raised)
+            })
+            .await?;
         last = end;
     }
 }

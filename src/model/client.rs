@@ -9,6 +9,7 @@ use super::signing_key::Alg;
 use super::status::Status;
 use super::timestamp::Timestamp;
 use super::uris::{check_initiate_login_uri, check_redirect_uri};
+use super::validity::Validity;
 use crate::error::{Error, Result};
 use crate::ids::ClientId;
 
@@ -65,7 +66,7 @@ pub struct ClientSettings {
     pub grant_types: Vec<GrantType>,
     /// `None`: the header or the body, as the client likes; `none` for public clients.
     pub token_endpoint_auth_method: Option<AuthMethod>,
-    /// The scopes that it may ask for, separated by spaces. `None`: all that we know.
+    /// The scopes that it may ask for, separated by spaces. `None`: all that we know but `account`.
     pub scope: Option<String>,
     /// Where the application starts a sign-in of its own (OpenID Connect Core, 4).
     pub initiate_login_uri: Option<String>,
@@ -131,8 +132,17 @@ impl ClientSettings {
             let bound = format!("scope names some of {}, each separated by one space", SCOPES.join(" "));
             return Err(Error::invalid_field("scope", bound));
         }
+        if !self.first_party && self.names_scope(ACCOUNT) {
+            let bound = "scope names account for a first-party client only: nobody is asked for consent yet";
+            return Err(Error::invalid_field("scope", bound));
+        }
         self.check_kind(kind)?;
         self.validity.check()
+    }
+
+    /// Whether the registered scope names it; one that is left out names none.
+    fn names_scope(&self, scope: &str) -> bool {
+        self.scope.as_deref().is_some_and(|registered| registered.split(' ').any(|word| word == scope))
     }
 
     fn check_kind(&self, kind: ClientKind) -> Result<()> {
@@ -160,7 +170,10 @@ impl ClientSettings {
 }
 
 /// The scopes that we know, in the order in which tokens name them.
-pub const SCOPES: [&str; 7] = ["openid", "profile", "email", "address", "phone", "offline_access", "account"];
+pub const SCOPES: [&str; 7] = ["openid", "profile", "email", "address", "phone", "offline_access", ACCOUNT];
+
+/// Acting on the account. Nobody but a first-party client gets it while there is no page that asks for consent.
+pub const ACCOUNT: &str = "account";
 
 fn is_audience(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -173,43 +186,6 @@ pub enum RefreshRetry {
     UntilUsed,
 }
 
-/// Lifetimes in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Validity {
-    pub access_token: i64,
-    pub id_token: i64,
-    pub refresh_token: i64,
-    pub refresh_idle: i64,
-}
-
-impl Default for Validity {
-    fn default() -> Self {
-        Self { access_token: 3600, id_token: 3600, refresh_token: 30 * 86_400, refresh_idle: 30 * 86_400 }
-    }
-}
-
-impl Validity {
-    /// Access and ID tokens 5 minutes to 24 hours, refresh tokens 1 hour to 30 days.
-    ///
-    /// # Errors
-    /// `invalid_request` naming the first field out of bounds.
-    pub fn check(&self) -> Result<()> {
-        let bounds = [
-            ("access_token", self.access_token, 300, 86_400, "5 minutes and 24 hours"),
-            ("id_token", self.id_token, 300, 86_400, "5 minutes and 24 hours"),
-            ("refresh_token", self.refresh_token, 3600, 2_592_000, "1 hour and 30 days"),
-            ("refresh_idle", self.refresh_idle, 3600, 2_592_000, "1 hour and 30 days"),
-        ];
-        for (field, value, least, most, words) in bounds {
-            if !(least..=most).contains(&value) {
-                return Err(Error::invalid_field(field, format!("{field} must lie between {words}")));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A client as the store holds it.
 #[derive(Clone, Debug, FromRow)]
 pub struct ClientRow {
@@ -220,6 +196,7 @@ pub struct ClientRow {
     pub status: String,
     pub token_epoch: i64,
     pub version: i64,
+    pub shortened_in: i64,
     pub settings: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -234,6 +211,8 @@ pub struct Client {
     pub status: Status,
     pub token_epoch: i64,
     pub version: i64,
+    /// The version that shortened the lifetimes last; 0: none has.
+    pub shortened_in: i64,
     pub settings: ClientSettings,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -250,6 +229,7 @@ impl TryFrom<ClientRow> for Client {
             status: row.status.parse()?,
             token_epoch: row.token_epoch,
             version: row.version,
+            shortened_in: row.shortened_in,
             settings,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -271,10 +251,13 @@ impl Client {
         self.settings.redirect_uris.iter().any(|registered| registered == uri)
     }
 
-    /// Whether its registration names the scope, or none at all.
+    /// Whether its registration names the scope, or none at all. [`ACCOUNT`] has to be named, by a first-party client.
     pub fn may_ask_for(&self, scope: &str) -> bool {
-        let registered = self.settings.scope.as_deref();
-        registered.is_none_or(|registered| registered.split(' ').any(|word| word == scope))
+        let named = self.settings.names_scope(scope);
+        match scope {
+            ACCOUNT => named && self.settings.first_party,
+            _ => named || self.settings.scope.is_none(),
+        }
     }
 
     /// Public clients always prove possession of the code's verifier (RFC 9700, 2.1.1).

@@ -17,3 +17,4 @@ pub mod timestamp;
 pub mod token;
 pub mod uris;
 pub mod user;
+pub mod validity;

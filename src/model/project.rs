@@ -1,4 +1,4 @@
-//! A tenant, and the epoch rule that every liveness check rests on.
+//! A tenant, and the rule for numbers that every liveness check and cache rests on.
 
 use std::str::FromStr;
 
@@ -76,8 +76,10 @@ impl Default for ProjectSettings {
     }
 }
 
-/// How the deletion of a user is confirmed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// How the deletion of a user is confirmed, from the weakest to the strongest.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionConfirmation {
     /// The key that asked types the user name again.
@@ -87,6 +89,15 @@ pub enum DeletionConfirmation {
     SecondPerson,
     /// The factor of an admin who is a person. A key alone has none.
     SecondFactor,
+}
+
+impl FromStr for DeletionConfirmation {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::Typed, Self::SecondPerson, Self::SecondFactor];
+        let known = all.into_iter().find(|method| method.as_str() == text);
+        known.ok_or_else(|| Error::internal("an unknown way of confirming in the store"))
+    }
 }
 
 impl DeletionConfirmation {
@@ -100,6 +111,14 @@ impl DeletionConfirmation {
 }
 
 impl ProjectSettings {
+    /// The first setting that lets a user be deleted with less ado than `self` does.
+    pub fn weakened_by(&self, new: &Self) -> Option<&'static str> {
+        if new.deletion_confirmation < self.deletion_confirmation {
+            return Some("settings.deletion_confirmation");
+        }
+        (new.deletion_restore_days < self.deletion_restore_days).then_some("settings.deletion_restore_days")
+    }
+
     /// # Errors
     /// `invalid_request` naming the first setting out of bounds.
     pub fn check(&self) -> Result<()> {
@@ -160,8 +179,9 @@ impl Project {
     }
 }
 
-/// The epoch that follows `old`: it only grows, and restarts ahead of everything a restored backup may hold.
-pub fn next_epoch(old: i64, now: Timestamp) -> i64 {
+/// The epoch or version that follows `old`: it only grows, and goes on ahead of everything that a store which was set back
+/// may have given out.
+pub fn next_number(old: i64, now: Timestamp) -> i64 {
     now.micros().max(old.saturating_add(1))
 }
 
@@ -170,9 +190,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn epochs_only_grow() {
-        assert_eq!(next_epoch(5, Timestamp::from_micros(9)), 9);
-        assert_eq!(next_epoch(9, Timestamp::from_micros(9)), 10);
-        assert_eq!(next_epoch(90, Timestamp::from_micros(9)), 91);
+    fn epochs_and_versions_only_grow() {
+        assert_eq!(next_number(5, Timestamp::from_micros(9)), 9);
+        assert_eq!(next_number(9, Timestamp::from_micros(9)), 10);
+        assert_eq!(next_number(90, Timestamp::from_micros(9)), 91);
     }
 }

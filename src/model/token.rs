@@ -62,6 +62,8 @@ pub struct IdClaims {
 pub struct Family {
     pub id: FamilyId,
     pub client_id: ClientId,
+    /// The version of the client whose settings its lifetimes were judged by.
+    pub client_version: i64,
     pub user_id: UserId,
     pub browser_session_id: Option<BrowserSessionId>,
     pub scope: String,

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::Parameters;
 use crate::app::Ctx;
-use crate::error::{Code, Error, Result, invalid_request};
+use crate::error::{Code, Error, Result, invalid_request, invalid_scope};
 use crate::ids::ClientId;
-use crate::model::client::{Client, SCOPES};
+use crate::model::client::{ACCOUNT, Client, SCOPES};
 use crate::model::timestamp::Timestamp;
 use crate::store::clients;
 
@@ -126,7 +126,7 @@ pub fn check(client: &Client, redirect_uri: &str, parameters: &Parameters) -> Re
     Ok(AuthorizationRequest {
         client_id: client.id,
         redirect_uri: redirect_uri.to_owned(),
-        scope: granted_scope(client, parameters.get("scope").unwrap_or("openid")),
+        scope: granted_scope(client, parameters.get("scope").unwrap_or("openid"))?,
         state: parameters.get("state").map(str::to_owned),
         nonce: nonce.map(str::to_owned),
         code_challenge: check_pkce(client, parameters)?,
@@ -206,10 +206,14 @@ fn check_max_age(parameters: &Parameters) -> Result<Option<i64>> {
 }
 
 /// The scopes that we know and the client may ask for, in a fixed order; others are never granted (RFC 6749, 3.3).
-fn granted_scope(client: &Client, asked: &str) -> String {
-    SCOPES
-        .into_iter()
-        .filter(|scope| asked.split(' ').any(|word| word == *scope) && client.may_ask_for(scope))
-        .collect::<Vec<_>>()
-        .join(" ")
+///
+/// # Errors
+/// `invalid_scope` when somebody else's application asks to act on the account: it would wait for that in vain.
+fn granted_scope(client: &Client, asked: &str) -> Result<String> {
+    let asks_for = |scope: &str| asked.split(' ').any(|word| word == scope);
+    if asks_for(ACCOUNT) && !client.settings.first_party {
+        return Err(invalid_scope("the scope account is for first-party clients"));
+    }
+    let granted = SCOPES.into_iter().filter(|scope| asks_for(scope) && client.may_ask_for(scope));
+    Ok(granted.collect::<Vec<_>>().join(" "))
 }

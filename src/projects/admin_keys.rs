@@ -37,7 +37,12 @@ impl TryFrom<AdminKey> for Admin {
 pub async fn authenticate(app: &App, key: &Secret) -> Result<Admin> {
     let hash = &key.sha256();
     let found = app.db.read(|conn| async move { admin_keys::find_live(&conn, hash).await }).await?;
-    found.ok_or_else(|| invalid_token("the admin key is not valid here"))?.try_into()
+    found.ok_or_else(not_valid)?.try_into()
+}
+
+/// A key that is unknown, revoked, or another project's: all of them answer alike.
+pub fn not_valid() -> Error {
+    invalid_token("the admin key is not valid here")
 }
 
 pub struct NewAdminKey {
@@ -47,8 +52,7 @@ pub struct NewAdminKey {
     pub project: Option<ProjectId>,
 }
 
-/// Makes a key, which is given once. One made `by` another key reaches no further than that key, and is made only while
-/// that key lives.
+/// Makes a key, which is given once. One made `by` another key reaches no further than that key.
 ///
 /// # Errors
 /// 403 when the new key would reach further than its maker.
@@ -72,12 +76,10 @@ pub async fn create(
         name: new.name,
         role: new.role.as_str().into(),
     };
-    let (made, hash, maker) = (&key, &secret.sha256(), by.map(|by| by.id));
+    let (made, hash) = (&key, &secret.sha256());
     app.db
         .unit(|conn| async move {
-            if admin_keys::insert(&conn, now, made, hash, maker).await? == 0 {
-                return Err(invalid_token("the admin key is not valid here"));
-            }
+            admin_keys::insert(&conn, now, made, hash).await?;
             let target = target(made.id);
             let detail = json!({"name": made.name, "role": made.role, "project": made.project_id});
             let event = actor.did("admin_key.created", &target).with(detail);
@@ -115,13 +117,15 @@ pub async fn revoke(
     let revoked = app
         .db
         .unit(|conn| async move {
+            // A key may revoke itself.
+            actor.hold(&conn).await?;
             let found = admin_keys::find(&conn, within, id).await?.ok_or_else(no_key)?;
             if admin_keys::revoke(&conn, now, id).await? == 0 {
                 return Err(no_key());
             }
             let target = target(id);
             let event = actor.did("admin_key.revoked", &target).with(json!({"name": found.key.name}));
-            audit::append(&conn, chain(&found.key), now, &event).await?;
+            audit::append(&conn, chain(&found.key), now, &event.by_an_ended_key()).await?;
             Ok(found)
         })
         .await?;

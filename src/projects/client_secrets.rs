@@ -8,6 +8,7 @@ use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, invalid_request, not_found, stale};
 use crate::ids::ClientId;
 use crate::model::client::Client;
+use crate::model::project::next_number;
 use crate::secret::Secret;
 use crate::store::client_secrets::{self, StoredSecret};
 use crate::store::clients;
@@ -81,7 +82,7 @@ pub async fn rotate_secret(
             Ok(slot)
         })
         .await?;
-    client.version += 1;
+    client.version = next_number(client.version, ctx.now);
     client.updated_at = ctx.now;
     Ok(Rotated { client, secret, slot })
 }
@@ -148,7 +149,7 @@ pub async fn remove_secret(
             audit::append(&conn, project, ctx.now, &event).await.map(|_| ())
         })
         .await?;
-    client.version += 1;
+    client.version = next_number(client.version, ctx.now);
     client.updated_at = ctx.now;
     Ok(client)
 }

@@ -11,6 +11,7 @@ use crate::keys::provide::{self, Change};
 use crate::model::client::{Client, ClientKind, ClientSettings};
 use crate::model::merge::{differences, merged};
 use crate::model::names::check_display_name;
+use crate::model::project::next_number;
 use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
@@ -50,7 +51,8 @@ pub async fn create(
         kind: new.kind,
         status: Status::Active,
         token_epoch: now.micros(),
-        version: 1,
+        version: now.micros(),
+        shortened_in: 0,
         settings: new.settings,
         created_at: now,
         updated_at: now,
@@ -137,12 +139,13 @@ pub async fn change(
             audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
         })
         .await?;
-    new.version += 1;
+    new.version = next_number(old.version, ctx.now);
     new.updated_at = ctx.now;
     Ok(new)
 }
 
-/// How many of its token families live, and so would end with the client.
+/// How many of its token families live, and so would end with the client. It counts all of them, so nothing that has to
+/// succeed waits for it.
 pub async fn living_families(ctx: &Ctx, id: ClientId) -> Result<i64> {
     get(ctx, id).await?;
     let project = ctx.project.id;
@@ -170,7 +173,7 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -
             audit::append(&conn, project, ctx.now, &event).await.map(|_| ())
         })
         .await?;
-    gone.version += 1;
+    gone.version = next_number(gone.version, ctx.now);
     gone.updated_at = ctx.now;
     Ok(gone)
 }

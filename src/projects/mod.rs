@@ -16,13 +16,14 @@ use serde_json::{Map, Value, json};
 pub use self::shorthand::{create_admin_key, create_client, create_project, create_user};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor, Event};
-use crate::error::{Code, Error, Result, conflict, not_found, stale};
+use crate::error::{Code, Error, Result, conflict, forbidden, not_found, stale};
 use crate::ids::ProjectId;
 use crate::keys::generate::RsaSize;
 use crate::keys::provide::Change;
 use crate::model::merge::{differences, merged};
 use crate::model::names::{check_display_name, check_slug};
-use crate::model::project::{Project, ProjectKind, ProjectSettings};
+use crate::model::project::{Project, ProjectKind, ProjectSettings, next_number};
+use crate::model::role::Role;
 use crate::model::signing_key::{Alg, KeyState};
 use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
@@ -62,7 +63,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewProject) -> Result<Project
         kind: new.kind,
         status: Status::Active,
         token_epoch: now.micros(),
-        version: 1,
+        version: now.micros(),
         settings: new.settings,
         created_at: now,
         updated_at: now,
@@ -108,8 +109,15 @@ pub async fn list(
 /// Changes what is named. Switching off ends every token, code and browser session; nothing else here does.
 ///
 /// # Errors
-/// `invalid_request` naming the field; 412 or 409 when `seen`, or what was read, is no longer true.
-pub async fn change(ctx: &Ctx, actor: &Actor, seen: Option<i64>, change: ProjectChange) -> Result<Project> {
+/// `invalid_request` naming the field; 403 when less is to be asked for the deletion of a user, by a `role` that is bound
+/// by it; 412 or 409 when `seen`, or what was read, is no longer true.
+pub async fn change(
+    ctx: &Ctx,
+    actor: &Actor,
+    role: Role,
+    seen: Option<i64>,
+    change: ProjectChange,
+) -> Result<Project> {
     let old = current(ctx, seen)?;
     let mut new = old.clone();
     if let Some(name) = change.name {
@@ -122,6 +130,12 @@ pub async fn change(ctx: &Ctx, actor: &Actor, seen: Option<i64>, change: Project
     }
     new.settings = merged(&old.settings, &change.settings, "settings.")?;
     new.settings.check()?;
+    if let Some(setting) = old.settings.weakened_by(&new.settings)
+        && role != Role::Owner
+    {
+        let why = format!("only the role owner may weaken {setting}: it binds those who delete users");
+        return Err(forbidden(why).with_field(setting));
+    }
     let changed = differences(old, &new)?;
     if changed.is_empty() {
         return Ok(new);
@@ -143,7 +157,7 @@ pub async fn change(ctx: &Ctx, actor: &Actor, seen: Option<i64>, change: Project
             record(&conn, asked.id, ctx.now, &event).await
         })
         .await?;
-    new.version += 1;
+    new.version = next_number(old.version, ctx.now);
     new.updated_at = ctx.now;
     Ok(new)
 }
@@ -169,7 +183,7 @@ pub async fn end_all_sessions(ctx: &Ctx, actor: &Actor, reason: &str) -> Result<
         .await
 }
 
-/// What lives in the project, and so would end with it.
+/// What lives in the project, and so would end with it. It counts all of it, so nothing that has to succeed waits for it.
 pub async fn living(ctx: &Ctx) -> Result<Living> {
     let id = ctx.project.id;
     ctx.app.db.read(|conn| async move { projects::count_living(&conn, id, ctx.now).await }).await
@@ -187,10 +201,12 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
             if projects::update(&conn, ctx.now, gone, true).await? == 0 {
                 return Err(stale(seen.is_some()));
             }
+            // A key of the project ends itself here.
+            actor.hold(&conn).await?;
             let keys = stored_admin_keys::revoke_all(&conn, gone.id, ctx.now).await?;
             let target = target(gone.id);
             let detail = json!({"slug": gone.slug, "admin_keys_revoked": keys});
-            let event = actor.did("project.deleted", &target).with(detail);
+            let event = actor.did("project.deleted", &target).with(detail).by_an_ended_key();
             record(&conn, gone.id, ctx.now, &event).await?;
             record(&conn, ProjectId::INSTANCE, ctx.now, &event).await
         })

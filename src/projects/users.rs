@@ -15,6 +15,7 @@ use crate::secret::Secret;
 use crate::session::sign_out::SignedOut;
 use crate::store::db::Conn;
 use crate::store::deletions;
+use crate::store::user_keys;
 use crate::store::user_lists::{self, Span};
 use crate::store::users::{self, Record};
 
@@ -65,7 +66,11 @@ pub async fn create(ctx: &Ctx, actor: &Actor, new: NewUser) -> Result<User> {
     };
     let id: UserId = ctx.app.entropy.id(ctx.now)?;
     let (username, email, email_verified) = (new.username.as_str(), new.email.as_deref(), new.email_verified);
-    let (target, change, password) = (&audit::user_name(ctx, id), &change, &password);
+    let sealed = match change.set.is_empty() {
+        true => None,
+        false => Some(audit::seal_first(ctx, id, &json!({"set": change.set}))?),
+    };
+    let (change, password, sealed) = (&change, &password, sealed.as_ref());
     ctx.app
         .db
         .unit(|conn| async move {
@@ -75,11 +80,17 @@ pub async fn create(ctx: &Ctx, actor: &Actor, new: NewUser) -> Result<User> {
             if let Some((credential, phc)) = password {
                 users::set_password(&conn, project, now, *credential, id, phc).await?;
             }
+            if let Some((_, data_key)) = sealed {
+                user_keys::insert(&conn, project, now, id, data_key).await?;
+            }
+            let target = audit::user_name(ctx, id);
+            let mut event = actor.did("user.created", &target);
             let applied = holdings::apply(&conn, project, now, &row, change, Writer::Admin);
             if let Some(applied) = applied.await.map_err(at_creation)? {
                 row = applied.row;
+                event = event.with(applied.detail).sealing(sealed.map(|(personal, _)| personal));
             }
-            audit::append(&conn, project, now, &actor.did("user.created", target)).await?;
+            audit::append(&conn, project, now, &event).await?;
             User::try_from(row)
         })
         .await

@@ -3,14 +3,15 @@
 
 use serde_json::json;
 
-use super::verify::Live;
+use super::verify::{Live, require_still_live};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
-use crate::error::{Result, forbidden, invalid_token};
+use crate::error::{Result, forbidden};
 use crate::ids::UserId;
 use crate::model::user::User;
 use crate::projects::holdings::{self, Change, Writer};
 use crate::projects::users::locked;
+use crate::store::users;
 
 /// For an admin: any attribute, role and group. `seen` is the version that the caller has seen.
 ///
@@ -29,7 +30,8 @@ pub async fn update(
 /// For the user of a live token: what its definition leaves to users.
 ///
 /// # Errors
-/// As [`update`]; `forbidden` for roles, groups, and attributes that only admins write.
+/// As [`update`]; `forbidden` for roles, groups, and attributes that only admins write; `invalid_token` with the reason when
+/// the token's family has ended meanwhile.
 pub async fn update_own(ctx: &Ctx, live: &Live, change: &Change, seen: Option<i64>) -> Result<User> {
     for (field, labels) in [("roles", &change.roles), ("groups", &change.groups)] {
         if !labels.is_empty() {
@@ -37,17 +39,17 @@ pub async fn update_own(ctx: &Ctx, live: &Live, change: &Change, seen: Option<i6
         }
     }
     let user = live.family.user_id;
-    write(ctx, &Actor::user(ctx, user), user, change, seen, Some(live.family.user_epoch)).await
+    write(ctx, &Actor::user(ctx, user), user, change, seen, Some(live)).await
 }
 
-/// `epoch`: of the user's token, when a user writes.
+/// `live`: the user's token, when a user writes.
 async fn write(
     ctx: &Ctx,
     actor: &Actor,
     user: UserId,
     change: &Change,
     seen: Option<i64>,
-    epoch: Option<i64>,
+    live: Option<&Live>,
 ) -> Result<User> {
     // The names of what changes stand in the event for everybody who reads it; the values are personal.
     let personal = match change.set.is_empty() {
@@ -59,13 +61,12 @@ async fn write(
         .db
         .unit(|conn| async move {
             let (project, now) = (ctx.project.id, ctx.now);
-            let row = locked(ctx, &conn, user, seen).await?;
-            // A sign-out that came between the reading of the token and the lock.
-            if epoch.is_some_and(|epoch| epoch != row.token_epoch || row.status != "active") {
-                let details = json!({"reason": "signed_out"});
-                return Err(invalid_token("the session has ended").with_details(details));
+            if let Some(live) = live {
+                users::lock(&conn, project, user).await?;
+                require_still_live(ctx, &conn, live).await?;
             }
-            let writer = if epoch.is_some() { Writer::User } else { Writer::Admin };
+            let row = locked(ctx, &conn, user, seen).await?;
+            let writer = if live.is_some() { Writer::User } else { Writer::Admin };
             let Some(applied) = holdings::apply(&conn, project, now, &row, change, writer).await? else {
                 return User::try_from(row);
             };

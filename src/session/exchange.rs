@@ -7,11 +7,12 @@ use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant};
 use crate::ids::FamilyId;
 use crate::model::client::Client;
+use crate::model::timestamp::Timestamp;
 use crate::oauth::client_auth;
 use crate::secret::{Secret, encode_base64url, equal_in_constant_time, sha256};
-use crate::store::codes::{self, CodeRow};
+use crate::store::codes::{self, CodeRow, Presented};
 use crate::store::db::Conn;
-use crate::store::families::{self, Lifetime};
+use crate::store::families::{self, Lifetime, NewFamily};
 use crate::store::users::{self, SignedIn};
 
 /// What the client sends.
@@ -19,9 +20,12 @@ pub struct Request {
     pub code: Secret,
     pub redirect_uri: String,
     pub code_verifier: Option<Secret>,
+    /// Whether the session outlives the browser's even if nobody asked for `offline_access`.
+    pub offline: bool,
 }
 
-/// The verdict of the unit: a denial may leave a trace, so it is committed before it is answered.
+/// The verdict of the unit: the denial of a replay leaves a trace, so it is committed before it is answered. The others
+/// have written nothing.
 enum Verdict {
     Granted(Box<(CodeRow, SignedIn)>),
     Denied(&'static str),
@@ -63,8 +67,7 @@ async fn consume(
     hash: &[u8],
     family: FamilyId,
 ) -> Result<Verdict> {
-    let (project, now, lifetime) = (ctx.project.id, ctx.now, lifetime(ctx, client));
-    let mac_key_id = ctx.app.master_keys.current_id();
+    let (project, now) = (ctx.project.id, ctx.now);
     let verdict = |conn: Conn| async move {
         let Some(presented) = codes::present(&conn, project, client.id, hash).await? else {
             return Ok(Verdict::Stale);
@@ -81,23 +84,65 @@ async fn consume(
             return revoke_replayed(ctx, &conn, code).await;
         }
         let denied = Ok(Verdict::Denied("the code has expired or its sign-in has ended"));
-        if presented.project_status != "active"
-            || code.project_epoch != presented.project_epoch
-            || code.client_epoch != presented.client_epoch
-        {
+        if !is_current(&presented, code, now) {
             return denied;
         }
         let user = users::touch_sign_in(&conn, project, now, code.user_id, code.user_epoch).await?;
         let Some(user) = user else { return denied };
         let consumed = codes::consume(&conn, project, now, hash, family).await?;
-        let Some(browser_session_id) = consumed else { return denied };
+        let browser_session_id = consumed.ok_or_else(overtaken)?;
         // A new sign-in in the same browser may have taken the code over since it was read.
         let code = CodeRow { browser_session_id, ..code.clone() };
-        families::insert(&conn, project, now, family, &code, mac_key_id, lifetime).await?;
-        families::displace(&conn, project, now, &code, ctx.project.settings.max_families).await?;
+        begin(ctx, &conn, client, family, &code, request.offline).await?;
         Ok(Verdict::Granted(Box::new((code, user))))
     };
     ctx.app.db.unit(verdict).await
+}
+
+/// Whether the code may still become a family.
+fn is_current(presented: &Presented, code: &CodeRow, now: Timestamp) -> bool {
+    presented.project_status == "active"
+        && code.project_epoch == presented.project_epoch
+        && code.client_epoch == presented.client_epoch
+        && code.expires_at > now
+        && presented.session_lives
+}
+
+/// Begins the family, and looks around once more: whoever ends the browser session from now on waits for the code that is
+/// used up here, and finds the family.
+async fn begin(
+    ctx: &Ctx,
+    conn: &Conn,
+    client: &Client,
+    id: FamilyId,
+    code: &CodeRow,
+    offline: bool,
+) -> Result<()> {
+    let (project, now) = (ctx.project.id, ctx.now);
+    let new = NewFamily {
+        id,
+        code,
+        // OpenID Connect Core, 11.
+        offline: offline || code.scope.split(' ').any(|scope| scope == "offline_access"),
+        mac_key_id: ctx.app.master_keys.current_id(),
+        lifetime: lifetime(ctx, client),
+        client_version: client.version,
+    };
+    families::insert(conn, project, now, &new).await?;
+    let around = families::look_around(conn, project, now, code).await?.ok_or_else(overtaken)?;
+    if around.client_version != client.version || !around.session_lives {
+        return Err(overtaken());
+    }
+    let most = ctx.project.settings.max_families;
+    if around.families > most {
+        families::displace(conn, project, now, code, most).await?;
+    }
+    Ok(())
+}
+
+/// Somebody changed what was read, or used the code, at the same time. The unit is undone and run again, and then sees it.
+fn overtaken() -> Error {
+    Error::unavailable(1, "an exchange was overtaken at every attempt").retrying_unit()
 }
 
 fn lifetime(ctx: &Ctx, client: &Client) -> Lifetime {

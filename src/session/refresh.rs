@@ -10,7 +10,8 @@ use crate::model::client::{Client, RefreshRetry};
 use crate::model::token::Family;
 use crate::oauth::client_auth::Presented;
 use crate::secret::Secret;
-use crate::store::families;
+use crate::store::db::Conn;
+use crate::store::families::{self, Lifetime, Renewal};
 use crate::store::liveness::Question;
 
 /// What a presented sequence number means for a family.
@@ -71,7 +72,7 @@ pub async fn refresh(
         let client = &proven.client.as_ref().ok_or_else(refused)?.client;
         // Nothing is revoked for a wrong client, or strangers could sign people out.
         let family = proven.standing.family.filter(|family| family.client_id == client.id);
-        let family = family.ok_or_else(refused)?;
+        let family = within_lifetimes(client, family.ok_or_else(refused)?);
         if let Some(ended) = family.ended(ctx.now, false) {
             return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
         }
@@ -81,6 +82,18 @@ pub async fn refresh(
         }
     }
     Err(Error::unavailable(1, "a family changed at every attempt of one refresh"))
+}
+
+/// An exchange that ran beside a shortening of the lifetimes may have written the former ones where the shortening did not
+/// see them. Then its family, which nobody has refreshed yet, is held to what a new one gets.
+fn within_lifetimes(client: &Client, mut family: Family) -> Family {
+    if family.client_version < client.shortened_in {
+        let validity = &client.settings.validity;
+        family.expires_at = family.expires_at.min(family.rotated_at.plus_seconds(validity.refresh_token));
+        family.idle_expires_at =
+            family.idle_expires_at.min(family.rotated_at.plus_seconds(validity.refresh_idle));
+    }
+    family
 }
 
 /// One attempt; `None` when another call changed the row first.
@@ -94,6 +107,8 @@ async fn advance(
     let (db, project) = (&ctx.app.db, ctx.project.id);
     let idle = ctx.now.plus_seconds(client.settings.validity.refresh_idle);
     let current = ctx.app.master_keys.current_id();
+    let lifetime = Lifetime { idle_expires_at: idle, expires_at: family.expires_at };
+    let renewal = Renewal { lifetime, client_version: client.version };
     if !client.rotates_refresh_tokens() {
         if token.seq != family.seq {
             return Err(invalid_grant("the refresh token is not valid"));
@@ -101,8 +116,11 @@ async fn advance(
         // Written only when it moves by a twentieth, so that a busy client does not write at every call.
         let moves = idle.seconds_since(family.idle_expires_at) * 20 >= client.settings.validity.refresh_idle;
         if moves {
-            db.write(|conn| async move { families::extend(&conn, project, ctx.now, family.id, idle).await })
-                .await?;
+            let extend =
+                |conn: Conn| async move { families::extend(&conn, project, ctx.now, family, renewal).await };
+            if db.write(extend).await? == 0 {
+                return Ok(None);
+            }
         }
         let idle = if moves { idle } else { family.idle_expires_at };
         return issue(ctx, client, &grant(family, scope, &family.mac_key_id, family.seq, idle)).map(Some);
@@ -111,7 +129,7 @@ async fn advance(
         Judgement::Rotate => {
             let won = db
                 .write(|conn| async move {
-                    families::rotate(&conn, project, ctx.now, family.id, token.seq, current, idle).await
+                    families::rotate(&conn, project, ctx.now, family, current, renewal).await
                 })
                 .await?;
             if won == 0 {
@@ -196,7 +214,8 @@ fn grant<'a>(
 fn narrowed(granted: &str, asked: Option<&str>) -> Result<String> {
     let Some(asked) = asked else { return Ok(granted.to_owned()) };
     let has = |word: &&str| granted.split(' ').any(|scope| scope == *word);
-    // A client may repeat offline_access, which every session has; the answer names what was granted and nothing else.
+    // A client may repeat offline_access, which the session API grants unasked; the answer names the granted scope and
+    // nothing else.
     if asked.split(' ').filter(|word| *word != "offline_access").all(|word| has(&word)) {
         return Ok(granted
             .split(' ')

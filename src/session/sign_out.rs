@@ -3,11 +3,14 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::verify::{Live, require_still_live};
 use crate::app::Ctx;
-use crate::audit::{self, Actor};
+use crate::audit::{self, Actor, Personal};
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::model::timestamp::Timestamp;
+use crate::projects::users::locked;
+use crate::store::db::Conn;
 use crate::store::users;
 
 #[derive(Debug, Serialize)]
@@ -18,35 +21,60 @@ pub struct SignedOut {
 }
 
 /// Ends all token families of a user, and the browser sessions when asked; the audit event is in the same unit.
-/// `origin`: where a user who signs out calls from, kept sealed.
-pub async fn sign_out(
-    ctx: &Ctx,
-    user: UserId,
-    browser_too: bool,
-    actor: &Actor,
-    origin: Option<&Value>,
-) -> Result<SignedOut> {
-    let personal = match origin {
-        Some(origin) => audit::seal(ctx, user, origin).await?,
-        None => None,
-    };
-    let personal = personal.as_ref();
+///
+/// # Errors
+/// 404 when the user was deleted meanwhile.
+pub async fn sign_out(ctx: &Ctx, actor: &Actor, user: UserId, browser_too: bool) -> Result<SignedOut> {
     ctx.app
         .db
         .unit(|conn| async move {
-            let project = ctx.project.id;
-            let families_ended = users::count_live_families(&conn, project, ctx.now, user).await?;
-            let browser_sessions_ended = match browser_too {
-                true => users::count_live_browser_sessions(&conn, project, ctx.now, user).await?,
-                false => 0,
-            };
-            users::raise_epochs(&conn, project, ctx.now, user, browser_too).await?;
-            let target = audit::user_name(ctx, user);
-            let detail =
-                json!({"families_ended": families_ended, "browser_sessions_ended": browser_sessions_ended});
-            let event = actor.did("user.signed_out", &target).with(detail).sealing(personal);
-            audit::append(&conn, project, ctx.now, &event).await?;
-            Ok(SignedOut { families_ended, browser_sessions_ended, effective_at: ctx.now })
+            locked(ctx, &conn, user, None).await?;
+            end(ctx, &conn, actor, user, browser_too, None).await
         })
         .await
+}
+
+/// The same for the user of a live token. `origin`: where the user calls from, kept sealed.
+///
+/// # Errors
+/// `invalid_token` with the reason when the token's family has ended meanwhile: of two calls one comes through.
+pub async fn sign_out_own(ctx: &Ctx, live: &Live, browser_too: bool, origin: &Value) -> Result<SignedOut> {
+    let user = live.family.user_id;
+    // Whoever signs out, perhaps because somebody else is signed in, must not wait for the record of it to be mended.
+    let personal = audit::seal(ctx, user, origin).await.unwrap_or_else(|error| {
+        tracing::warn!(code = error.code().as_str(), "a sign-out is recorded without where it came from");
+        None
+    });
+    let (actor, personal) = (&Actor::user(ctx, user), personal.as_ref());
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            users::lock(&conn, ctx.project.id, user).await?;
+            require_still_live(ctx, &conn, live).await?;
+            end(ctx, &conn, actor, user, browser_too, personal).await
+        })
+        .await
+}
+
+/// The rest of the unit, which holds the user's row.
+async fn end(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    user: UserId,
+    browser_too: bool,
+    personal: Option<&Personal>,
+) -> Result<SignedOut> {
+    let (project, now) = (ctx.project.id, ctx.now);
+    let families_ended = users::count_live_families(conn, project, now, user).await?;
+    let browser_sessions_ended = match browser_too {
+        true => users::count_live_browser_sessions(conn, project, now, user).await?,
+        false => 0,
+    };
+    users::raise_epochs(conn, project, now, user, browser_too).await?;
+    let target = audit::user_name(ctx, user);
+    let detail = json!({"families_ended": families_ended, "browser_sessions_ended": browser_sessions_ended});
+    let event = actor.did("user.signed_out", &target).with(detail).sealing(personal);
+    audit::append(conn, project, now, &event).await?;
+    Ok(SignedOut { families_ended, browser_sessions_ended, effective_at: now })
 }

@@ -10,7 +10,8 @@ use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, stale};
 use crate::ids::ClientId;
-use crate::model::client::Validity;
+use crate::model::project::next_number;
+use crate::model::validity::Validity;
 use crate::projects::clients as registered;
 use crate::store::{clients, families};
 
@@ -78,7 +79,7 @@ pub struct Shown {
     refresh_idle: i64,
     units: Units,
     #[serde(skip_serializing_if = "Option::is_none")]
-    families_shortened: Option<u64>,
+    families_shortened: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effective: Option<Effective>,
 }
@@ -117,7 +118,7 @@ fn whole(seconds: i64) -> (i64, Unit) {
     (seconds / unit.seconds(), unit)
 }
 
-fn show(client: ClientId, validity: &Validity, families_shortened: Option<u64>) -> Shown {
+fn show(client: ClientId, validity: &Validity, families_shortened: Option<i64>) -> Shown {
     let (access, id) = (whole(validity.access_token), whole(validity.id_token));
     let (refresh, idle) = (whole(validity.refresh_token), whole(validity.refresh_idle));
     Shown {
@@ -168,29 +169,30 @@ pub async fn change(
     };
     settings.validity.check()?;
     let (new, settings) = (settings.validity, &settings);
+    let shortens = new.refresh_token < old.refresh_token || new.refresh_idle < old.refresh_idle;
     let detail = json!({"from": old, "to": new});
     let detail = &detail;
     let shortened = ctx
         .app
         .db
         .unit(|conn| async move {
-            if clients::update_settings(&conn, ctx.project.id, ctx.now, id, client.version, settings).await?
-                == 0
-            {
+            let (project, now) = (ctx.project.id, ctx.now);
+            if clients::update_settings(&conn, project, now, id, client.version, settings).await? == 0 {
                 return Err(stale(seen.is_some()));
             }
-            let shortened = if new.refresh_token < old.refresh_token || new.refresh_idle < old.refresh_idle {
+            let mut shortened = 0;
+            if shortens {
                 let span = (new.refresh_token, new.refresh_idle);
-                families::shorten(&conn, ctx.project.id, ctx.now, id, span).await?
-            } else {
-                0
-            };
+                shortened = families::count_longer(&conn, project, now, id, span).await?;
+                let version = clients::note_shortening(&conn, project, id).await?;
+                families::shorten(&conn, project, now, (id, version), span).await?;
+            }
             let target = format!("client:{id}");
             let event = actor.did("client.token_validity_changed", &target).with(detail.clone());
-            audit::append(&conn, ctx.project.id, ctx.now, &event).await?;
+            audit::append(&conn, project, now, &event).await?;
             Ok::<_, Error>(shortened)
         })
         .await?;
     let shown = Shown { effective: Some(Effective::of(&old, &new)), ..show(id, &new, Some(shortened)) };
-    Ok((client.version + 1, shown))
+    Ok((next_number(client.version, ctx.now), shown))
 }

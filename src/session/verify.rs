@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::standing::{Asker, prove};
 use crate::app::{Ctx, Visit};
@@ -11,8 +11,9 @@ use crate::error::{Error, Result, forbidden, invalid_token};
 use crate::ids::ClientId;
 use crate::model::token::{AccessClaims, Family};
 use crate::oauth::dpop;
-use crate::projects::admin_keys::Admin;
-use crate::store::liveness::{Question, Standing};
+use crate::projects::admin_keys::{Admin, not_valid};
+use crate::store::db::Conn;
+use crate::store::liveness::{self, Question, Standing};
 
 use super::access_token::{LookedAt, look_at};
 pub use super::access_token::{Refusal, refusal};
@@ -61,7 +62,7 @@ pub async fn verify(
     let (ctx, client) = (&proven.ctx, proven.client.as_ref().map(|entry| &entry.client));
     if let Asker::AdminKey(_) = asker {
         let key = proven.standing.admin.clone();
-        let key = key.ok_or_else(|| invalid_token("the admin key is not valid here"))?;
+        let key = key.ok_or_else(not_valid)?;
         allowed(&key.try_into()?)?;
     }
     // Before the token is judged, so that a stranger does not learn how somebody else's stands.
@@ -94,10 +95,32 @@ pub async fn verify(
 pub async fn require_live(visit: &Visit, token: &str) -> Result<(Ctx, Live)> {
     let proven = prove(visit, &Asker::Bearer, |ctx| Ok(question(look_at(ctx, token)))).await?;
     let live = judge(&proven.ctx, token, proven.seen, proven.standing, &Demands::default())?;
-    let live = live.map_err(|refusal| {
-        invalid_token(refusal.detail).with_details(serde_json::json!({"reason": refusal.reason}))
-    })?;
-    Ok((proven.ctx, live))
+    Ok((proven.ctx, live.map_err(dead)?))
+}
+
+/// Judges the family of a token again, inside a unit that holds its user's row and will act on the token's word: what ended
+/// the family since it was read is seen here.
+///
+/// # Errors
+/// `invalid_token` with the reason.
+pub async fn require_still_live(ctx: &Ctx, conn: &Conn, live: &Live) -> Result<()> {
+    let question = Question {
+        family: Some(live.family.id),
+        user: Some(live.family.user_id),
+        jti: Some(live.claims.jti.clone()),
+        ..Question::default()
+    };
+    let standing = liveness::read(conn, ctx.project.id, &question).await?;
+    let standing = standing.ok_or_else(|| Error::internal("the project of a token is not there"))?;
+    let Some(family) = standing.family else {
+        return Err(dead(gone(&standing.project_status, standing.user_status.as_deref())));
+    };
+    let ended = family.ended(ctx.now, standing.token_revoked);
+    ended.map_or(Ok(()), |ended| Err(dead(refusal(ended.reason(), "the session has ended"))))
+}
+
+fn dead(refusal: Refusal) -> Error {
+    invalid_token(refusal.detail).with_details(json!({"reason": refusal.reason}))
 }
 
 /// What to ask the store about. A token at fault is asked about as well: its key may be newer than what is remembered.

@@ -6,13 +6,15 @@ use super::db::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 use crate::error::{Error, Result};
 use crate::ids::{ClientId, ProjectId};
 use crate::model::client::{Client, ClientRow, ClientSettings};
+use crate::model::project::next_number;
 use crate::model::timestamp::Timestamp;
 
 pub async fn find(conn: &Conn, project: ProjectId, id: ClientId) -> Result<Option<Client>> {
     let row = fetch_optional!(
         conn,
         ClientRow,
-        "SELECT id, client_name, type, status, token_epoch, version, settings, created_at, updated_at
+        "SELECT id, client_name, type, status, token_epoch, version, shortened_in, settings, created_at,
+                updated_at
          FROM clients WHERE project_id = $1 AND id = $2",
         project,
         id
@@ -30,7 +32,8 @@ pub async fn list(
     let rows = fetch_all!(
         conn,
         ClientRow,
-        "SELECT id, client_name, type, status, token_epoch, version, settings, created_at, updated_at
+        "SELECT id, client_name, type, status, token_epoch, version, shortened_in, settings, created_at,
+                updated_at
          FROM clients WHERE project_id = $1 AND status <> 'deleted' AND ($2 IS NULL OR id > $2)
          ORDER BY id LIMIT $3",
         project,
@@ -45,14 +48,15 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Cl
     execute!(
         conn,
         "INSERT INTO clients
-         (project_id, id, client_name, type, status, token_epoch, version, settings, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $8)",
+         (project_id, id, client_name, type, status, token_epoch, version, shortened_in, settings, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9)",
         project,
         client.id,
         &client.name,
         client.kind.as_str(),
         client.status.as_str(),
         client.token_epoch,
+        client.version,
         settings.as_str(),
         now
     )
@@ -70,14 +74,32 @@ pub async fn update_settings(
     let settings = serde_json::to_string(settings).map_err(Error::internal)?;
     execute!(
         conn,
-        "UPDATE clients SET settings = $1, version = version + 1, updated_at = $2
-         WHERE project_id = $3 AND id = $4 AND version = $5",
+        "UPDATE clients SET settings = $1, version = $2, updated_at = $3
+         WHERE project_id = $4 AND id = $5 AND version = $6",
         settings.as_str(),
+        next_number(version, now),
         now,
         project,
         id,
         version
     )
+}
+
+#[derive(FromRow)]
+struct Version {
+    version: i64,
+}
+
+/// Notes that the client's newest version shortened the lifetimes, and gives it.
+pub async fn note_shortening(conn: &Conn, project: ProjectId, id: ClientId) -> Result<i64> {
+    let row = fetch_one!(
+        conn,
+        Version,
+        "UPDATE clients SET shortened_in = version WHERE project_id = $1 AND id = $2 RETURNING version",
+        project,
+        id
+    )?;
+    Ok(row.version)
 }
 
 /// Stores what an admin changed if nobody changed the client since its version was read; `end_tokens` raises its epoch,
@@ -92,7 +114,8 @@ pub async fn update(
     let settings = serde_json::to_string(&client.settings).map_err(Error::internal)?;
     execute!(
         conn,
-        "UPDATE clients SET client_name = $1, status = $2, settings = $3, version = version + 1, updated_at = $4,
+        "UPDATE clients SET client_name = $1, status = $2, settings = $3, updated_at = $4,
+           version = CASE WHEN version >= $6 THEN version + 1 ELSE $6 END,
            token_epoch = CASE WHEN NOT $5 THEN token_epoch WHEN token_epoch >= $6 THEN token_epoch + 1 ELSE $6 END
          WHERE project_id = $7 AND id = $8 AND version = $9 AND status <> 'deleted'",
         &client.name,
@@ -104,6 +127,18 @@ pub async fn update(
         project,
         client.id,
         client.version
+    )
+}
+
+/// Raises the version of every client of the projects after `after` and up to `last`: no node trusts what it remembers.
+pub async fn raise_versions(conn: &Conn, after: ProjectId, last: ProjectId, now: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE clients SET version = CASE WHEN version >= $1 THEN version + 1 ELSE $1 END
+         WHERE project_id > $2 AND project_id <= $3",
+        now.micros(),
+        after,
+        last
     )
 }
 

@@ -42,6 +42,8 @@ pub struct Presented {
     pub client_version: i64,
     pub client_epoch: i64,
     pub code: Option<CodeRow>,
+    /// Whether the browser session that gave the code has not been ended. One that has expired has not.
+    pub session_lives: bool,
 }
 
 macro_rules! from_rows {
@@ -59,6 +61,7 @@ macro_rules! from_rows {
                     client_version: row.try_get("client_version")?,
                     client_epoch: row.try_get("client_token_epoch")?,
                     code,
+                    session_lives: row.try_get("session_lives")?,
                 })
             }
         }
@@ -81,10 +84,12 @@ pub async fn present(
                 k.version AS client_version, k.token_epoch AS client_token_epoch,
                 a.client_id, a.user_id, a.browser_session_id, a.redirect_uri, a.code_challenge, a.scope, a.nonce,
                 a.audience, a.auth_time, a.amr, a.acr, a.user_agent, a.address, a.project_epoch, a.client_epoch,
-                a.user_epoch, a.expires_at, a.consumed_at, a.family_id
+                a.user_epoch, a.expires_at, a.consumed_at, a.family_id,
+                a.browser_session_id IS NULL OR (b.id IS NOT NULL AND b.ended_at IS NULL) AS session_lives
          FROM projects p
          JOIN clients k ON k.project_id = p.id AND k.id = $2
          LEFT JOIN authorization_codes a ON a.project_id = p.id AND a.code_hash = $3
+         LEFT JOIN browser_sessions b ON b.project_id = p.id AND b.id = a.browser_session_id
          WHERE p.id = $1",
         project,
         client,
@@ -153,7 +158,8 @@ struct Consumed {
 }
 
 /// Uses the code up, remembers the family it became, and gives the browser session that it belongs to by now; of many
-/// callers one gets a row, and none once that browser session has been ended.
+/// callers one gets a row, and none once that browser session has been ended. A session that is not there has been ended:
+/// one that only expired is kept for longer than its last code.
 pub async fn consume(
     conn: &Conn,
     project: ProjectId,
@@ -166,8 +172,8 @@ pub async fn consume(
         Consumed,
         "UPDATE authorization_codes SET consumed_at = $1, family_id = $2
          WHERE project_id = $3 AND code_hash = $4 AND consumed_at IS NULL AND expires_at > $1
-           AND NOT EXISTS (SELECT 1 FROM browser_sessions b WHERE b.project_id = $3
-             AND b.id = authorization_codes.browser_session_id AND b.ended_at IS NOT NULL)
+           AND (browser_session_id IS NULL OR EXISTS (SELECT 1 FROM browser_sessions b WHERE b.project_id = $3
+             AND b.id = authorization_codes.browser_session_id AND b.ended_at IS NULL))
          RETURNING browser_session_id",
         now,
         family,

@@ -15,7 +15,9 @@ pub struct Deletion {
     /// The user's version at the request, to which a confirmation is bound.
     pub user_version: i64,
     pub state: String,
+    /// How it has to be confirmed, and how many days later it is executed: as the project had it at the request.
     pub method: String,
+    pub restore_days: i64,
     /// Who asked.
     pub actor: String,
     pub confirmed_by: Option<String>,
@@ -34,8 +36,8 @@ pub async fn find(conn: &Conn, project: ProjectId, id: DeletionId) -> Result<Opt
     fetch_optional!(
         conn,
         Deletion,
-        "SELECT id, user_id, user_version, state, method, actor, confirmed_by, reason, notify, impact, requested_at,
-           expires_at, confirmed_at, execute_at, finished_at
+        "SELECT id, user_id, user_version, state, method, restore_days, actor, confirmed_by, reason, notify, impact,
+           requested_at, expires_at, confirmed_at, execute_at, finished_at
          FROM deletions WHERE project_id = $1 AND id = $2",
         project,
         id
@@ -47,8 +49,8 @@ pub async fn find_open(conn: &Conn, project: ProjectId, user: UserId) -> Result<
     fetch_optional!(
         conn,
         Deletion,
-        "SELECT id, user_id, user_version, state, method, actor, confirmed_by, reason, notify, impact, requested_at,
-           expires_at, confirmed_at, execute_at, finished_at
+        "SELECT id, user_id, user_version, state, method, restore_days, actor, confirmed_by, reason, notify, impact,
+           requested_at, expires_at, confirmed_at, execute_at, finished_at
          FROM deletions WHERE project_id = $1 AND user_id = $2 AND state IN ('pending', 'scheduled')",
         project,
         user
@@ -64,15 +66,16 @@ pub async fn is_scheduled(conn: &Conn, project: ProjectId, user: UserId) -> Resu
 pub async fn insert(conn: &Conn, project: ProjectId, deletion: &Deletion) -> Result<u64> {
     execute!(
         conn,
-        "INSERT INTO deletions (project_id, id, user_id, user_version, state, method, actor, reason, notify, impact,
-           failed_attempts, requested_at, expires_at)
-         VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, 0, $10, $11)
+        "INSERT INTO deletions (project_id, id, user_id, user_version, state, method, restore_days, actor, reason,
+           notify, impact, failed_attempts, requested_at, expires_at)
+         VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, 0, $11, $12)
          ON CONFLICT (project_id, user_id) WHERE state IN ('pending', 'scheduled') DO NOTHING",
         project,
         deletion.id,
         deletion.user_id,
         deletion.user_version,
         &deletion.method,
+        deletion.restore_days,
         &deletion.actor,
         &deletion.reason,
         deletion.notify,

@@ -1,11 +1,14 @@
 //! Token families: one row each, however often they are refreshed.
 
+use sqlx::FromRow;
+
 use super::browser_sessions::Replaced;
 use super::codes::CodeRow;
-use super::db::{Conn, execute};
+use super::db::{Conn, execute, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{BrowserSessionId, ClientId, FamilyId, ProjectId};
 use crate::model::timestamp::Timestamp;
+use crate::model::token::Family;
 
 /// When a family ends: unused, and at the latest.
 #[derive(Clone, Copy, Debug)]
@@ -14,28 +17,35 @@ pub struct Lifetime {
     pub expires_at: Timestamp,
 }
 
-/// Begins a family with the epochs that travelled with the code.
-pub async fn insert(
-    conn: &Conn,
-    project: ProjectId,
-    now: Timestamp,
-    id: FamilyId,
-    code: &CodeRow,
-    mac_key_id: &str,
-    lifetime: Lifetime,
-) -> Result<u64> {
+/// A family to be.
+pub struct NewFamily<'a> {
+    pub id: FamilyId,
+    /// The code it comes from, with the epochs that travelled with it.
+    pub code: &'a CodeRow,
+    /// Whether it outlives the browser session.
+    pub offline: bool,
+    pub mac_key_id: &'a str,
+    pub lifetime: Lifetime,
+    /// Of the client whose settings gave the lifetime.
+    pub client_version: i64,
+}
+
+pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, family: &NewFamily<'_>) -> Result<u64> {
+    let code = family.code;
     execute!(
         conn,
-        "INSERT INTO token_families (project_id, id, client_id, user_id, browser_session_id, offline, scope, audience,
-           nonce, auth_time, amr, acr, user_agent, address, seq, rotated_at, mac_key_id, used_at, idle_expires_at,
-           expires_at, project_epoch, client_epoch, user_epoch, created_at)
-         VALUES ($1, $2, $3, $4, $5, TRUE, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $15, $14, $16, $17, $18, $19, $20,
-           $14)",
+        "INSERT INTO token_families (project_id, id, client_id, user_id, browser_session_id, client_version, offline,
+           scope, audience, nonce, auth_time, amr, acr, user_agent, address, seq, rotated_at, mac_key_id, used_at,
+           idle_expires_at, expires_at, project_epoch, client_epoch, user_epoch, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17, $16, $18, $19, $20, $21,
+           $22, $16)",
         project,
-        id,
+        family.id,
         code.client_id,
         code.user_id,
         code.browser_session_id,
+        family.client_version,
+        family.offline,
         &code.scope,
         &code.audience,
         code.nonce.as_deref(),
@@ -45,12 +55,46 @@ pub async fn insert(
         &code.user_agent,
         &code.address,
         now,
-        mac_key_id,
-        lifetime.idle_expires_at,
-        lifetime.expires_at,
+        family.mac_key_id,
+        family.lifetime.idle_expires_at,
+        family.lifetime.expires_at,
         code.project_epoch,
         code.client_epoch,
         code.user_epoch
+    )
+}
+
+/// How things stand around a family that has just begun.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Surroundings {
+    pub client_version: i64,
+    /// Whether the code's browser session has not been ended.
+    pub session_lives: bool,
+    /// Of the user with the client, this one among them.
+    pub families: i64,
+}
+
+/// `None` when the client is not there.
+pub async fn look_around(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    code: &CodeRow,
+) -> Result<Option<Surroundings>> {
+    fetch_optional!(
+        conn,
+        Surroundings,
+        "SELECT c.version AS client_version,
+           $4 IS NULL OR EXISTS (SELECT 1 FROM browser_sessions WHERE project_id = $1 AND id = $4 AND ended_at IS NULL)
+             AS session_lives,
+           (SELECT count(*) FROM token_families WHERE project_id = $1 AND user_id = $3 AND client_id = $2
+              AND revoked_at IS NULL AND expires_at > $5) AS families
+         FROM clients c WHERE c.project_id = $1 AND c.id = $2",
+        project,
+        code.client_id,
+        code.user_id,
+        code.browser_session_id,
+        now
     )
 }
 
@@ -76,28 +120,39 @@ pub async fn displace(
     )
 }
 
-/// Compare-and-set of a rotation: of many callers with the same token one gets a row.
+/// What a refresh gives a family anew, and by which version of the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewal {
+    pub lifetime: Lifetime,
+    pub client_version: i64,
+}
+
+/// Compare-and-set of a rotation: of many callers with the same token one gets a row, and none whose `family` was read
+/// before its lifetimes were shortened.
 pub async fn rotate(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
-    id: FamilyId,
-    seq: i64,
+    family: &Family,
     mac_key_id: &str,
-    idle_expires_at: Timestamp,
+    renewal: Renewal,
 ) -> Result<u64> {
     execute!(
         conn,
         "UPDATE token_families
-         SET seq = seq + 1, prev_seq = seq, rotated_at = $1, used_at = $1, mac_key_id = $2, idle_expires_at = $3
-         WHERE project_id = $4 AND id = $5 AND seq = $6 AND revoked_at IS NULL AND expires_at > $1
-           AND idle_expires_at > $1",
+         SET seq = seq + 1, prev_seq = seq, rotated_at = $1, used_at = $1, mac_key_id = $2, idle_expires_at = $3,
+           expires_at = $4, client_version = $5
+         WHERE project_id = $6 AND id = $7 AND seq = $8 AND client_version = $9 AND revoked_at IS NULL
+           AND expires_at > $1 AND idle_expires_at > $1",
         now,
         mac_key_id,
-        idle_expires_at,
+        renewal.lifetime.idle_expires_at,
+        renewal.lifetime.expires_at,
+        renewal.client_version,
         project,
-        id,
-        seq
+        family.id,
+        family.seq,
+        family.client_version
     )
 }
 
@@ -123,22 +178,27 @@ pub async fn rotate_again(
     )
 }
 
-/// A refresh without rotation only moves the idle limit.
+/// A refresh without rotation only moves the idle limit. No row: the family ended, or its lifetimes were shortened, since it
+/// was read.
 pub async fn extend(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
-    id: FamilyId,
-    idle_expires_at: Timestamp,
+    family: &Family,
+    renewal: Renewal,
 ) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE token_families SET idle_expires_at = $1, used_at = $2
-         WHERE project_id = $3 AND id = $4 AND revoked_at IS NULL AND expires_at > $2 AND idle_expires_at > $2",
-        idle_expires_at,
+        "UPDATE token_families SET idle_expires_at = $1, expires_at = $2, client_version = $3, used_at = $4
+         WHERE project_id = $5 AND id = $6 AND client_version = $7 AND revoked_at IS NULL AND expires_at > $4
+           AND idle_expires_at > $4",
+        renewal.lifetime.idle_expires_at,
+        renewal.lifetime.expires_at,
+        renewal.client_version,
         now,
         project,
-        id
+        family.id,
+        family.client_version
     )
 }
 
@@ -160,21 +220,50 @@ pub async fn revoke(
     )
 }
 
-/// Caps what lives: no family of the client lasts longer from now than a new one would. `span`: absolute and idle seconds.
-pub async fn shorten(
+#[derive(FromRow)]
+struct Count {
+    n: i64,
+}
+
+/// Families of the client that would last longer from now than a new one. `span`: absolute and idle seconds.
+pub async fn count_longer(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
     client: ClientId,
     (absolute, idle): (i64, i64),
+) -> Result<i64> {
+    let count = fetch_one!(
+        conn,
+        Count,
+        "SELECT count(*) AS n FROM token_families
+         WHERE project_id = $1 AND client_id = $2 AND revoked_at IS NULL AND expires_at > $3
+           AND (expires_at > $4 OR idle_expires_at > $5)",
+        project,
+        client,
+        now,
+        now.plus_seconds(absolute),
+        now.plus_seconds(idle)
+    )?;
+    Ok(count.n)
+}
+
+/// Caps what lives: no family of the client lasts longer from now than a new one would. It marks every one of them, so that
+/// a refresh that was judged by the former lifetimes, and waits for the row, does not write them.
+pub async fn shorten(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    (client, version): (ClientId, i64),
+    (absolute, idle): (i64, i64),
 ) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE token_families SET
-           expires_at = CASE WHEN expires_at > $1 THEN $1 ELSE expires_at END,
-           idle_expires_at = CASE WHEN idle_expires_at > $2 THEN $2 ELSE idle_expires_at END
-         WHERE project_id = $3 AND client_id = $4 AND revoked_at IS NULL AND expires_at > $5
-           AND (expires_at > $1 OR idle_expires_at > $2)",
+        "UPDATE token_families SET client_version = $1,
+           expires_at = CASE WHEN expires_at > $2 THEN $2 ELSE expires_at END,
+           idle_expires_at = CASE WHEN idle_expires_at > $3 THEN $3 ELSE idle_expires_at END
+         WHERE project_id = $4 AND client_id = $5 AND revoked_at IS NULL AND expires_at > $6",
+        version,
         now.plus_seconds(absolute),
         now.plus_seconds(idle),
         project,

@@ -1,4 +1,4 @@
-//! Tenants.
+//! Tenants. Versions and epochs are moments in microseconds, so that a store which was set back gives out none again.
 
 use sqlx::FromRow;
 
@@ -67,7 +67,9 @@ pub async fn version(conn: &Conn, project: ProjectId) -> Result<Option<i64>> {
 pub async fn raise_version(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE projects SET version = version + 1, updated_at = $1 WHERE id = $2 AND status <> 'deleted'",
+        "UPDATE projects SET version = CASE WHEN version >= $1 THEN version + 1 ELSE $1 END, updated_at = $2
+         WHERE id = $3 AND status <> 'deleted'",
+        now.micros(),
         now,
         project
     )
@@ -99,7 +101,8 @@ pub async fn update(conn: &Conn, now: Timestamp, project: &Project, end_sessions
     let settings = serde_json::to_string(&project.settings).map_err(Error::internal)?;
     execute!(
         conn,
-        "UPDATE projects SET name = $1, status = $2, settings = $3, version = version + 1, updated_at = $4,
+        "UPDATE projects SET name = $1, status = $2, settings = $3, updated_at = $4,
+           version = CASE WHEN version >= $6 THEN version + 1 ELSE $6 END,
            token_epoch = CASE WHEN NOT $5 THEN token_epoch WHEN token_epoch >= $6 THEN token_epoch + 1 ELSE $6 END
          WHERE id = $7 AND version = $8 AND status <> 'deleted'",
         &project.name,
@@ -117,7 +120,7 @@ pub async fn update(conn: &Conn, now: Timestamp, project: &Project, end_sessions
 pub async fn raise_epoch(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE projects SET version = version + 1, updated_at = $1,
+        "UPDATE projects SET updated_at = $1, version = CASE WHEN version >= $2 THEN version + 1 ELSE $2 END,
            token_epoch = CASE WHEN token_epoch >= $2 THEN token_epoch + 1 ELSE $2 END
          WHERE id = $3 AND status <> 'deleted'",
         now,
@@ -142,7 +145,7 @@ pub async fn list_ids(conn: &Conn, after: ProjectId, limit: i64) -> Result<Vec<P
 pub async fn raise_epochs(conn: &Conn, after: ProjectId, last: ProjectId, now: Timestamp) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE projects SET version = version + 1, updated_at = $1,
+        "UPDATE projects SET updated_at = $1, version = CASE WHEN version >= $2 THEN version + 1 ELSE $2 END,
            token_epoch = CASE WHEN token_epoch >= $2 THEN token_epoch + 1 ELSE $2 END
          WHERE id > $3 AND id <= $4",
         now,
@@ -190,10 +193,12 @@ pub async fn count_living(conn: &Conn, project: ProjectId, now: Timestamp) -> Re
 pub async fn move_issuers(conn: &Conn, now: Timestamp, from: &str, to: &str) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE projects SET issuer = $1 || '/projects/' || slug, version = version + 1, updated_at = $2
+        "UPDATE projects SET issuer = $1 || '/projects/' || slug, updated_at = $2,
+           version = CASE WHEN version >= $4 THEN version + 1 ELSE $4 END
          WHERE issuer = $3 || '/projects/' || slug",
         to,
         now,
-        from
+        from,
+        now.micros()
     )
 }

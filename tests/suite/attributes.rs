@@ -239,12 +239,12 @@ async fn not_by_strangers(engine: Engine) {
     let writable = json!({"name": "nickname", "type": "string", "user_writable": true});
     desk.post("/attribute-definitions", writable).await.created();
     let set = json!({"set": {"nickname": "Al"}});
-    // Somebody else's application needs the scope.
+    // Somebody else's application does not act on the account.
     let tokens = app.sign_in(&shop).await;
     let refused = own(&app, &shop, tokens.get("access_token"), set.clone()).await;
-    refused.refused(403, "insufficient_scope", "the scope account is needed");
-    let (code, _) = app.code(&shop, "&scope=openid+account").await;
-    let allowed = Tokens(app.exchange(&shop, &code).await.ok());
+    refused.refused(403, "insufficient_scope", "only first-party clients act on the account");
+    desk.patch(&format!("/clients/{}", shop.id), json!({"first_party": true})).await.ok();
+    let allowed = app.sign_in(&shop).await;
     own(&app, &shop, allowed.get("access_token"), set.clone()).await.ok();
     // Another project's token, an ID token, nothing, another project's key, a key that only reads.
     let crossed = own(&app, &other, allowed.get("access_token"), set.clone()).await;

@@ -311,7 +311,7 @@ async fn bound_to_the_version(engine: Engine) {
     app.sign_in(&shop).await;
     // The policy changes.
     admin.settings(json!({"deletion_confirmation": "second_person"})).await;
-    let policy = "the project confirms deletions another way by now; ask again";
+    let policy = "the project asks for more to confirm a deletion by now; ask again";
     admin.confirm(&next, "alice").await.refused(409, "conflict", policy);
     admin.settings(json!({})).await;
     let done = admin.delete().await;

@@ -137,7 +137,7 @@ async fn very_many_families(engine: Engine) {
 }
 
 async fn copy_families(app: &TestApp) {
-    const COLUMNS: &str = "client_id, user_id, browser_session_id, offline, scope, audience, nonce, auth_time, amr, acr,
+    const COLUMNS: &str = "client_id, user_id, browser_session_id, client_version, offline, scope, audience, nonce, auth_time, amr, acr,
         cnf_jkt, user_agent, address, seq, prev_seq, rotated_at, mac_key_id, used_at, idle_expires_at, expires_at,
         revoked_at, revoked_reason, project_epoch, client_epoch, user_epoch, created_at";
     let id = match app.database.url.starts_with("sqlite") {

@@ -16,7 +16,7 @@ use crate::support::{Engine, Shop, TestApp, both_engines};
 both_engines!(
     codes_go_a_day_after_they_expire,
     families_go_31_days_after_their_end,
-    browser_sessions_go_at_their_end,
+    browser_sessions_go_an_hour_after_their_end,
     revocations_go_an_hour_after_their_tokens,
     tombstones_go_after_31_days,
     unconfirmed_deletions_go_a_day_after_they_lapse,
@@ -100,9 +100,9 @@ async fn families_go_31_days_after_their_end(engine: Engine) {
     assert_eq!(left(&app, &shops, end, "token_families").await, [0, 1]);
 }
 
-async fn browser_sessions_go_at_their_end(engine: Engine) {
+async fn browser_sessions_go_an_hour_after_their_end(engine: Engine) {
     let (app, shops) = two_shops(engine).await;
-    let [before, end] = around(app.app.clock.now().plus_seconds(HOUR));
+    let start = app.app.clock.now();
     for shop in &shops {
         app.code(shop, "").await;
         app.code(shop, "").await;
@@ -122,8 +122,13 @@ async fn browser_sessions_go_at_their_end(engine: Engine) {
         };
         assert_eq!(app.app.db.write(end_one).await.unwrap(), 1);
     }
-    assert_eq!(left(&app, &shops, before, "browser_sessions").await, [1, 1]);
+    let [before, end] = around(start.plus_seconds(HOUR));
+    assert_eq!(left(&app, &shops, before, "browser_sessions").await, [2, 2]);
+    assert_eq!(left(&app, &shops, end, "browser_sessions").await, [1, 1]);
     app.code(&shops[1], "").await;
+    // The other one of each pair expired an hour after its sign-in.
+    let [before, end] = around(start.plus_seconds(2 * HOUR));
+    assert_eq!(left(&app, &shops, before, "browser_sessions").await, [1, 2]);
     assert_eq!(left(&app, &shops, end, "browser_sessions").await, [0, 1]);
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tessera::keys::master::MasterKeys;
-use tessera::model::client::{ClientSettings, RefreshRetry, Validity};
+use tessera::model::client::{ClientSettings, RefreshRetry};
+use tessera::model::validity::Validity;
 use tessera::store::db::execute;
 
 use crate::support::{Engine, REDIRECT, Shop, TestApp, both_engines};

@@ -125,12 +125,13 @@ pub async fn delete(call: Call) -> Result<Response> {
     let query: Destroy = call.query()?;
     let id: ClientId = call.path("client_id")?;
     let seen = call.if_match()?;
-    clients::get_seen(&ctx, seen, id).await?;
-    let impact = json!({"families": clients::living_families(&ctx, id).await?});
-    if !query.dry_run {
-        clients::delete(&ctx, &actor, seen, id).await?;
+    if query.dry_run {
+        clients::get_seen(&ctx, seen, id).await?;
+        let impact = json!({"families": clients::living_families(&ctx, id).await?});
+        return Ok(ok(&json!({"client_id": id, "deleted": false, "impact": impact})));
     }
-    Ok(ok(&json!({"client_id": id, "deleted": !query.dry_run, "impact": impact})))
+    clients::delete(&ctx, &actor, seen, id).await?;
+    Ok(ok(&json!({"client_id": id, "deleted": true})))
 }
 
 pub async fn rotate_secret(call: Call) -> Result<Response> {

@@ -54,7 +54,7 @@ pub async fn read(call: Call) -> Result<Response> {
 
 pub async fn change(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let admin = call.project_admin(&ctx).await?;
     let mut fields = Fields::of(&call)?;
     let change = ProjectChange {
         name: fields.optional("name")?,
@@ -62,7 +62,8 @@ pub async fn change(call: Call) -> Result<Response> {
         settings: fields.optional("settings")?.unwrap_or_default(),
     };
     fields.finish()?;
-    let project = projects::change(&ctx, &actor, call.if_match()?, change).await?;
+    let (actor, seen) = (call.actor(&admin), call.if_match()?);
+    let project = projects::change(&ctx, &actor, admin.role, seen, change).await?;
     Ok(versioned(StatusCode::OK, project.version, &project))
 }
 
@@ -77,15 +78,14 @@ pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let query: Destroy = call.query()?;
-    let seen = call.if_match()?;
-    projects::check_seen(&ctx, seen)?;
-    let impact = projects::living(&ctx).await?;
-    if !query.dry_run {
-        projects::delete(&ctx, &actor, seen).await?;
+    let (id, slug, seen) = (ctx.project.id, &ctx.project.slug, call.if_match()?);
+    if query.dry_run {
+        projects::check_seen(&ctx, seen)?;
+        let impact = projects::living(&ctx).await?;
+        return Ok(ok(&json!({"id": id, "slug": slug, "deleted": false, "impact": impact})));
     }
-    Ok(ok(
-        &json!({"id": ctx.project.id, "slug": ctx.project.slug, "deleted": !query.dry_run, "impact": impact}),
-    ))
+    projects::delete(&ctx, &actor, seen).await?;
+    Ok(ok(&json!({"id": id, "slug": slug, "deleted": true})))
 }
 
 pub async fn end_all_sessions(call: Call) -> Result<Response> {

@@ -36,7 +36,7 @@ enum Verdict {
 ///
 /// # Errors
 /// 403 `confirmation_failed` for a wrong user name, 403 `forbidden` for the wrong key, both audited; 409 when the deletion is
-/// closed, or when the user or the policy has changed since the request.
+/// closed, when the user has changed since the request, or when the project asks for more by now.
 pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: Option<&str>) -> Result<()> {
     let project = ctx.project.id;
     let (found, person) = ctx
@@ -51,7 +51,7 @@ pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: Option<&st
     if typed.is_none() && found.method == DeletionConfirmation::Typed.as_str() {
         return Err(Error::invalid_field("confirmation", "confirmation is the user name, typed again"));
     }
-    let at_once = restore_days(ctx) == 0 && found.state == State::Pending.as_str();
+    let at_once = restore_days(ctx, &found) == 0 && found.state == State::Pending.as_str();
     let notice = person.filter(|_| at_once).map(|person| notice(ctx, &found, &person)).transpose()?.flatten();
     let (notice, user) = (notice.as_ref(), found.user_id);
     let verdict =
@@ -67,9 +67,9 @@ pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: Option<&st
     }
 }
 
-/// Days between confirmation and execution.
-fn restore_days(ctx: &Ctx) -> i64 {
-    ctx.project.settings.deletion_restore_days.clamp(0, 30)
+/// Days between confirmation and execution: those of the request, or more when the project has more by now.
+fn restore_days(ctx: &Ctx, deletion: &Deletion) -> i64 {
+    deletion.restore_days.max(ctx.project.settings.deletion_restore_days).clamp(0, 30)
 }
 
 async fn decide(
@@ -86,19 +86,20 @@ async fn decide(
         State::Pending => {}
         state => return Ok(Verdict::Refused(closed(state))),
     }
-    let policy = ctx.project.settings.deletion_confirmation;
-    if deletion.method != policy.as_str() {
+    // What it was requested under holds; a project that asks for more by now gets more.
+    let method: DeletionConfirmation = deletion.method.parse()?;
+    if method < ctx.project.settings.deletion_confirmation {
         return outdated(
             ctx,
             conn,
             actor,
             &deletion,
-            "the project confirms deletions another way by now; ask again",
+            "the project asks for more to confirm a deletion by now; ask again",
         )
         .await;
     }
     let is_requester = deletion.actor == actor.name();
-    let wrong_key = match policy {
+    let wrong_key = match method {
         DeletionConfirmation::SecondPerson if is_requester => {
             Some("another admin's key has to confirm this deletion")
         }
@@ -150,7 +151,7 @@ async fn carry_out(
     if erasing::hold_at(conn, project, user, person.version).await? == 0 {
         return outdated(ctx, conn, actor, &deletion, CHANGED).await;
     }
-    let days = restore_days(ctx);
+    let days = restore_days(ctx, &deletion);
     if days == 0 {
         if deletions::confirm(conn, project, ctx.now, id, actor.name()).await? == 0 {
             return lost_race(ctx, conn, id).await;

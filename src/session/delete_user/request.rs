@@ -65,6 +65,7 @@ pub async fn request(
         user_version: person.version,
         state: State::Pending.as_str().into(),
         method: method.as_str().into(),
+        restore_days: ctx.project.settings.deletion_restore_days,
         actor: actor.name().into(),
         confirmed_by: None,
         reason: reason.into(),

@@ -12,6 +12,7 @@ mod desk;
 mod ending;
 mod flow;
 mod granted;
+mod held;
 mod load;
 mod pages;
 mod pooler;
@@ -31,6 +32,7 @@ pub use desk::Desk;
 pub use ending::End;
 pub use flow::Shop;
 pub use granted::{Granted, silent_code};
+pub use held::Held;
 pub use load::{Caller, Reply};
 pub use pages::Seen;
 pub use pooler::Pooler;
@@ -41,6 +43,8 @@ pub use transcript::Transcript;
 pub use world::World;
 
 pub const REDIRECT: &str = "http://localhost:9/callback";
+/// The moment at which every test begins, in microseconds: what is made then has it as its first version.
+pub const START: i64 = 1_800_000_000_000_000;
 pub const PASSWORD: &str = "correct horse battery";
 
 #[derive(Clone, Copy)]

@@ -245,7 +245,7 @@ async fn many_sqlite(
     let text = text.ok_or_else(|| sqlx::Error::Protocol("too many questions at once".into()))?;
     let mut query = sqlx::query_as(AssertSqlSafe(text.as_str()));
     let nothing = Question::default();
-    let padding = std::iter::repeat((None, &nothing)).take(size - asked.len());
+    let padding = std::iter::repeat_n((None, &nothing), size - asked.len());
     for (project, question) in asked.iter().map(|(project, asked)| (Some(*project), asked)).chain(padding) {
         query = query
             .bind(project)

@@ -1,42 +1,55 @@
 //! What is under way. A shutdown waits for it, because a request goes on when its client has hung up.
 
-use tokio::sync::watch;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts tasks that must be finished before the store is closed.
-#[derive(Clone, Debug)]
-pub struct Running(watch::Sender<usize>);
+use tokio::sync::Notify;
+
+/// Counts tasks that must be finished before the store is closed. Cloning it shares the count.
+#[derive(Clone, Debug, Default)]
+pub struct Running(Arc<Tasks>);
+
+#[derive(Debug, Default)]
+struct Tasks {
+    count: AtomicUsize,
+    /// Told whenever the last one has ended.
+    idle: Notify,
+}
 
 /// Counts as one task until it is dropped.
-pub struct Task(watch::Sender<usize>);
-
-impl Default for Running {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
+pub struct Task(Arc<Tasks>);
 
 impl Running {
     /// One more task, until the value is dropped.
     #[must_use]
     pub fn begin(&self) -> Task {
-        self.0.send_modify(|count| *count += 1);
+        self.0.count.fetch_add(1, Ordering::AcqRel);
         Task(self.0.clone())
     }
 
     pub fn count(&self) -> usize {
-        *self.0.borrow()
+        self.0.count.load(Ordering::Acquire)
     }
 
     /// Waits until nothing runs.
     pub async fn finished(&self) {
-        // Fails only without a sender, and `self` is one.
-        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+        loop {
+            let mut idle = std::pin::pin!(self.0.idle.notified());
+            // Before the look at the count, so that no end goes by between the two.
+            idle.as_mut().enable();
+            if self.count() == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
     }
 }
 

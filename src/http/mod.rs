@@ -13,8 +13,10 @@ pub mod openapi;
 pub mod permissions;
 pub mod protocol;
 pub mod session;
+mod to_the_end;
 mod user_name;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
@@ -23,9 +25,11 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::FutureExt;
 use tracing::Instrument;
 
 use self::hosted::{assets, authorize, demo, sign_in};
+use self::to_the_end::ToTheEnd;
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
 use crate::model::names::check_slug;
@@ -83,13 +87,12 @@ pub fn router(app: Arc<App>) -> Router {
             answer::json_error(&Error::new(Code::MethodNotAllowed, "this address takes another method"))
         })
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
-        .layer(from_fn_with_state(app.clone(), in_a_task))
+        .layer(from_fn_with_state(app.clone(), to_the_end))
         .with_state(app)
 }
 
-/// Runs each request in a task of its own: axum drops a handler when its client hangs up, and a sign-out half done
-/// would be the worst of both. Adds the request id.
-async fn in_a_task(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Runs each request to its end, also when its client hangs up or its handler panics. Adds the request id.
+async fn to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = match app.entropy.id::<uuid::Uuid>(app.clock.now()) {
         Ok(id) => id.to_string(),
         Err(error) => return answer::json_error(&error),
@@ -105,10 +108,13 @@ async fn in_a_task(State(app): State<Arc<App>>, mut request: Request, next: Next
         drop(running);
         response
     };
-    let mut response = match tokio::spawn(work.instrument(span.clone())).await {
+    let work = AssertUnwindSafe(work.instrument(span.clone())).catch_unwind();
+    let mut response = match ToTheEnd::new(work).await {
         Ok(response) => response,
         // Not with the message of the panic, which may quote a secret.
-        Err(_) => span.in_scope(|| answer::json_error(&Error::internal("the task of the request panicked"))),
+        Err(_) => {
+            span.in_scope(|| answer::json_error(&Error::internal("the handler of the request panicked")))
+        }
     };
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);

@@ -170,22 +170,34 @@ pub async fn refresh(demo: &Demo, kind: &'static str, time: Duration) -> Result<
     Ok(tally.figure(begun).await)
 }
 
-/// Exchanges codes that were made before: as many as live long enough.
-pub async fn exchange(demo: &Demo, codes: usize) -> Result<Figure> {
-    let mut actor = Actor::new(demo, "confidential").await?;
-    let (cookie, _) = actor.sign_in().await?;
-    let mut made = Vec::new();
+/// Codes that wait to be exchanged, each connection's own, of a user of its own.
+pub struct Prepared(Vec<(Actor, Vec<String>)>);
+
+/// Makes about so many codes: as many as live long enough.
+pub async fn codes(demo: &Demo, codes: usize) -> Result<Prepared> {
+    let mut signed_in = Vec::new();
+    for number in 0..CONNECTIONS {
+        let demo = demo.with_another_user(number).await?;
+        let mut actor = Actor::new(&demo, "confidential").await?;
+        let (cookie, _) = actor.sign_in().await?;
+        signed_in.push((actor, cookie));
+    }
     let begun = Instant::now();
-    while made.len() < codes && begun.elapsed() < Duration::from_secs(20) {
-        made.push(actor.silent_code(&cookie).await?);
+    let mut prepared = Vec::new();
+    for (mut actor, cookie) in signed_in {
+        let mut made = Vec::new();
+        while made.len() < codes / CONNECTIONS && begun.elapsed() < Duration::from_secs(20) {
+            made.push(actor.silent_code(&cookie).await?);
+        }
+        prepared.push((actor, made));
     }
-    let share = made.len().div_ceil(CONNECTIONS);
-    let mut actors = Vec::new();
-    for part in made.chunks(share.max(1)) {
-        actors.push((Actor::new(demo, "confidential").await?, part.to_vec()));
-    }
+    Ok(Prepared(prepared))
+}
+
+/// Exchanges codes that were made before.
+pub async fn exchange(Prepared(prepared): Prepared) -> Result<Figure> {
     let (tally, begun) = (Arc::new(Tally::default()), Instant::now());
-    let tasks: Vec<_> = actors
+    let tasks: Vec<_> = prepared
         .into_iter()
         .map(|(mut actor, codes)| {
             let tally = tally.clone();
@@ -208,14 +220,18 @@ pub async fn exchange(demo: &Demo, codes: usize) -> Result<Figure> {
     Ok(tally.figure(begun).await)
 }
 
-/// The whole round: page, password, code, tokens.
+/// The whole round: page, password, code, tokens. Each connection signs in a user of its own.
 pub async fn login(demo: &Demo, time: Duration) -> Result<Figure> {
+    let mut actors = Vec::new();
+    for number in 0..CONNECTIONS {
+        actors.push(Actor::new(&demo.with_another_user(number).await?, "confidential").await?);
+    }
     let (tally, begun) = (Arc::new(Tally::default()), Instant::now());
-    let tasks: Vec<_> = (0..CONNECTIONS)
-        .map(|_| {
-            let (tally, demo) = (tally.clone(), demo.clone());
+    let tasks: Vec<_> = actors
+        .into_iter()
+        .map(|mut actor| {
+            let tally = tally.clone();
             tokio::spawn(async move {
-                let mut actor = Actor::new(&demo, "confidential").await?;
                 let mut micros = Vec::new();
                 while begun.elapsed() < time {
                     let one = Instant::now();

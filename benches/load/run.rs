@@ -177,7 +177,8 @@ async fn engine(
     add("refresh with rotation", rotating, "update", updates, Some(0.35));
     let steady = with_cpu(&server, drive::refresh(demo, "confidential", time)).await?;
     add("refresh without rotation", steady, "sign", bare.sign, None);
-    let exchanged = with_cpu(&server, drive::exchange(demo, 4000)).await?;
+    let codes = drive::codes(demo, 4000).await?;
+    let exchanged = with_cpu(&server, drive::exchange(codes)).await?;
     add("GetTokenFromCode", exchanged, "update", updates, None);
     let rounds = with_cpu(&server, drive::login(demo, time)).await?;
     add("login round", rounds, "hash", bare.hashes, Some(0.85));
@@ -262,7 +263,8 @@ pub async fn growth(options: Options) -> Result<()> {
                 "refresh with rotation",
                 drive::refresh(&server.demo, "public", time).await?,
             ));
-            rows.push(plain(engine, "GetTokenFromCode", drive::exchange(&server.demo, 4000).await?));
+            let codes = drive::codes(&server.demo, 4000).await?;
+            rows.push(plain(engine, "GetTokenFromCode", drive::exchange(codes).await?));
             rows.push(plain(engine, "login round", drive::login(&server.demo, time).await?));
             figures.push(rows);
         }

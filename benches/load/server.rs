@@ -17,6 +17,7 @@ pub struct Demo {
     pub project: String,
     pub clients: Vec<DemoClient>,
     pub user: DemoUser,
+    pub admin_key: String,
     pub database_url: String,
 }
 
@@ -39,6 +40,18 @@ impl Demo {
     pub fn read(data: &Path) -> Result<Self> {
         let text = std::fs::read(data.join("dev.json")).context("there is no dev.json")?;
         Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// The same project with another user, who is made if this is the first time.
+    pub async fn with_another_user(&self, number: usize) -> Result<Self> {
+        let user = DemoUser { username: format!("bench-{number}"), password: self.user.password.clone() };
+        let body = serde_json::json!({"username": user.username, "password": user.password}).to_string();
+        let headers =
+            format!("Content-Type: application/json\r\nAuthorization: Bearer {}\r\n", self.admin_key);
+        let path = format!("/admin/projects/{}/users", self.project);
+        let answer = Http::connect(&self.address()).await?.post(&path, &headers, &body).await?;
+        anyhow::ensure!(matches!(answer.status, 201 | 409), "a user: {}", answer.text());
+        Ok(Self { user, ..self.clone() })
     }
 
     pub fn address(&self) -> String {
@@ -111,7 +124,7 @@ impl Server {
 
 fn empty() -> Result<Demo> {
     Ok(serde_json::from_value(serde_json::json!({"base_url": "", "project": "", "clients": [],
-        "database_url": "", "user": {"username": "", "password": ""}}))?)
+        "database_url": "", "admin_key": "", "user": {"username": "", "password": ""}}))?)
 }
 
 async fn first_answer(address: &str, begun: Instant) -> Result<Duration> {

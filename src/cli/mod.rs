@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::Sources;
+use crate::entropy::Entropy;
 use crate::error::{Code, Error};
 use crate::http::openapi;
 
@@ -92,6 +93,9 @@ enum Command {
 /// Parses and runs the command of this process.
 pub async fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Dev(_) | Command::Serve(_)) {
+        Entropy::warm_up();
+    }
     let sources = Sources::of_process(cli.config);
     match &cli.command {
         Command::Dev(command) => dev::run(command, sources).await,

@@ -9,11 +9,11 @@ use url::Url;
 
 use super::{Engine, Pooler};
 
-/// An empty database. A SQLite one goes with this value, so keep it as long as the store is used.
+/// An empty database, and a data directory. A SQLite one goes with this value, so keep it as long as the store is used.
 pub struct Database {
     pub url: String,
     behind_pooler: bool,
-    _directory: Option<TempDir>,
+    directory: TempDir,
 }
 
 impl Database {
@@ -22,7 +22,7 @@ impl Database {
             Engine::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}/test.db", directory.path().display());
-                Self { url, behind_pooler: false, _directory: Some(directory) }
+                Self { url, behind_pooler: false, directory }
             }
             Engine::Postgres => Self::at(postgres_url("").await),
         }
@@ -30,7 +30,7 @@ impl Database {
 
     /// One that is there already.
     pub(super) fn at(url: String) -> Self {
-        Self { url, behind_pooler: false, _directory: None }
+        Self { url, behind_pooler: false, directory: tempfile::tempdir().unwrap() }
     }
 
     /// The same PostgreSQL database, reached through a pooler in transaction mode.
@@ -41,6 +41,11 @@ impl Database {
     /// A copy of a PostgreSQL database that nobody is connected to.
     pub(super) async fn from_template(name: &str) -> Self {
         Self::at(postgres_url(&format!("TEMPLATE {name}")).await)
+    }
+
+    /// Where a program over this database keeps its files.
+    pub fn data_dir(&self) -> String {
+        self.directory.path().display().to_string()
     }
 
     pub fn settings(&self) -> Settings {

@@ -18,6 +18,7 @@ pub fn settings_of(app: &TestApp) -> Vec<(&'static str, String)> {
         ("DATABASE_URL", app.database.url.clone()),
         ("TESSERA__MASTER_KEY", master_key()),
         ("TESSERA__LISTEN", "127.0.0.1:0".into()),
+        ("TESSERA__DATA_DIR", app.database.data_dir()),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Connections: taken in, served over HTTP/1.1, and ended when they keep us waiting.
 //!
 //! Nobody holds a place for ever: a head that does not arrive, a body that does not follow, an answer that is not taken
-//! and a connection that nobody uses each have a limit. One task looks after all connections (see [`state`]), so a
+//! and a connection that nobody uses each have a limit. One task looks after all connections (`state.rs`), so a
 //! request itself sets no timer.
 
 mod io;

@@ -9,9 +9,9 @@ pub mod connections;
 pub mod deletion;
 pub mod hosted;
 pub mod members;
+pub mod oauth;
 pub mod openapi;
 pub mod permissions;
-pub mod protocol;
 pub mod session;
 mod to_the_end;
 mod user_name;
@@ -29,6 +29,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use self::hosted::{assets, authorize, demo, sign_in};
+use self::oauth::{discovery, token, userinfo};
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
@@ -44,15 +45,15 @@ pub struct RequestId(pub String);
 /// Every route of the server.
 pub fn router(app: Arc<App>) -> Router {
     let mut project = Router::new()
-        .route("/.well-known/openid-configuration", get(protocol::discovery))
-        .route("/.well-known/oauth-authorization-server", get(protocol::discovery))
-        .route("/.well-known/jwks.json", get(protocol::jwks))
+        .route("/.well-known/openid-configuration", get(discovery::discovery))
+        .route("/.well-known/oauth-authorization-server", get(discovery::discovery))
+        .route("/.well-known/jwks.json", get(discovery::jwks))
         .route(
             "/oauth2/authorize",
             get(authorize::get).head(authorize::head).post(authorize::post).fallback(hosted::wrong_method),
         )
-        .route("/oauth2/userinfo", get(protocol::user_info).post(protocol::user_info))
-        .route("/oauth2/token", post(protocol::token))
+        .route("/oauth2/userinfo", get(userinfo::user_info).post(userinfo::user_info))
+        .route("/oauth2/token", post(token::token))
         .route(
             "/sign-in",
             get(sign_in::start).head(sign_in::head).post(sign_in::submit).fallback(hosted::wrong_method),
@@ -74,7 +75,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .nest("/projects/{project}", project)
         // RFC 8414, 3.1: before the path of the issuer.
-        .route("/.well-known/oauth-authorization-server/projects/{project}", get(protocol::discovery))
+        .route("/.well-known/oauth-authorization-server/projects/{project}", get(discovery::discovery))
         .merge(admin::router())
         .route("/health", get(health))
         .route("/openapi.json", get(openapi::serve))

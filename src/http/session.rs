@@ -12,11 +12,13 @@ use super::user_name::{UserName, find_user};
 use crate::app::Ctx;
 use crate::error::{Error, Result, insufficient_scope};
 use crate::ids::ClientId;
+use crate::model::client::GrantType;
 use crate::oauth::dpop;
+use crate::oauth::grants::{Face, authorization_code, refresh_token};
 use crate::secret::Secret;
 use crate::session::standing::Asker;
 use crate::session::verify::{Demands, Live, require_live};
-use crate::session::{exchange, refresh as refreshing, sign_out, user_info, validity, verify};
+use crate::session::{sign_out, user_info, validity, verify};
 use crate::store::clients;
 
 #[derive(Deserialize)]
@@ -32,14 +34,14 @@ struct GetTokenFromCode {
 pub async fn get_token_from_code(call: Call) -> Result<Response> {
     let body: GetTokenFromCode = call.json()?;
     let credentials = call.credentials(body.client_id, body.client_secret)?;
-    let request = exchange::Request {
+    let credentials = credentials.for_grant(GrantType::AuthorizationCode);
+    let request = authorization_code::Request {
         code: body.code,
         redirect_uri: body.redirect_uri,
         code_verifier: body.code_verifier,
-        // The session API grants `offline_access` unasked.
-        offline: true,
+        face: Face::SessionApi,
     };
-    Ok(ok(&exchange::exchange(&call.visit()?, &credentials, &request).await?))
+    Ok(ok(&authorization_code::exchange(&call.visit()?, &credentials, &request).await?))
 }
 
 #[derive(Deserialize)]
@@ -54,8 +56,13 @@ struct Refresh {
 pub async fn refresh(call: Call) -> Result<Response> {
     let body: Refresh = call.json()?;
     let credentials = call.credentials(body.client_id, body.client_secret)?;
-    let scope = body.scope.as_deref();
-    Ok(ok(&refreshing::refresh(&call.visit()?, credentials, &body.refresh_token, scope).await?))
+    let credentials = credentials.for_grant(GrantType::RefreshToken);
+    let request = refresh_token::Request {
+        refresh_token: body.refresh_token,
+        scope: body.scope,
+        face: Face::SessionApi,
+    };
+    Ok(ok(&refresh_token::refresh(&call.visit()?, credentials, &request).await?))
 }
 
 #[derive(Deserialize)]

@@ -55,6 +55,20 @@ pub enum GrantType {
     RefreshToken,
 }
 
+impl GrantType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+
+    /// The grant type of that exact name.
+    pub fn named(text: &str) -> Option<Self> {
+        GRANT_TYPES.into_iter().find(|grant| grant.as_str() == text)
+    }
+}
+
 const GRANT_TYPES: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
 /// What an admin may set on a client: one JSON document in the store. A member is here only if something honours it.
@@ -244,6 +258,11 @@ impl Client {
 
     pub fn is_active(&self) -> bool {
         self.status == Status::Active
+    }
+
+    /// Whether it is registered for the grant.
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.settings.grant_types.contains(&grant)
     }
 
     /// Exact string comparison, nothing else (RFC 9700, 4.1.3).

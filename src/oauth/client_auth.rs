@@ -8,9 +8,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::app::Ctx;
 use crate::cache::ClientEntry;
-use crate::error::{Code, Error, Result, invalid_client, invalid_request};
+use crate::error::{Code, Error, Result, invalid_client, invalid_request, unauthorized_client};
 use crate::ids::ClientId;
-use crate::model::client::AuthMethod;
+use crate::model::client::{AuthMethod, GrantType};
 use crate::model::timestamp::Timestamp;
 use crate::secret::{Secret, equal_in_constant_time};
 
@@ -20,6 +20,17 @@ pub struct Presented {
     pub client_id: String,
     pub client_secret: Option<Secret>,
     pub method: AuthMethod,
+    /// The grant that it asks for, and so must be registered for.
+    pub grant: Option<GrantType>,
+}
+
+impl Presented {
+    /// These credentials, for a request that uses the grant.
+    #[must_use]
+    pub fn for_grant(mut self, grant: GrantType) -> Self {
+        self.grant = Some(grant);
+        self
+    }
 }
 
 /// Reads the credentials of a request; both methods at once are refused (RFC 6749, 2.3).
@@ -31,7 +42,7 @@ pub fn presented(
     let Some(header) = authorization else {
         let client_id = client_id.ok_or_else(|| invalid_client("the request names no client"))?;
         let method = if client_secret.is_some() { AuthMethod::ClientSecretPost } else { AuthMethod::None };
-        return Ok(Presented { client_id, client_secret, method });
+        return Ok(Presented { client_id, client_secret, method, grant: None });
     };
     if client_secret.is_some() {
         return Err(invalid_request("the client authenticates in two ways at once"));
@@ -51,6 +62,7 @@ pub fn presented(
         client_id: decode(id)?,
         client_secret: Some(Secret::new(decode(secret)?)),
         method: AuthMethod::ClientSecretBasic,
+        grant: None,
     };
     if client_id.is_some_and(|named| named != presented.client_id) {
         return Err(invalid_request("the body names another client than the Authorization header"));
@@ -63,22 +75,34 @@ pub fn presented(
 /// A refusal is never decided by memory alone: the secret may be newer than what is remembered.
 ///
 /// # Errors
-/// `invalid_client`; an unknown client and a wrong secret answer alike.
+/// `invalid_client`; an unknown client and a wrong secret answer alike. `unauthorized_client` for a grant that the client is
+/// not registered for.
 pub async fn authenticate(ctx: &Ctx, presented: &Presented) -> Result<Arc<ClientEntry>> {
     let refused = || invalid_client("client authentication failed");
     let id: ClientId = presented.client_id.parse().map_err(|_| refused())?;
     let (app, project) = (&ctx.app, ctx.project.id);
     let unknown = |error: Error| if error.code() == Code::NotFound { refused() } else { error };
-    let accepted = |entry: &Arc<ClientEntry>| proves(entry, presented, ctx.now) && entry.client.is_active();
     let (entry, fresh) = app.cache.client(app, project, id, ctx.now).await.map_err(unknown)?;
-    if accepted(&entry) {
-        return Ok(entry);
-    }
-    if fresh {
-        return Err(refused());
+    match accept(&entry, presented, ctx.now) {
+        Ok(()) => return Ok(entry),
+        Err(error) if fresh => return Err(error),
+        Err(_) => {}
     }
     let entry = app.cache.current_client(app, project, id, ctx.now).await.map_err(unknown)?;
-    if accepted(&entry) { Ok(entry) } else { Err(refused()) }
+    accept(&entry, presented, ctx.now).map(|()| entry)
+}
+
+/// RFC 6749, 5.2: the client is proven first, and only then told what it may not do.
+fn accept(entry: &ClientEntry, presented: &Presented, now: Timestamp) -> Result<()> {
+    if !proves(entry, presented, now) || !entry.client.is_active() {
+        return Err(invalid_client("client authentication failed"));
+    }
+    match presented.grant {
+        Some(grant) if !entry.client.may_use(grant) => {
+            Err(unauthorized_client("the client is not registered for this grant type"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn proves(entry: &ClientEntry, presented: &Presented, now: Timestamp) -> bool {

@@ -2,6 +2,9 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
 /// The parameters in the order in which they came.
 pub struct Parameters(Vec<(String, String)>);
 
@@ -36,6 +39,23 @@ impl Parameters {
         found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
     }
 
+    /// Like [`Self::take`], for what must not be printed. `None`: left out.
+    pub fn secret(&mut self, name: &str) -> Option<Secret> {
+        Some(self.take(name)).filter(|text| !text.is_empty()).map(Secret::new)
+    }
+
+    /// # Errors
+    /// `invalid_request` naming the parameter that is missing.
+    pub fn required(&self, name: &'static str) -> Result<&str> {
+        self.get(name).ok_or_else(|| missing(name))
+    }
+
+    /// # Errors
+    /// `invalid_request` naming the parameter that is missing.
+    pub fn required_secret(&mut self, name: &'static str) -> Result<Secret> {
+        self.secret(name).ok_or_else(|| missing(name))
+    }
+
     /// Adds a value for what was left out.
     pub fn or(mut self, name: &str, value: &str) -> Self {
         if self.get(name).is_none() {
@@ -61,6 +81,10 @@ impl Parameters {
     pub fn is_repeated(&self, name: &str) -> bool {
         self.0.iter().filter(|(known, _)| known == name).count() > 1
     }
+}
+
+fn missing(name: &'static str) -> Error {
+    Error::invalid_field(name, format!("{name} is missing"))
 }
 
 #[cfg(test)]

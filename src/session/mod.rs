@@ -3,11 +3,8 @@
 pub mod access_token;
 pub mod attributes;
 pub mod delete_user;
-pub mod exchange;
-pub mod refresh;
 pub mod sign_out;
 pub mod standing;
-pub mod tokens;
 pub mod user_info;
 pub mod validity;
 pub mod verify;

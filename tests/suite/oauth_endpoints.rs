@@ -6,9 +6,16 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Engine, REDIRECT, Shop, TestApp, both_engines};
 
 both_engines!(
+    // C016
     both_grants_give_tokens,
+    // C074 C076 C078
     clients_prove_themselves,
+    // C070 C071
     requests_are_refused,
+    // C018
+    an_id_token_for_openid_alone,
+    // C063
+    answers_are_json_and_not_kept,
     the_same_decisions,
     userinfo
 );
@@ -127,11 +134,48 @@ async fn requests_are_refused(engine: Engine) {
         app.http.post(&url).basic_auth(&shop.id, shop.secret.as_ref()).json(&json!({"grant_type": "x"}));
     let kind = "the body must be application/x-www-form-urlencoded";
     ask(json).await.refused(415, "unsupported_media_type", kind);
+    // Addresses end up in logs, so nothing is taken from them.
+    let query = "parameters belong into the body, not into the address";
+    for query_of in ["?grant_type=refresh_token&refresh_token=x", "?colour=blue"] {
+        let request = app.http.post(format!("{url}{query_of}")).basic_auth(&shop.id, shop.secret.as_ref());
+        ask(request.form(&refresh_grant("x"))).await.refused(400, "invalid_request", query);
+    }
+    let get = app.http.get(format!("{url}?grant_type=refresh_token&refresh_token=x&client_id={}", shop.id));
+    ask(get).await.refused(405, "method_not_allowed", "this address takes another method");
     // Under the issuer only, which has the slug.
     let by_id = url.replace("/projects/shop/", &format!("/projects/{}/", shop.project));
     for url in [by_id, url.replace("/projects/shop/", "/projects/nobody/")] {
         let request = app.http.post(url).basic_auth(&shop.id, shop.secret.as_ref()).form(&refresh_grant("x"));
         ask(request).await.refused(404, "not_found", "no such project");
+    }
+}
+
+/// OpenID Connect Core, 3.1.2.1. The session API promises an ID token whatever the scope.
+async fn an_id_token_for_openid_alone(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    for (scope, identifies) in [("profile", false), ("openid+profile", true)] {
+        let (code, _) = app.code(&shop, &format!("&scope={scope}")).await;
+        let tokens = ask(token(&app, &shop, &code_grant(&code))).await.ok();
+        assert_eq!(tokens.get("id_token").is_some(), identifies, "{scope}");
+        let form = refresh_grant(tokens["refresh_token"].as_str().unwrap());
+        let renewed = ask(token(&app, &shop, &form)).await.ok();
+        assert_eq!(renewed.get("id_token").is_some(), identifies, "{scope}");
+        let (code, _) = app.code(&shop, &format!("&scope={scope}")).await;
+        assert!(app.exchange(&shop, &code).await.ok()["id_token"].is_string());
+    }
+}
+
+/// RFC 6749, 5.1 and 5.2.
+async fn answers_are_json_and_not_kept(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (code, _) = app.code(&shop, "").await;
+    for (form, status) in [(code_grant(&code), 200), (code_grant("x"), 400)] {
+        let answer = token(&app, &shop, &form).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
     }
 }
 

@@ -3,25 +3,29 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::grants::Face;
 use crate::app::Ctx;
 use crate::error::{Error, Result};
 use crate::ids::{FamilyId, UserId};
 use crate::keys::refresh_token::RefreshToken;
 use crate::keys::signing::token_hash;
-use crate::model::client::Client;
+use crate::model::client::{Client, GrantType};
 use crate::model::timestamp::Timestamp;
 use crate::model::token::{AccessClaims, Confirmation, IdClaims};
 use crate::secret::encode_base64url;
 
-/// The answer of `GetTokenFromCode` and `refresh`; durations in seconds.
+/// The answer of the token endpoint, `GetTokenFromCode` and `refresh` (RFC 6749, 5.1); durations in seconds.
 #[derive(Debug, Serialize)]
 pub struct TokenSet {
-    pub id_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
     pub access_token: String,
-    pub refresh_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
     pub token_type: &'static str,
     pub expires_in: i64,
-    pub refresh_expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_expires_in: Option<i64>,
     pub scope: String,
 }
 
@@ -48,23 +52,45 @@ pub struct Grant<'a> {
 }
 
 /// Signs access and ID token and computes the refresh token.
-pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> {
-    let settings = &client.settings;
-    let (access_signer, id_signer) = (
-        ctx.signer(settings.access_token_signed_response_alg)?,
-        ctx.signer(settings.id_token_signed_response_alg)?,
-    );
-    let validity = &settings.validity;
+pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>, face: Face) -> Result<TokenSet> {
+    let claims = access_claims(ctx, client, grant)?;
+    let access_token =
+        ctx.signer(client.settings.access_token_signed_response_alg)?.sign("at+jwt", &claims)?;
+    let expires_in = claims.exp - claims.iat;
+    let id_token = match face.identifies(grant.scope) {
+        true => Some(id_token(ctx, client, grant, claims, &access_token)?),
+        false => None,
+    };
+    let mut tokens = TokenSet {
+        id_token,
+        access_token,
+        refresh_token: None,
+        token_type: "Bearer",
+        expires_in,
+        refresh_expires_in: None,
+        scope: grant.scope.to_owned(),
+    };
+    if client.may_use(GrantType::RefreshToken) {
+        let (keys, project) = (&ctx.app.master_keys, ctx.project.id);
+        let token = RefreshToken::make(keys, project, grant.mac_key_id, grant.family, grant.seq)?;
+        tokens.refresh_token = Some(token.expose().to_owned());
+        tokens.refresh_expires_in = Some(grant.idle_expires_at.min(grant.expires_at).seconds_since(ctx.now));
+    }
+    Ok(tokens)
+}
+
+/// RFC 9068, 2.2.
+fn access_claims(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<AccessClaims> {
     let list = |text: &str| serde_json::from_str::<Vec<String>>(text).map_err(Error::internal);
-    // No token outlives its family.
-    let family_ends = grant.expires_at.unix();
-    let access = AccessClaims {
+    let now = ctx.now.unix();
+    Ok(AccessClaims {
         iss: ctx.project.issuer.clone(),
         sub: grant.user.to_string(),
         aud: grant.audience.to_owned(),
         client_id: client.id.to_string(),
-        exp: (ctx.now.unix() + validity.access_token).min(family_ends),
-        iat: ctx.now.unix(),
+        // No token outlives its family.
+        exp: (now + client.settings.validity.access_token).min(grant.expires_at.unix()),
+        iat: now,
         jti: encode_base64url(&ctx.app.entropy.bytes::<16>()?),
         scope: grant.scope.to_owned(),
         sid: grant.family.to_string(),
@@ -77,32 +103,32 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<TokenSet> 
         sandbox: ctx.project.is_sandbox(),
         cnf: grant.cnf_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
         attributes: shown_attributes(ctx, grant.attributes)?,
-    };
-    let access_token = access_signer.sign("at+jwt", &access)?;
-    let id = IdClaims {
+    })
+}
+
+/// OpenID Connect Core, 2 and 3.1.3.6, beside the access token of these claims.
+fn id_token(
+    ctx: &Ctx,
+    client: &Client,
+    grant: &Grant<'_>,
+    access: AccessClaims,
+    access_token: &str,
+) -> Result<String> {
+    let signer = ctx.signer(client.settings.id_token_signed_response_alg)?;
+    let claims = IdClaims {
         iss: access.iss,
         sub: access.sub,
         aud: access.client_id,
-        exp: (ctx.now.unix() + validity.id_token).min(family_ends),
+        exp: (access.iat + client.settings.validity.id_token).min(grant.expires_at.unix()),
         iat: access.iat,
         auth_time: access.auth_time,
         sid: access.sid,
         acr: access.acr,
         amr: access.amr,
-        at_hash: token_hash(id_signer.alg(), &access_token),
+        at_hash: token_hash(signer.alg(), access_token),
         nonce: grant.nonce.map(str::to_owned),
     };
-    let refresh =
-        RefreshToken::make(&ctx.app.master_keys, ctx.project.id, grant.mac_key_id, grant.family, grant.seq)?;
-    Ok(TokenSet {
-        id_token: id_signer.sign("JWT", &id)?,
-        access_token,
-        refresh_token: refresh.expose().to_owned(),
-        token_type: "Bearer",
-        expires_in: access.exp - access.iat,
-        refresh_expires_in: grant.idle_expires_at.min(grant.expires_at).seconds_since(ctx.now),
-        scope: grant.scope.to_owned(),
-    })
+    signer.sign("JWT", &claims)
 }
 
 /// The attributes whose definition puts them into access tokens.

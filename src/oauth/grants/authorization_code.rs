@@ -1,7 +1,6 @@
-//! `GetTokenFromCode`: one code becomes one token family.
+//! The authorization code grant (RFC 6749, 4.1.3) and `GetTokenFromCode`: one code becomes one token family.
 
-use super::standing::ATTEMPTS;
-use super::tokens::{Grant, TokenSet, issue};
+use super::Face;
 use crate::app::{Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant};
@@ -9,7 +8,10 @@ use crate::ids::FamilyId;
 use crate::model::client::Client;
 use crate::model::timestamp::Timestamp;
 use crate::oauth::client_auth;
+use crate::oauth::issue::{Grant, TokenSet, issue};
+use crate::oauth::token::TokenRequest;
 use crate::secret::{Secret, encode_base64url, equal_in_constant_time, sha256};
+use crate::session::standing::ATTEMPTS;
 use crate::store::codes::{self, CodeRow, Presented};
 use crate::store::db::Conn;
 use crate::store::families::{self, Lifetime, NewFamily};
@@ -20,8 +22,21 @@ pub struct Request {
     pub code: Secret,
     pub redirect_uri: String,
     pub code_verifier: Option<Secret>,
-    /// Whether the session outlives the browser's even if nobody asked for `offline_access`.
-    pub offline: bool,
+    pub face: Face,
+}
+
+/// As the token endpoint gets it.
+///
+/// # Errors
+/// `invalid_request` for what is missing; otherwise as [`exchange`].
+pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: TokenRequest) -> Result<TokenSet> {
+    let request = Request {
+        code: form.required_secret("code")?,
+        redirect_uri: form.required("redirect_uri")?.to_owned(),
+        code_verifier: form.secret("code_verifier"),
+        face: Face::OAuth,
+    };
+    exchange(visit, &credentials, &request).await
 }
 
 /// The verdict of the unit: the denial of a replay leaves a trace, so it is committed before it is answered. The others
@@ -54,7 +69,7 @@ pub async fn exchange(
                 continue;
             }
         };
-        return issue(&ctx, &client.client, &grant(&ctx, &client.client, family, &code, &user));
+        return issue(&ctx, &client.client, &grant(&ctx, &client.client, family, &code, &user), request.face);
     }
     Err(Error::unavailable(1, "the project or the client changed at every attempt"))
 }
@@ -93,7 +108,7 @@ async fn consume(
         let browser_session_id = consumed.ok_or_else(overtaken)?;
         // A new sign-in in the same browser may have taken the code over since it was read.
         let code = CodeRow { browser_session_id, ..code.clone() };
-        begin(ctx, &conn, client, family, &code, request.offline).await?;
+        begin(ctx, &conn, client, family, &code, request.face).await?;
         Ok(Verdict::Granted(Box::new((code, user))))
     };
     ctx.app.db.unit(verdict).await
@@ -116,14 +131,14 @@ async fn begin(
     client: &Client,
     id: FamilyId,
     code: &CodeRow,
-    offline: bool,
+    face: Face,
 ) -> Result<()> {
     let (project, now) = (ctx.project.id, ctx.now);
     let new = NewFamily {
         id,
         code,
         // OpenID Connect Core, 11.
-        offline: offline || code.scope.split(' ').any(|scope| scope == "offline_access"),
+        offline: face == Face::SessionApi || code.scope.split(' ').any(|scope| scope == "offline_access"),
         mac_key_id: ctx.app.master_keys.current_id(),
         lifetime: lifetime(ctx, client),
         client_version: client.version,

@@ -1,7 +1,6 @@
-//! `refresh`: lossless rotation on one row. A lost response may be asked for again; only a real replay ends the family.
+//! The refresh token grant (RFC 6749, 6) and `refresh`: lossless rotation on one row. A lost response may be asked for again; only a real replay ends the family.
 
-use super::standing::{ATTEMPTS, Asker, prove};
-use super::tokens::{Grant, TokenSet, issue};
+use super::Face;
 use crate::app::{Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant, invalid_scope};
@@ -9,7 +8,10 @@ use crate::keys::refresh_token::RefreshToken;
 use crate::model::client::{Client, RefreshRetry};
 use crate::model::token::Family;
 use crate::oauth::client_auth::Presented;
+use crate::oauth::issue::{Grant, TokenSet, issue};
+use crate::oauth::token::TokenRequest;
 use crate::secret::Secret;
+use crate::session::standing::{ATTEMPTS, Asker, prove};
 use crate::store::db::Conn;
 use crate::store::families::{self, Lifetime, Renewal};
 use crate::store::liveness::Question;
@@ -47,15 +49,30 @@ fn judge(client: &Client, family: &Family, seq: i64, seconds_since_rotation: i64
     }
 }
 
+/// What the client sends.
+pub struct Request {
+    pub refresh_token: Secret,
+    pub scope: Option<String>,
+    pub face: Face,
+}
+
+/// As the token endpoint gets it.
+///
+/// # Errors
+/// `invalid_request` for what is missing; otherwise as [`refresh`].
+pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: TokenRequest) -> Result<TokenSet> {
+    let request = Request {
+        refresh_token: form.required_secret("refresh_token")?,
+        scope: form.get("scope").map(str::to_owned),
+        face: Face::OAuth,
+    };
+    refresh(visit, credentials, &request).await
+}
+
 /// # Errors
 /// `invalid_grant` for a token that is forged, unknown, expired, ended, of another client, or replayed; `invalid_scope`
 /// when more is asked for than was granted.
-pub async fn refresh(
-    visit: &Visit,
-    presented: Presented,
-    token: &Secret,
-    scope: Option<&str>,
-) -> Result<TokenSet> {
+pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> Result<TokenSet> {
     let refused = || invalid_grant("the refresh token is not valid");
     let asker = Asker::Client(presented);
     // A concurrent call may win the compare-and-set; judging again then finds its successor.
@@ -63,7 +80,8 @@ pub async fn refresh(
         let proven = prove(visit, &asker, |ctx| {
             // The MAC is checked before the store is asked: a forged token costs no statement.
             let keys = &ctx.app.master_keys;
-            let token = RefreshToken::parse(keys, ctx.project.id, token.expose()).ok_or_else(refused)?;
+            let token = RefreshToken::parse(keys, ctx.project.id, request.refresh_token.expose())
+                .ok_or_else(refused)?;
             let question = Question { family: Some(token.family), ..Question::default() };
             Ok((token, question))
         })
@@ -76,8 +94,8 @@ pub async fn refresh(
         if let Some(ended) = family.ended(ctx.now, false) {
             return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
         }
-        let scope = narrowed(&family.scope, scope)?;
-        if let Some(tokens) = advance(ctx, client, token, &family, &scope).await? {
+        let asked = Asked { scope: &narrowed(&family.scope, request.scope.as_deref())?, face: request.face };
+        if let Some(tokens) = advance(ctx, client, token, &family, asked).await? {
             return Ok(tokens);
         }
     }
@@ -96,15 +114,23 @@ fn within_lifetimes(client: &Client, mut family: Family) -> Family {
     family
 }
 
+/// What the answer is to have.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    scope: &'a str,
+    face: Face,
+}
+
 /// One attempt; `None` when another call changed the row first.
 async fn advance(
     ctx: &Ctx,
     client: &Client,
     token: &RefreshToken,
     family: &Family,
-    scope: &str,
+    Asked { scope, face }: Asked<'_>,
 ) -> Result<Option<TokenSet>> {
     let (db, project) = (&ctx.app.db, ctx.project.id);
+    let issue = |grant: &Grant<'_>| issue(ctx, client, grant, face).map(Some);
     let idle = ctx.now.plus_seconds(client.settings.validity.refresh_idle);
     let current = ctx.app.master_keys.current_id();
     let lifetime = Lifetime { idle_expires_at: idle, expires_at: family.expires_at };
@@ -123,7 +149,7 @@ async fn advance(
             }
         }
         let idle = if moves { idle } else { family.idle_expires_at };
-        return issue(ctx, client, &grant(family, scope, &family.mac_key_id, family.seq, idle)).map(Some);
+        return issue(&grant(family, scope, &family.mac_key_id, family.seq, idle));
     }
     match judge(client, family, token.seq, ctx.now.seconds_since(family.rotated_at)) {
         Judgement::Rotate => {
@@ -135,11 +161,11 @@ async fn advance(
             if won == 0 {
                 return Ok(None);
             }
-            issue(ctx, client, &grant(family, scope, current, token.seq + 1, idle)).map(Some)
+            issue(&grant(family, scope, current, token.seq + 1, idle))
         }
         Judgement::Repeat => {
             let again = grant(family, scope, &family.mac_key_id, family.seq, family.idle_expires_at);
-            issue(ctx, client, &again).map(Some)
+            issue(&again)
         }
         Judgement::Replace => {
             let won = db
@@ -150,8 +176,7 @@ async fn advance(
             if won == 0 {
                 return Ok(None);
             }
-            issue(ctx, client, &grant(family, scope, current, family.seq + 1, family.idle_expires_at))
-                .map(Some)
+            issue(&grant(family, scope, current, family.seq + 1, family.idle_expires_at))
         }
         Judgement::Replay => {
             record(ctx, family, "token_family.replayed", true).await?;

@@ -1,0 +1,6 @@
+//! The OAuth 2 and OpenID Connect endpoints on the wire: extract, call, respond.
+
+pub mod discovery;
+mod form;
+pub mod token;
+pub mod userinfo;

@@ -175,6 +175,7 @@ fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in:
         redirect_uri: request.redirect_uri.clone(),
         code_challenge: request.code_challenge.clone(),
         scope: request.scope.clone(),
+        requested_scope: request.requested_scope.clone(),
         nonce: request.nonce.clone(),
         audience: client.audience(),
         auth_time: sign_in.auth_time,

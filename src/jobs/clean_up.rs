@@ -27,19 +27,21 @@ enum Kind {
     ExpiredBrowserSessions,
     EndedBrowserSessions,
     RevokedTokens,
+    UsedJtis,
     UnconfirmedDeletions,
     Messages,
     Users,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Codes,
         Self::ExpiredFamilies,
         Self::RevokedFamilies,
         Self::ExpiredBrowserSessions,
         Self::EndedBrowserSessions,
         Self::RevokedTokens,
+        Self::UsedJtis,
         Self::UnconfirmedDeletions,
         Self::Messages,
         Self::Users,
@@ -53,6 +55,7 @@ impl Kind {
             Self::ExpiredBrowserSessions => "expired browser_sessions",
             Self::EndedBrowserSessions => "ended browser_sessions",
             Self::RevokedTokens => "revoked_tokens",
+            Self::UsedJtis => "used_jtis",
             Self::UnconfirmedDeletions => "unconfirmed deletions",
             Self::Messages => "outbox",
             Self::Users => "deleted users",
@@ -68,7 +71,7 @@ impl Kind {
             // A code of its last second looks for it, and finds whether it was ended.
             Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => HOUR,
             // Another node's clock may be behind, and would take the token for a living one.
-            Self::RevokedTokens => HOUR,
+            Self::RevokedTokens | Self::UsedJtis => HOUR,
             Self::UnconfirmedDeletions => DAY,
             Self::Messages => 30 * DAY,
         }
@@ -92,6 +95,7 @@ impl Kind {
                 Self::ExpiredBrowserSessions => expired::delete_expired_browser_sessions(&conn, end).await,
                 Self::EndedBrowserSessions => expired::delete_ended_browser_sessions(&conn, end).await,
                 Self::RevokedTokens => expired::delete_revoked_tokens(&conn, end).await,
+                Self::UsedJtis => expired::delete_used_jtis(&conn, end).await,
                 Self::UnconfirmedDeletions => expired::delete_unconfirmed_deletions(&conn, end).await,
                 Self::Messages => expired::delete_finished_messages(&conn, end).await,
                 Self::Users => remove_users(&conn, end).await,

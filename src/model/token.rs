@@ -67,6 +67,8 @@ pub struct Family {
     pub user_id: UserId,
     pub browser_session_id: Option<BrowserSessionId>,
     pub scope: String,
+    /// What was asked for, where it is not the scope.
+    pub requested_scope: Option<String>,
     pub audience: String,
     pub auth_time: Timestamp,
     pub amr: String,

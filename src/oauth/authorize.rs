@@ -13,12 +13,17 @@ use crate::store::clients;
 /// A request is at most this many bytes: proxies commonly refuse longer ones.
 const MOST_BYTES: usize = 8192;
 
+/// A scope that was asked for is kept up to this many bytes.
+const MOST_SCOPE_BYTES: usize = 1024;
+
 /// What an application asks for. It travels sealed in the sign-in form: nobody has signed in yet, so nothing is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
     pub client_id: ClientId,
     pub redirect_uri: String,
     pub scope: String,
+    /// What was asked for, where it is not the scope.
+    pub requested_scope: Option<String>,
     pub state: Option<String>,
     pub nonce: Option<String>,
     pub code_challenge: Option<String>,
@@ -63,7 +68,7 @@ impl AuthorizationRequest {
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.client_id.to_string())
             .append_pair("redirect_uri", &self.redirect_uri)
-            .append_pair("scope", &self.scope)
+            .append_pair("scope", self.requested_scope.as_deref().unwrap_or(&self.scope))
             .extend_pairs(optional.iter().filter_map(|(name, value)| value.map(|value| (name, value))))
             .finish()
     }
@@ -119,6 +124,8 @@ pub fn check(client: &Client, redirect_uri: &str, parameters: &Parameters) -> Re
     }
     check_response_type(parameters)?;
     check_unsupported(parameters)?;
+    let asked = parameters.get("scope").unwrap_or("openid");
+    let scope = granted_scope(client, asked)?;
     let nonce = parameters.get("nonce");
     if nonce.is_some_and(|nonce| nonce.chars().any(char::is_control)) {
         return Err(invalid_request("nonce has no control characters"));
@@ -126,7 +133,8 @@ pub fn check(client: &Client, redirect_uri: &str, parameters: &Parameters) -> Re
     Ok(AuthorizationRequest {
         client_id: client.id,
         redirect_uri: redirect_uri.to_owned(),
-        scope: granted_scope(client, parameters.get("scope").unwrap_or("openid"))?,
+        requested_scope: requested_scope(asked, &scope),
+        scope,
         state: parameters.get("state").map(str::to_owned),
         nonce: nonce.map(str::to_owned),
         code_challenge: check_pkce(client, parameters)?,
@@ -216,4 +224,12 @@ fn granted_scope(client: &Client, asked: &str) -> Result<String> {
     }
     let granted = SCOPES.into_iter().filter(|scope| asks_for(scope) && client.may_ask_for(scope));
     Ok(granted.collect::<Vec<_>>().join(" "))
+}
+
+/// What is kept of a scope that was not granted as it was asked for. A client may repeat it at a refresh.
+fn requested_scope(asked: &str, granted: &str) -> Option<String> {
+    // RFC 6749, 3.3: the characters of a scope.
+    let is_scope = |word: &&str| word.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    let asked = asked.split_ascii_whitespace().filter(is_scope).collect::<Vec<_>>().join(" ");
+    (asked != granted && asked.len() <= MOST_SCOPE_BYTES).then_some(asked)
 }

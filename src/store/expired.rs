@@ -62,6 +62,10 @@ pub async fn delete_revoked_tokens(conn: &Conn, expired: Timestamp) -> Result<u6
     execute!(conn, ended!("revoked_tokens", "jti", "expires_at"), expired)
 }
 
+pub async fn delete_used_jtis(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("used_jtis", "kind, hash", "expires_at"), expired)
+}
+
 /// Deletions that were asked for and never confirmed. Finished ones stay: they answer what became of them.
 pub async fn delete_unconfirmed_deletions(conn: &Conn, lapsed: Timestamp) -> Result<u64> {
     execute!(conn, ended!("deletions", "id", "expires_at", "state IN ('pending', 'expired')"), lapsed)

@@ -36,9 +36,9 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, family: &Ne
         conn,
         "INSERT INTO token_families (project_id, id, client_id, user_id, browser_session_id, client_version, offline,
            scope, audience, nonce, auth_time, amr, acr, user_agent, address, seq, rotated_at, mac_key_id, used_at,
-           idle_expires_at, expires_at, project_epoch, client_epoch, user_epoch, created_at)
+           idle_expires_at, expires_at, project_epoch, client_epoch, user_epoch, created_at, requested_scope)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17, $16, $18, $19, $20, $21,
-           $22, $16)",
+           $22, $16, $23)",
         project,
         family.id,
         code.client_id,
@@ -60,7 +60,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, family: &Ne
         family.lifetime.expires_at,
         code.project_epoch,
         code.client_epoch,
-        code.user_epoch
+        code.user_epoch,
+        code.requested_scope.as_deref()
     )
 }
 

@@ -23,6 +23,7 @@ pub mod projects;
 pub mod sealed;
 pub mod signing_keys;
 pub mod standings;
+pub mod used_jtis;
 pub mod user_keys;
 pub mod user_lists;
 pub mod user_sessions;

@@ -30,6 +30,7 @@ const BATCHES: &[&str] = &[
     batch_of!("authorization_codes", "code_hash"),
     batch_of!("token_families", "id"),
     batch_of!("revoked_tokens", "jti"),
+    batch_of!("used_jtis", "hash"),
     batch_of!("browser_sessions", "id"),
     batch_of!("user_roles", "user_id"),
     batch_of!("user_groups", "user_id"),

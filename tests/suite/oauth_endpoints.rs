@@ -2,6 +2,7 @@
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use tessera::model::client::ClientSettings;
 
 use crate::support::{Answer, Engine, REDIRECT, Shop, TestApp, both_engines};
 
@@ -16,6 +17,8 @@ both_engines!(
     an_id_token_for_openid_alone,
     // C063
     answers_are_json_and_not_kept,
+    // C086
+    a_refresh_may_repeat_the_scope_that_was_asked_for,
     the_same_decisions,
     userinfo
 );
@@ -164,6 +167,39 @@ async fn an_id_token_for_openid_alone(engine: Engine) {
         let (code, _) = app.code(&shop, &format!("&scope={scope}")).await;
         assert!(app.exchange(&shop, &code).await.ok()["id_token"].is_string());
     }
+}
+
+/// RFC 6749, 6: what was never asked for is not given, what was asked for and not granted is no error.
+async fn a_refresh_may_repeat_the_scope_that_was_asked_for(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let settings = ClientSettings {
+        redirect_uris: vec![REDIRECT.into()],
+        require_pkce: false,
+        scope: Some("openid profile".into()),
+        ..ClientSettings::default()
+    };
+    let shop = app.shop_with("shop", "confidential", settings).await;
+    let (code, _) = app.code(&shop, "&scope=profile+openid+email+a%00b+orders").await;
+    let tokens = ask(token(&app, &shop, &code_grant(&code))).await.ok();
+    assert_eq!(tokens["scope"], "openid profile");
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let with = async |scope: &str| {
+        ask(token(&app, &shop, &[&refresh_grant(refresh)[..], &[("scope", scope)]].concat())).await
+    };
+    for (scope, granted) in [
+        ("profile openid email orders", "openid profile"),
+        ("openid offline_access", "openid"),
+        ("orders profile", "profile"),
+    ] {
+        let renewed = with(scope).await.ok();
+        assert_eq!(renewed["scope"], granted, "{scope}");
+        let access = renewed["access_token"].as_str().unwrap();
+        assert_eq!(app.verify(&shop, access).await["claims"]["scope"], granted);
+    }
+    for scope in ["openid phone", "openid a", "orders.write", "account", " "] {
+        with(scope).await.refused(400, "invalid_scope", "scope asks for more than was granted");
+    }
+    assert_eq!(with("").await.ok()["scope"], "openid profile");
 }
 
 /// RFC 6749, 5.1 and 5.2.

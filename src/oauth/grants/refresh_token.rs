@@ -94,7 +94,7 @@ pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> 
         if let Some(ended) = family.ended(ctx.now, false) {
             return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
         }
-        let asked = Asked { scope: &narrowed(&family.scope, request.scope.as_deref())?, face: request.face };
+        let asked = Asked { scope: &narrowed(&family, request.scope.as_deref())?, face: request.face };
         if let Some(tokens) = advance(ctx, client, token, &family, asked).await? {
             return Ok(tokens);
         }
@@ -235,18 +235,18 @@ fn grant<'a>(
     }
 }
 
-/// RFC 6749, 6: the scope may shrink for one answer and never grows.
-fn narrowed(granted: &str, asked: Option<&str>) -> Result<String> {
+/// RFC 6749, 6: the scope may shrink for one answer and never grows. A client may repeat what it asked for at first, also
+/// where less was granted, and `offline_access`, which the session API grants unasked; the answer names the granted scope
+/// and nothing else.
+fn narrowed(family: &Family, asked: Option<&str>) -> Result<String> {
+    let granted = family.scope.as_str();
     let Some(asked) = asked else { return Ok(granted.to_owned()) };
-    let has = |word: &&str| granted.split(' ').any(|scope| scope == *word);
-    // A client may repeat offline_access, which the session API grants unasked; the answer names the granted scope and
-    // nothing else.
-    if asked.split(' ').filter(|word| *word != "offline_access").all(|word| has(&word)) {
-        return Ok(granted
-            .split(' ')
-            .filter(|word| asked.split(' ').any(|a| a == *word))
-            .collect::<Vec<_>>()
-            .join(" "));
+    let requested = family.requested_scope.as_deref().unwrap_or_default();
+    let has = |scope: &str, word: &str| scope.split(' ').any(|known| known == word);
+    let asked: Vec<&str> = asked.split_ascii_whitespace().collect();
+    let known = |word: &&str| has(granted, word) || has(requested, word) || *word == "offline_access";
+    if asked.is_empty() || !asked.iter().all(known) {
+        return Err(invalid_scope("scope asks for more than was granted"));
     }
-    Err(invalid_scope("scope asks for more than was granted"))
+    Ok(granted.split(' ').filter(|word| asked.contains(word)).collect::<Vec<_>>().join(" "))
 }

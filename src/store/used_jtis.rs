@@ -1,0 +1,43 @@
+//! Ids of JWTs that may be used once.
+
+use super::db::{Conn, execute};
+use crate::error::Result;
+use crate::ids::ProjectId;
+use crate::model::timestamp::Timestamp;
+
+/// In what the id stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// RFC 7523, 3.
+    ClientAssertion,
+    /// RFC 9449, 11.1.
+    DpopProof,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientAssertion => "client_assertion",
+            Self::DpopProof => "dpop_proof",
+        }
+    }
+}
+
+/// Uses the id up. 0: somebody has used it. `hash` is of whoever used it and the id, as nobody chooses ids for others.
+pub async fn insert(
+    conn: &Conn,
+    project: ProjectId,
+    kind: Kind,
+    hash: &[u8],
+    expires_at: Timestamp,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "INSERT INTO used_jtis (project_id, kind, hash, expires_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (project_id, kind, hash) DO NOTHING",
+        project,
+        kind.as_str(),
+        hash,
+        expires_at
+    )
+}

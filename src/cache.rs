@@ -14,6 +14,7 @@ use moka::sync::Cache as Lru;
 use crate::app::App;
 use crate::error::{Error, Result, not_found};
 use crate::ids::{ClientId, ProjectId};
+use crate::keys::client_keys::ClientKeys;
 use crate::keys::jwks::jwks_document;
 use crate::keys::master::MasterKeys;
 use crate::keys::provide;
@@ -87,10 +88,19 @@ struct KeyEntry {
     signer: OnceLock<Arc<Signer>>,
 }
 
-/// A client with its live secrets.
+/// A client with its live secrets and the keys that it registered.
 pub struct ClientEntry {
     pub client: Client,
     pub secrets: Vec<StoredSecret>,
+    pub keys: ClientKeys,
+}
+
+impl ClientEntry {
+    fn new(client: Client, secrets: Vec<StoredSecret>) -> Result<Self> {
+        let keys =
+            client.settings.jwks.as_ref().map(ClientKeys::parse).transpose().map_err(Error::internal)?;
+        Ok(Self { client, secrets, keys: keys.unwrap_or_default() })
+    }
 }
 
 impl ProjectEntry {
@@ -245,7 +255,7 @@ impl Cache {
                 let client =
                     clients::find(&conn, project, id).await?.ok_or_else(|| not_found("no such client"))?;
                 let secrets = client_secrets::list_live(&conn, project, now, id).await?;
-                Ok::<_, Error>(ClientEntry { client, secrets })
+                ClientEntry::new(client, secrets)
             })
             .await?;
         let entry = Arc::new(entry);

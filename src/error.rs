@@ -15,6 +15,7 @@ pub enum Code {
     UnsupportedGrantType,
     UnsupportedResponseType,
     InvalidScope,
+    InvalidTarget,
     LoginRequired,
     RequestNotSupported,
     RequestUriNotSupported,
@@ -45,6 +46,8 @@ impl Code {
             Self::UnsupportedGrantType => ("unsupported_grant_type", 400),
             Self::UnsupportedResponseType => ("unsupported_response_type", 400),
             Self::InvalidScope => ("invalid_scope", 400),
+            // RFC 8693, 2.2.2 and RFC 8707, 2.
+            Self::InvalidTarget => ("invalid_target", 400),
             // OpenID Connect Core, 3.1.2.6.
             Self::LoginRequired => ("login_required", 400),
             Self::RequestNotSupported => ("request_not_supported", 400),
@@ -199,6 +202,7 @@ speech! {
     invalid_grant => InvalidGrant,
     unauthorized_client => UnauthorizedClient,
     invalid_scope => InvalidScope,
+    invalid_target => InvalidTarget,
     invalid_token => InvalidToken,
     insufficient_scope => InsufficientScope,
     forbidden => Forbidden,

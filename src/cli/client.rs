@@ -1,5 +1,8 @@
 //! `client create|list|rotate-secret`.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -8,7 +11,7 @@ use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::config::Sources;
 use crate::ids::ClientId;
-use crate::model::client::{Client, ClientKind, ClientSettings};
+use crate::model::client::{AuthMethod, Client, ClientKind, ClientSettings, GrantType};
 use crate::oauth::login_link;
 use crate::projects::clients::{self, NewClient, Old};
 
@@ -18,7 +21,9 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   tessera client create --project shop --name 'Web shop' --redirect-uri https://shop.example/callback
-  tessera client create --project shop --name App --type public --redirect-uri com.example.app:/callback")]
+  tessera client create --project shop --name App --type public --redirect-uri com.example.app:/callback
+  tessera client create --project shop --name Nightly --type service
+  tessera client create --project shop --name Gateway --type service --jwks-file gateway.jwks.json")]
     Create(Create),
     /// Lists the clients of a project by age: id, type, status, name.
     List {
@@ -58,12 +63,22 @@ pub struct Create {
     /// What people see when they sign in.
     #[arg(long)]
     name: String,
-    /// `confidential` (a server, which keeps a secret) or `public` (an app or a page, which cannot).
+    /// `confidential` (a server, which keeps a secret), `public` (an app or a page, which cannot), or `service` (a program
+    /// without people, which acts in its own name).
     #[arg(long = "type", value_name = "TYPE", default_value = "confidential")]
     kind: String,
     /// Where people are sent after the sign-in; may be given more than once, and the first is the default.
     #[arg(long, value_name = "URI")]
     redirect_uri: Vec<String>,
+    /// What it gets tokens for; may be given more than once. What is usual for its type, when left out.
+    #[arg(long, value_name = "GRANT_TYPE")]
+    grant_type: Vec<String>,
+    /// The scopes that it may ask for, separated by spaces.
+    #[arg(long)]
+    scope: Option<String>,
+    /// A file with its public keys (a JWK Set): it proves itself by `private_key_jwt` and gets no secret.
+    #[arg(long, value_name = "FILE")]
+    jwks_file: Option<PathBuf>,
     /// The audience of its access tokens; its id, when left out.
     #[arg(long)]
     audience: Option<String>,
@@ -109,19 +124,40 @@ async fn create(command: &Create, sources: Sources) -> anyhow::Result<()> {
     let kind: ClientKind = command.kind.parse()?;
     let app = command.common.app(sources).await?;
     let ctx = context(&app, &command.project).await?;
+    let usual = NewClient::of_kind(command.name.clone(), kind);
+    let jwks = command.jwks_file.as_deref().map(read_jwks).transpose()?;
     let settings = ClientSettings {
         redirect_uris: command.redirect_uri.clone(),
         audience: command.audience.clone(),
+        scope: command.scope.clone(),
         first_party: !command.third_party,
         require_pkce: !command.no_pkce,
-        ..ClientSettings::default()
+        token_endpoint_auth_method: jwks.is_some().then_some(AuthMethod::PrivateKeyJwt),
+        jwks,
+        grant_types: match command.grant_type.as_slice() {
+            [] => usual.settings.grant_types.clone(),
+            named => named.iter().map(|name| grant_type(name)).collect::<anyhow::Result<_>>()?,
+        },
+        ..usual.settings
     };
-    let new = NewClient { name: command.name.clone(), kind, settings };
+    let new = NewClient { settings, ..usual };
     let (client, secret) =
         clients::create(&app, ctx.project.id, ctx.now, &Actor::command_line(), new).await?;
     let mut made = shown(&ctx, &client)?;
     made.extend(secret.map(|secret| ("client_secret".to_owned(), json!(secret.expose()))));
     command.common.show(&made)
+}
+
+fn grant_type(name: &str) -> anyhow::Result<GrantType> {
+    GrantType::named(name).with_context(|| {
+        let known = GrantType::ALL.map(GrantType::as_str).join(", ");
+        format!("grant type {name} is not one of {known}")
+    })
+}
+
+fn read_jwks(path: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
 }
 
 /// A client under the names of RFC 7591 and ours; how long its tokens live is the affair of `token-validity`.

@@ -18,7 +18,7 @@ use crate::audit::Actor;
 use crate::error::{Code, Error, Result, forbidden, invalid_request, invalid_token, not_found};
 use crate::ids::ProjectId;
 use crate::model::names::check_slug;
-use crate::oauth::client_auth::{Presented, presented};
+use crate::oauth::client_auth::{InBody, Presented, presented};
 use crate::projects::admin_keys::{self, Admin};
 use crate::secret::Secret;
 
@@ -136,8 +136,8 @@ impl Call {
     }
 
     /// The client's credentials, from the Authorization header or the body.
-    pub fn credentials(&self, id: Option<String>, secret: Option<Secret>) -> Result<Presented> {
-        presented(self.header("authorization"), id, secret)
+    pub fn credentials(&self, body: InBody) -> Result<Presented> {
+        presented(self.header("authorization"), body)
     }
 
     /// The admin key that the request carries, if it carries one. Nothing is proven yet.

@@ -13,6 +13,7 @@ use crate::app::Ctx;
 use crate::error::{Error, Result, insufficient_scope};
 use crate::ids::ClientId;
 use crate::model::client::GrantType;
+use crate::oauth::client_auth::InBody;
 use crate::oauth::dpop;
 use crate::oauth::grants::{Face, authorization_code, refresh_token};
 use crate::secret::Secret;
@@ -21,11 +22,25 @@ use crate::session::verify::{Demands, Live, require_live};
 use crate::session::{sign_out, user_info, validity, verify};
 use crate::store::clients;
 
+/// The credentials among the members of a body.
+macro_rules! in_body {
+    ($body:ident) => {
+        InBody {
+            client_id: $body.client_id,
+            client_secret: $body.client_secret,
+            client_assertion_type: $body.client_assertion_type,
+            client_assertion: $body.client_assertion,
+        }
+    };
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GetTokenFromCode {
     client_id: Option<String>,
     client_secret: Option<Secret>,
+    client_assertion_type: Option<String>,
+    client_assertion: Option<Secret>,
     code: Secret,
     redirect_uri: String,
     code_verifier: Option<Secret>,
@@ -33,7 +48,7 @@ struct GetTokenFromCode {
 
 pub async fn get_token_from_code(call: Call) -> Result<Response> {
     let body: GetTokenFromCode = call.json()?;
-    let credentials = call.credentials(body.client_id, body.client_secret)?;
+    let credentials = call.credentials(in_body!(body))?;
     let credentials = credentials.for_grant(GrantType::AuthorizationCode);
     let request = authorization_code::Request {
         code: body.code,
@@ -49,13 +64,15 @@ pub async fn get_token_from_code(call: Call) -> Result<Response> {
 struct Refresh {
     client_id: Option<String>,
     client_secret: Option<Secret>,
+    client_assertion_type: Option<String>,
+    client_assertion: Option<Secret>,
     refresh_token: Secret,
     scope: Option<String>,
 }
 
 pub async fn refresh(call: Call) -> Result<Response> {
     let body: Refresh = call.json()?;
-    let credentials = call.credentials(body.client_id, body.client_secret)?;
+    let credentials = call.credentials(in_body!(body))?;
     let credentials = credentials.for_grant(GrantType::RefreshToken);
     let request = refresh_token::Request {
         refresh_token: body.refresh_token,
@@ -70,6 +87,8 @@ pub async fn refresh(call: Call) -> Result<Response> {
 struct Verify {
     client_id: Option<String>,
     client_secret: Option<Secret>,
+    client_assertion_type: Option<String>,
+    client_assertion: Option<Secret>,
     access_token: Secret,
     audience: Option<String>,
     #[serde(default)]
@@ -87,7 +106,7 @@ pub async fn verify_access_token(call: Call) -> Result<Response> {
     let body: Verify = call.json()?;
     let asker = match call.admin_key() {
         Some(key) => Asker::AdminKey(key),
-        None => Asker::Client(call.credentials(body.client_id, body.client_secret)?),
+        None => Asker::Client(call.credentials(in_body!(body))?),
     };
     let demands = Demands {
         audience: body.audience,
@@ -183,6 +202,9 @@ pub async fn change_token_validity(call: Call) -> Result<Response> {
 /// A user's token may act on the account only for a first-party client. The scope `account` makes no difference while
 /// nobody can consent to it.
 pub(super) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
+    if live.claims.epochs.is_some() {
+        return Err(insufficient_scope("a token in exchange does not act on the account"));
+    }
     let id = live.family.client_id;
     let client =
         ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;

@@ -1,5 +1,6 @@
 //! Keys: what seals, what signs, what proves a refresh token.
 
+pub mod client_keys;
 pub mod data_key;
 pub mod generate;
 pub mod jwks;

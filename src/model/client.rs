@@ -5,6 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use super::grant_type;
+pub use super::grant_type::GrantType;
 use super::signing_key::Alg;
 use super::status::Status;
 use super::timestamp::Timestamp;
@@ -19,6 +21,8 @@ use crate::ids::ClientId;
 pub enum ClientKind {
     Confidential,
     Public,
+    /// A program without people: it acts in its own name, or for whoever called it.
+    Service,
 }
 
 impl ClientKind {
@@ -26,6 +30,7 @@ impl ClientKind {
         match self {
             Self::Confidential => "confidential",
             Self::Public => "public",
+            Self::Service => "service",
         }
     }
 }
@@ -33,8 +38,9 @@ impl ClientKind {
 impl FromStr for ClientKind {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        let known = [Self::Confidential, Self::Public].into_iter().find(|kind| kind.as_str() == text);
-        known.ok_or_else(|| Error::invalid_field("type", "type must be confidential or public"))
+        let known =
+            [Self::Confidential, Self::Public, Self::Service].into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| Error::invalid_field("type", "type must be confidential, public or service"))
     }
 }
 
@@ -44,42 +50,25 @@ impl FromStr for ClientKind {
 pub enum AuthMethod {
     ClientSecretBasic,
     ClientSecretPost,
+    /// RFC 7523, 2.2 (OpenID Connect Core, 9).
+    PrivateKeyJwt,
     None,
 }
-
-/// What it gets tokens for (RFC 7591, 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GrantType {
-    AuthorizationCode,
-    RefreshToken,
-}
-
-impl GrantType {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AuthorizationCode => "authorization_code",
-            Self::RefreshToken => "refresh_token",
-        }
-    }
-
-    /// The grant type of that exact name.
-    pub fn named(text: &str) -> Option<Self> {
-        GRANT_TYPES.into_iter().find(|grant| grant.as_str() == text)
-    }
-}
-
-const GRANT_TYPES: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
 /// What an admin may set on a client: one JSON document in the store. A member is here only if something honours it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientSettings {
     pub redirect_uris: Vec<String>,
-    /// Both of them: no others are served yet, and a session without refresh is not either.
     pub grant_types: Vec<GrantType>,
     /// `None`: the header or the body, as the client likes; `none` for public clients.
     pub token_endpoint_auth_method: Option<AuthMethod>,
+    /// Its public keys (RFC 7517, 5), for `private_key_jwt`.
+    pub jwks: Option<serde_json::Value>,
+    /// The one algorithm of its assertions. `None`: any that we know.
+    pub token_endpoint_auth_signing_alg: Option<Alg>,
+    /// What it may exchange other clients' tokens for (RFC 8693, 2.1), beside its own audience.
+    pub token_exchange_audiences: Vec<String>,
     /// The scopes that it may ask for, separated by spaces. `None`: all that we know but `account`.
     pub scope: Option<String>,
     /// Where the application starts a sign-in of its own (OpenID Connect Core, 4).
@@ -102,8 +91,11 @@ impl Default for ClientSettings {
     fn default() -> Self {
         Self {
             redirect_uris: Vec::new(),
-            grant_types: GRANT_TYPES.to_vec(),
+            grant_types: GrantType::usual(ClientKind::Confidential),
             token_endpoint_auth_method: None,
+            jwks: None,
+            token_endpoint_auth_signing_alg: None,
+            token_exchange_audiences: Vec::new(),
             scope: None,
             initiate_login_uri: None,
             first_party: true,
@@ -120,6 +112,7 @@ impl Default for ClientSettings {
 }
 
 const MOST_REDIRECT_URIS: usize = 20;
+const MOST_AUDIENCES: usize = 20;
 
 impl ClientSettings {
     /// # Errors
@@ -131,10 +124,7 @@ impl ClientSettings {
         }
         self.redirect_uris.iter().try_for_each(|uri| check_redirect_uri(uri))?;
         self.initiate_login_uri.iter().try_for_each(|uri| check_initiate_login_uri(uri))?;
-        if self.grant_types.len() != 2 || !GRANT_TYPES.iter().all(|known| self.grant_types.contains(known)) {
-            let bound = "grant_types must be authorization_code and refresh_token: no others are served yet";
-            return Err(Error::invalid_field("grant_types", bound));
-        }
+        grant_type::check(&self.grant_types, kind)?;
         if !(0..=60).contains(&self.refresh_grace_seconds) {
             let bound = "refresh_grace_seconds must lie between 0 and 60";
             return Err(Error::invalid_field("refresh_grace_seconds", bound));
@@ -151,7 +141,41 @@ impl ClientSettings {
             return Err(Error::invalid_field("scope", bound));
         }
         self.check_kind(kind)?;
+        self.check_keys()?;
+        self.check_exchange()?;
         self.validity.check()
+    }
+
+    /// Keys are for `private_key_jwt`, and it needs them. Whether they are good is for `keys::client_keys`.
+    fn check_keys(&self) -> Result<()> {
+        let asserts = self.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt);
+        let refuse = |field: &'static str, why: &'static str| Err(Error::invalid_field(field, why));
+        match (asserts, &self.jwks, self.token_endpoint_auth_signing_alg) {
+            (true, None, _) => refuse(
+                "jwks",
+                "jwks has the public keys of a client with token_endpoint_auth_method private_key_jwt",
+            ),
+            (false, Some(_), _) => refuse("jwks", "jwks is for token_endpoint_auth_method private_key_jwt"),
+            (false, None, Some(_)) => refuse(
+                "token_endpoint_auth_signing_alg",
+                "token_endpoint_auth_signing_alg is for token_endpoint_auth_method private_key_jwt",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_exchange(&self) -> Result<()> {
+        let refuse = |why: &'static str| Err(Error::invalid_field("token_exchange_audiences", why));
+        let audiences = &self.token_exchange_audiences;
+        if audiences.len() > MOST_AUDIENCES || !audiences.iter().all(|audience| is_audience(audience)) {
+            return refuse(
+                "token_exchange_audiences has at most 20 entries of 1 to 255 visible ASCII characters",
+            );
+        }
+        if !audiences.is_empty() && !self.grant_types.contains(&GrantType::TokenExchange) {
+            return refuse("token_exchange_audiences is for clients with the grant of token exchange");
+        }
+        Ok(())
     }
 
     /// Whether the registered scope names it; one that is left out names none.
@@ -163,10 +187,15 @@ impl ClientSettings {
         let without_secret = self.token_endpoint_auth_method.map(|method| method == AuthMethod::None);
         let refuse = |field: &'static str, why: &'static str| Err(Error::invalid_field(field, why));
         match kind {
-            ClientKind::Confidential if without_secret == Some(true) => refuse(
-                "token_endpoint_auth_method",
-                "token_endpoint_auth_method of a confidential client is client_secret_basic or client_secret_post",
-            ),
+            ClientKind::Confidential | ClientKind::Service if without_secret == Some(true) => {
+                refuse("token_endpoint_auth_method", "token_endpoint_auth_method none is for public clients")
+            }
+            ClientKind::Service if !self.redirect_uris.is_empty() => {
+                refuse("redirect_uris", "redirect_uris is not for a service: no browser comes back to it")
+            }
+            ClientKind::Service if self.initiate_login_uri.is_some() => {
+                refuse("initiate_login_uri", "initiate_login_uri is not for a service: nobody signs in there")
+            }
             ClientKind::Public if without_secret == Some(false) => {
                 refuse("token_endpoint_auth_method", "token_endpoint_auth_method of a public client is none")
             }
@@ -254,6 +283,11 @@ impl TryFrom<ClientRow> for Client {
 impl Client {
     pub fn is_public(&self) -> bool {
         self.kind == ClientKind::Public
+    }
+
+    /// Whether it proves itself by a secret that we made.
+    pub fn has_secret(&self) -> bool {
+        !self.is_public() && self.settings.token_endpoint_auth_method != Some(AuthMethod::PrivateKeyJwt)
     }
 
     pub fn is_active(&self) -> bool {

@@ -4,6 +4,7 @@ pub mod attribute;
 pub mod client;
 pub mod deletion;
 pub mod delivery;
+pub mod grant_type;
 pub mod holding;
 pub mod merge;
 pub mod names;

@@ -16,14 +16,15 @@ pub struct AccessClaims {
     pub exp: i64,
     pub iat: i64,
     pub jti: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
-    pub sid: String,
-    pub auth_time: i64,
-    pub acr: String,
-    pub amr: Vec<String>,
-    pub roles: Vec<String>,
-    pub groups: Vec<String>,
-    pub user_version: i64,
+    /// The session that it belongs to; a machine's token has none.
+    #[serde(flatten)]
+    pub session: Option<SessionClaims>,
+    /// Of project and client, where the client acts in its own name: with what it got in exchange for a session's token
+    /// (RFC 8693), or for its credentials. Such a token ends with the client, and may be revoked alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<[i64; 2]>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sandbox: bool,
     /// The key that the token is bound to (RFC 9449, 6.1).
@@ -32,6 +33,18 @@ pub struct AccessClaims {
     /// Those whose definition says so.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What an access token says of the session and its user.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionClaims {
+    pub sid: String,
+    pub auth_time: i64,
+    pub acr: String,
+    pub amr: Vec<String>,
+    pub roles: Vec<String>,
+    pub groups: Vec<String>,
+    pub user_version: i64,
 }
 
 /// RFC 7800, 3.1 and RFC 9449, 6.1.
@@ -146,7 +159,27 @@ pub struct Vitals<'a> {
     pub same_epochs: bool,
 }
 
-impl Vitals<'_> {
+impl<'a> Vitals<'a> {
+    /// As far as a project alone says.
+    pub fn of_project(project_status: &'a str) -> Self {
+        Self {
+            project_status,
+            client_status: "active",
+            user_status: "active",
+            revoked: false,
+            token_revoked: false,
+            expired: false,
+            same_epochs: true,
+        }
+    }
+
+    /// A client has to live as well: the one that acts.
+    #[must_use]
+    pub fn with_client(self, status: &'a str, same_epochs: bool) -> Self {
+        let client_status = if self.client_status == "active" { status } else { self.client_status };
+        Self { client_status, same_epochs: self.same_epochs && same_epochs, ..self }
+    }
+
     /// Why it no longer lives: the first fault.
     pub fn ended(self) -> Option<Ended> {
         let ended = match (self.project_status, self.client_status, self.user_status) {
@@ -167,19 +200,21 @@ impl Vitals<'_> {
 
 impl Family {
     /// Alive when project, client and user are active, it is neither revoked nor expired, and its epochs equal today's.
-    /// `token_revoked`: the one token that is judged was revoked by itself.
-    pub fn ended(&self, now: Timestamp, token_revoked: bool) -> Option<Ended> {
-        let vitals = Vitals {
+    pub fn ended(&self, now: Timestamp) -> Option<Ended> {
+        self.vitals(now).ended()
+    }
+
+    pub fn vitals(&self, now: Timestamp) -> Vitals<'_> {
+        Vitals {
             project_status: &self.project_status,
             client_status: &self.client_status,
             user_status: &self.user_status,
             revoked: self.revoked_at.is_some(),
-            token_revoked,
+            token_revoked: false,
             expired: now >= self.expires_at || now >= self.idle_expires_at,
             same_epochs: self.project_epoch == self.project_token_epoch
                 && self.client_epoch == self.client_token_epoch
                 && self.user_epoch == self.user_token_epoch,
-        };
-        vitals.ended()
+        }
     }
 }

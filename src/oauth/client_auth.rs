@@ -1,4 +1,4 @@
-//! Who calls: HTTP Basic, `client_id` and `client_secret` in the body, or `client_id` alone for public clients.
+//! Who calls: HTTP Basic, `client_id` and `client_secret` in the body, an assertion, or `client_id` alone for public clients.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
+use super::client_assertion::{self, Assertion};
 use crate::app::Ctx;
 use crate::cache::ClientEntry;
 use crate::error::{Code, Error, Result, invalid_client, invalid_request, unauthorized_client};
@@ -18,35 +19,79 @@ use crate::secret::{Secret, equal_in_constant_time};
 #[derive(Debug)]
 pub struct Presented {
     pub client_id: String,
-    pub client_secret: Option<Secret>,
-    pub method: AuthMethod,
+    proof: Proof,
     /// The grant that it asks for, and so must be registered for.
-    pub grant: Option<GrantType>,
+    grant: Option<GrantType>,
+}
+
+#[derive(Debug)]
+enum Proof {
+    None,
+    Secret(Secret, AuthMethod),
+    Assertion(Assertion),
 }
 
 impl Presented {
+    fn new(client_id: String, proof: Proof) -> Self {
+        Self { client_id, proof, grant: None }
+    }
+
     /// These credentials, for a request that uses the grant.
     #[must_use]
     pub fn for_grant(mut self, grant: GrantType) -> Self {
         self.grant = Some(grant);
         self
     }
+
+    /// Whether there is more than a name.
+    pub fn proves_something(&self) -> bool {
+        !matches!(self.proof, Proof::None)
+    }
 }
 
-/// Reads the credentials of a request; both methods at once are refused (RFC 6749, 2.3).
-pub fn presented(
-    authorization: Option<&str>,
-    client_id: Option<String>,
-    client_secret: Option<Secret>,
-) -> Result<Presented> {
-    let Some(header) = authorization else {
-        let client_id = client_id.ok_or_else(|| invalid_client("the request names no client"))?;
-        let method = if client_secret.is_some() { AuthMethod::ClientSecretPost } else { AuthMethod::None };
-        return Ok(Presented { client_id, client_secret, method, grant: None });
-    };
-    if client_secret.is_some() {
+/// Credentials in a body (RFC 6749, 2.3.1; RFC 7521, 4.2).
+#[derive(Debug, Default)]
+pub struct InBody {
+    pub client_id: Option<String>,
+    pub client_secret: Option<Secret>,
+    pub client_assertion_type: Option<String>,
+    pub client_assertion: Option<Secret>,
+}
+
+/// Reads the credentials of a request; two methods at once are refused (RFC 6749, 2.3).
+pub fn presented(authorization: Option<&str>, body: InBody) -> Result<Presented> {
+    let asserts = body.client_assertion.is_some() || body.client_assertion_type.is_some();
+    if u8::from(authorization.is_some()) + u8::from(body.client_secret.is_some()) + u8::from(asserts) > 1 {
         return Err(invalid_request("the client authenticates in two ways at once"));
     }
+    let presented = match (authorization, body.client_secret) {
+        (Some(header), _) => by_header(header)?,
+        (None, _) if asserts => by_assertion(body.client_assertion_type.as_deref(), body.client_assertion)?,
+        (None, secret) => {
+            let named = body.client_id.ok_or_else(|| invalid_client("the request names no client"))?;
+            let proof = secret.map(|secret| Proof::Secret(secret, AuthMethod::ClientSecretPost));
+            return Ok(Presented::new(named, proof.unwrap_or(Proof::None)));
+        }
+    };
+    if body.client_id.is_some_and(|named| named != presented.client_id) {
+        return Err(invalid_request("client_id is another client than the one that authenticates"));
+    }
+    Ok(presented)
+}
+
+fn by_assertion(kind: Option<&str>, assertion: Option<Secret>) -> Result<Presented> {
+    if kind != Some(client_assertion::TYPE) {
+        let bound = "client_assertion_type is urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        return Err(Error::invalid_field("client_assertion_type", bound));
+    }
+    let assertion =
+        assertion.ok_or_else(|| Error::invalid_field("client_assertion", "client_assertion is missing"))?;
+    let assertion = Assertion::read(assertion).ok_or_else(refused)?;
+    Ok(Presented::new(assertion.subject.clone(), Proof::Assertion(assertion)))
+}
+
+/// RFC 7617, 2.
+fn by_header(header: &str) -> Result<Presented> {
     let malformed = || invalid_client("the Authorization header is not HTTP Basic");
     let (scheme, encoded) = header.split_once(' ').ok_or_else(malformed)?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -58,16 +103,8 @@ pub fn presented(
     // RFC 6749, 2.3.1: both halves are form-encoded.
     let decode =
         |part: &str| percent_decode_str(part).decode_utf8().map(String::from).map_err(|_| malformed());
-    let presented = Presented {
-        client_id: decode(id)?,
-        client_secret: Some(Secret::new(decode(secret)?)),
-        method: AuthMethod::ClientSecretBasic,
-        grant: None,
-    };
-    if client_id.is_some_and(|named| named != presented.client_id) {
-        return Err(invalid_request("the body names another client than the Authorization header"));
-    }
-    Ok(presented)
+    let secret = Proof::Secret(Secret::new(decode(secret)?), AuthMethod::ClientSecretBasic);
+    Ok(Presented::new(decode(id)?, secret))
 }
 
 /// Authenticates with what is remembered of the client; the caller compares its version in the read that follows.
@@ -78,45 +115,65 @@ pub fn presented(
 /// `invalid_client`; an unknown client and a wrong secret answer alike. `unauthorized_client` for a grant that the client is
 /// not registered for.
 pub async fn authenticate(ctx: &Ctx, presented: &Presented) -> Result<Arc<ClientEntry>> {
-    let refused = || invalid_client("client authentication failed");
     let id: ClientId = presented.client_id.parse().map_err(|_| refused())?;
     let (app, project) = (&ctx.app, ctx.project.id);
     let unknown = |error: Error| if error.code() == Code::NotFound { refused() } else { error };
     let (entry, fresh) = app.cache.client(app, project, id, ctx.now).await.map_err(unknown)?;
-    match accept(&entry, presented, ctx.now) {
-        Ok(()) => return Ok(entry),
+    match accept(ctx, &entry, presented) {
+        Ok(assertion) => return spend(ctx, entry, presented, assertion).await,
         Err(error) if fresh => return Err(error),
         Err(_) => {}
     }
     let entry = app.cache.current_client(app, project, id, ctx.now).await.map_err(unknown)?;
-    accept(&entry, presented, ctx.now).map(|()| entry)
+    let assertion = accept(ctx, &entry, presented)?;
+    spend(ctx, entry, presented, assertion).await
 }
 
-/// RFC 6749, 5.2: the client is proven first, and only then told what it may not do.
-fn accept(entry: &ClientEntry, presented: &Presented, now: Timestamp) -> Result<()> {
-    if !proves(entry, presented, now) || !entry.client.is_active() {
-        return Err(invalid_client("client authentication failed"));
+fn refused() -> Error {
+    invalid_client("client authentication failed")
+}
+
+/// RFC 6749, 5.2: the client is proven first, and only then told what it may not do. `Some`: its assertion is still to be
+/// used up.
+fn accept(ctx: &Ctx, entry: &ClientEntry, presented: &Presented) -> Result<Option<client_assertion::Id>> {
+    let (client, method) = (&entry.client, entry.client.settings.token_endpoint_auth_method);
+    let (proven, assertion) = match &presented.proof {
+        Proof::None => (client.is_public(), None),
+        Proof::Secret(secret, by) => {
+            (method.is_none_or(|method| method == *by) && is_secret_of(entry, secret, ctx.now), None)
+        }
+        Proof::Assertion(assertion) if method == Some(AuthMethod::PrivateKeyJwt) => {
+            let id = assertion.proven_by(ctx, entry);
+            (id.is_some(), id)
+        }
+        Proof::Assertion(_) => (false, None),
+    };
+    if !proven || !client.is_active() {
+        return Err(refused());
     }
     match presented.grant {
-        Some(grant) if !entry.client.may_use(grant) => {
+        Some(grant) if !client.may_use(grant) => {
             Err(unauthorized_client("the client is not registered for this grant type"))
         }
-        _ => Ok(()),
+        _ => Ok(assertion),
     }
 }
 
-fn proves(entry: &ClientEntry, presented: &Presented, now: Timestamp) -> bool {
-    let registered = entry.client.settings.token_endpoint_auth_method;
-    if registered.is_some_and(|method| method != presented.method) {
-        return false;
+async fn spend(
+    ctx: &Ctx,
+    entry: Arc<ClientEntry>,
+    presented: &Presented,
+    id: Option<client_assertion::Id>,
+) -> Result<Arc<ClientEntry>> {
+    if let (Proof::Assertion(assertion), Some(id)) = (&presented.proof, id) {
+        assertion.spend(ctx, &id).await?;
     }
-    match &presented.client_secret {
-        None => entry.client.is_public(),
-        Some(_) if entry.client.is_public() => false,
-        Some(secret) => {
-            let hash = secret.sha256();
-            let live = entry.secrets.iter().filter(|stored| stored.is_live(now));
-            live.fold(false, |found, stored| found | equal_in_constant_time(&stored.hash, &hash))
-        }
-    }
+    Ok(entry)
+}
+
+fn is_secret_of(entry: &ClientEntry, secret: &Secret, now: Timestamp) -> bool {
+    let hash = secret.sha256();
+    let live = entry.secrets.iter().filter(|stored| stored.is_live(now));
+    let found = live.fold(false, |found, stored| found | equal_in_constant_time(&stored.hash, &hash));
+    found && !entry.client.is_public()
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::model::client::SCOPES;
+use crate::model::client::{GrantType, SCOPES};
 use crate::model::signing_key::Alg;
 use crate::secret::{encode_base64url, sha256};
 
@@ -22,8 +22,12 @@ impl Published {
     }
 }
 
+/// How clients prove themselves.
+const PROVEN: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+
 /// OpenID Connect Discovery 1.0, 3, which RFC 8414, 2 agrees with.
 pub fn document(issuer: &str, signing_algs: &[Alg]) -> Value {
+    let with_none = [&PROVEN[..], &["none"]].concat();
     json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
@@ -32,11 +36,18 @@ pub fn document(issuer: &str, signing_algs: &[Alg]) -> Value {
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "introspection_endpoint": format!("{issuer}/oauth2/introspect"),
+        "revocation_endpoint": format!("{issuer}/oauth2/revoke"),
+        "grant_types_supported": GrantType::ALL,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": signing_algs,
         "scopes_supported": SCOPES,
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": with_none,
+        "token_endpoint_auth_signing_alg_values_supported": Alg::ALL,
+        "revocation_endpoint_auth_methods_supported": with_none,
+        "revocation_endpoint_auth_signing_alg_values_supported": Alg::ALL,
+        "introspection_endpoint_auth_methods_supported": PROVEN,
+        "introspection_endpoint_auth_signing_alg_values_supported": Alg::ALL,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,

@@ -11,7 +11,7 @@ use crate::keys::refresh_token::RefreshToken;
 use crate::keys::signing::token_hash;
 use crate::model::client::{Client, GrantType};
 use crate::model::timestamp::Timestamp;
-use crate::model::token::{AccessClaims, Confirmation, IdClaims};
+use crate::model::token::{AccessClaims, Confirmation, IdClaims, SessionClaims};
 use crate::secret::encode_base64url;
 
 /// The answer of the token endpoint, `GetTokenFromCode` and `refresh` (RFC 6749, 5.1); durations in seconds.
@@ -22,11 +22,30 @@ pub struct TokenSet {
     pub access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
+    /// RFC 8693, 2.2.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
     pub token_type: &'static str,
     pub expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_expires_in: Option<i64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
+}
+
+impl TokenSet {
+    fn of_access_token(access_token: String, expires_in: i64, scope: &str) -> Self {
+        Self {
+            id_token: None,
+            access_token,
+            refresh_token: None,
+            issued_token_type: None,
+            token_type: "Bearer",
+            expires_in,
+            refresh_expires_in: None,
+            scope: scope.to_owned(),
+        }
+    }
 }
 
 /// What the tokens of one answer say.
@@ -61,15 +80,8 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>, face: Face) -> Resul
         true => Some(id_token(ctx, client, grant, claims, &access_token)?),
         false => None,
     };
-    let mut tokens = TokenSet {
-        id_token,
-        access_token,
-        refresh_token: None,
-        token_type: "Bearer",
-        expires_in,
-        refresh_expires_in: None,
-        scope: grant.scope.to_owned(),
-    };
+    let mut tokens =
+        TokenSet { id_token, ..TokenSet::of_access_token(access_token, expires_in, grant.scope) };
     if client.may_use(GrantType::RefreshToken) {
         let (keys, project) = (&ctx.app.master_keys, ctx.project.id);
         let token = RefreshToken::make(keys, project, grant.mac_key_id, grant.family, grant.seq)?;
@@ -79,8 +91,20 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>, face: Face) -> Resul
     Ok(tokens)
 }
 
+/// Signs an access token that comes alone.
+pub fn issue_alone(ctx: &Ctx, client: &Client, claims: &AccessClaims) -> Result<TokenSet> {
+    let signer = ctx.signer(client.settings.access_token_signed_response_alg)?;
+    let token = signer.sign("at+jwt", claims)?;
+    Ok(TokenSet::of_access_token(token, claims.exp - claims.iat, &claims.scope))
+}
+
+/// The epochs of a client that acts in its own name.
+pub fn epochs(ctx: &Ctx, client: &Client) -> Option<[i64; 2]> {
+    Some([ctx.project.token_epoch, client.token_epoch])
+}
+
 /// RFC 9068, 2.2.
-fn access_claims(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<AccessClaims> {
+pub fn access_claims(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<AccessClaims> {
     let list = |text: &str| serde_json::from_str::<Vec<String>>(text).map_err(Error::internal);
     let now = ctx.now.unix();
     Ok(AccessClaims {
@@ -93,13 +117,16 @@ fn access_claims(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<Access
         iat: now,
         jti: encode_base64url(&ctx.app.entropy.bytes::<16>()?),
         scope: grant.scope.to_owned(),
-        sid: grant.family.to_string(),
-        auth_time: grant.auth_time.unix(),
-        acr: grant.acr.to_owned(),
-        amr: list(grant.amr)?,
-        roles: list(grant.roles)?,
-        groups: list(grant.groups)?,
-        user_version: grant.user_version,
+        session: Some(SessionClaims {
+            sid: grant.family.to_string(),
+            auth_time: grant.auth_time.unix(),
+            acr: grant.acr.to_owned(),
+            amr: list(grant.amr)?,
+            roles: list(grant.roles)?,
+            groups: list(grant.groups)?,
+            user_version: grant.user_version,
+        }),
+        epochs: None,
         sandbox: ctx.project.is_sandbox(),
         cnf: grant.cnf_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
         attributes: shown_attributes(ctx, grant.attributes)?,
@@ -115,16 +142,17 @@ fn id_token(
     access_token: &str,
 ) -> Result<String> {
     let signer = ctx.signer(client.settings.id_token_signed_response_alg)?;
+    let session = access.session.ok_or_else(|| Error::internal("an ID token is of a session"))?;
     let claims = IdClaims {
         iss: access.iss,
         sub: access.sub,
         aud: access.client_id,
         exp: (access.iat + client.settings.validity.id_token).min(grant.expires_at.unix()),
         iat: access.iat,
-        auth_time: access.auth_time,
-        sid: access.sid,
-        acr: access.acr,
-        amr: access.amr,
+        auth_time: session.auth_time,
+        sid: session.sid,
+        acr: session.acr,
+        amr: session.amr,
         at_hash: token_hash(signer.alg(), access_token),
         nonce: grant.nonce.map(str::to_owned),
     };

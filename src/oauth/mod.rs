@@ -1,13 +1,16 @@
 //! The protocol: authorization requests, client authentication, the token endpoint and its grants, the discovery document.
 
 pub mod authorize;
+pub mod client_assertion;
 pub mod client_auth;
 pub mod discovery;
 pub mod dpop;
 pub mod grants;
+pub mod introspect;
 pub mod issue;
 mod login_link;
 pub mod parameters;
+pub mod revoke;
 pub mod token;
 
 pub use self::login_link::login_link;

@@ -2,7 +2,7 @@
 //! [`grants`](super::grants) and adds only what is its own, so none can forget a shared step.
 
 use super::client_auth::Presented;
-use super::grants::{authorization_code, refresh_token};
+use super::grants::{authorization_code, client_credentials, refresh_token, token_exchange};
 use super::issue::TokenSet;
 use super::parameters::Parameters;
 use crate::app::Visit;
@@ -26,5 +26,7 @@ pub async fn answer(visit: &Visit, mut request: TokenRequest) -> Result<TokenSet
     match grant_type {
         GrantType::AuthorizationCode => authorization_code::answer(visit, request).await,
         GrantType::RefreshToken => refresh_token::answer(visit, request).await,
+        GrantType::ClientCredentials => client_credentials::answer(visit, request).await,
+        GrantType::TokenExchange => token_exchange::answer(visit, request).await,
     }
 }

@@ -59,6 +59,9 @@ pub async fn rotate_secret(
     if client.is_public() {
         return Err(invalid_request("a public client has no secret"));
     }
+    if !client.has_secret() {
+        return Err(invalid_request("the client proves itself by its keys and has no secret"));
+    }
     let secret = ctx.app.entropy.token(PREFIX)?;
     let (asked, hash, leaked) = (&client, &secret.sha256(), old == Old::Leaked);
     let slot = ctx

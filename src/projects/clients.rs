@@ -7,8 +7,9 @@ use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Result, not_found, stale};
 use crate::ids::{ClientId, ProjectId};
+use crate::keys::client_keys::ClientKeys;
 use crate::keys::provide::{self, Change};
-use crate::model::client::{Client, ClientKind, ClientSettings};
+use crate::model::client::{Client, ClientKind, ClientSettings, GrantType};
 use crate::model::merge::{differences, merged};
 use crate::model::names::check_display_name;
 use crate::model::project::next_number;
@@ -34,7 +35,15 @@ pub struct ClientChange {
     pub settings: Map<String, Value>,
 }
 
-/// Registers a client; the secret (for a confidential one) is given once and stored as a hash.
+impl NewClient {
+    /// A client with the settings that are usual for its kind.
+    pub fn of_kind(name: String, kind: ClientKind) -> Self {
+        let settings = ClientSettings { grant_types: GrantType::usual(kind), ..ClientSettings::default() };
+        Self { name, kind, settings }
+    }
+}
+
+/// Registers a client; the secret (for one that has one) is given once and stored as a hash.
 pub async fn create(
     app: &App,
     project: ProjectId,
@@ -43,7 +52,7 @@ pub async fn create(
     new: NewClient,
 ) -> Result<(Client, Option<Secret>)> {
     check_display_name("client_name", &new.name)?;
-    new.settings.check(new.kind)?;
+    check_settings(&new.settings, new.kind)?;
     provide::for_client(&Change { app, project, now, actor }, &new.settings).await?;
     let client = Client {
         id: app.entropy.id(now)?,
@@ -57,7 +66,7 @@ pub async fn create(
         created_at: now,
         updated_at: now,
     };
-    let secret = if client.is_public() { None } else { Some(app.entropy.token(PREFIX)?) };
+    let secret = if client.has_secret() { Some(app.entropy.token(PREFIX)?) } else { None };
     let (made, hash) = (&client, &secret.as_ref().map(Secret::sha256));
     app.db
         .unit(|conn| async move {
@@ -72,6 +81,11 @@ pub async fn create(
         })
         .await?;
     Ok((client, secret))
+}
+
+fn check_settings(settings: &ClientSettings, kind: ClientKind) -> Result<()> {
+    settings.check(kind)?;
+    settings.jwks.as_ref().map_or(Ok(()), |jwks| ClientKeys::parse(jwks).map(|_| ()))
 }
 
 /// Clients by age.
@@ -109,7 +123,7 @@ pub async fn change(
         new.status = status;
     }
     new.settings = merged(&old.settings, &change.settings, "")?;
-    new.settings.check(new.kind)?;
+    check_settings(&new.settings, new.kind)?;
     let mut changed = differences(&old.settings, &new.settings)?;
     if old.name != new.name {
         changed.insert("client_name".into(), json!({"from": old.name, "to": new.name}));

@@ -69,8 +69,13 @@ fn prove(ctx: &Ctx, token: &str) -> Result<AccessClaims, Refusal> {
     if let Some(object) = members.as_object_mut() {
         object.insert("iss".into(), Value::String(ctx.project.issuer.clone()));
     }
-    serde_json::from_value(members)
-        .map_err(|_| refusal("wrong_token_use", "this is not an access token of a session"))
+    let names_session = members.get("sid").is_some();
+    let claims = serde_json::from_value(members).ok();
+    // What belongs to a session is never taken for a token without one, and what belongs to nothing is none of ours.
+    let claims = claims.filter(|claims: &AccessClaims| {
+        claims.session.is_some() == names_session && (names_session || claims.epochs.is_some())
+    });
+    claims.ok_or_else(|| refusal("wrong_token_use", "this is not an access token of ours"))
 }
 
 fn faulty(fault: TokenFault) -> Refusal {

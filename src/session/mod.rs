@@ -1,6 +1,7 @@
 //! The session API as decisions. `http/session` is a thin face over it.
 
 pub mod access_token;
+pub mod alive;
 pub mod attributes;
 pub mod delete_user;
 pub mod sign_out;

@@ -29,6 +29,16 @@ pub struct Proven<T> {
     pub seen: T,
 }
 
+impl<T> Proven<T> {
+    /// The client that asks; only for what clients ask.
+    ///
+    /// # Errors
+    /// None, where [`Asker::Client`] asked.
+    pub fn asking_client(&self) -> Result<Arc<ClientEntry>> {
+        self.client.clone().ok_or_else(|| Error::internal("no client asks"))
+    }
+}
+
 /// `look` reads the token with the project's remembered keys, and says what to ask the store about.
 ///
 /// # Errors

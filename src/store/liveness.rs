@@ -26,7 +26,10 @@ pub struct Question {
     pub family: Option<FamilyId>,
     /// The subject of the token: a deleted user's families are gone, the tombstone is not.
     pub user: Option<UserId>,
+    /// Of a token that may be revoked by itself.
     pub jti: Option<String>,
+    /// The client that acts in its own name with the token.
+    pub actor: Option<ClientId>,
     /// The calling client.
     pub caller: Option<ClientId>,
     /// SHA-256 of the calling admin key.
@@ -38,12 +41,15 @@ pub struct Question {
 pub struct Standing {
     pub project_version: i64,
     pub project_status: String,
+    pub project_epoch: i64,
     /// `None` for a client that is not there.
     pub caller_version: Option<i64>,
     /// A live admin key of this project or of all.
     pub admin: Option<AdminKey>,
     pub user_status: Option<String>,
     pub token_revoked: bool,
+    /// State and epoch; `None` for a client that is not there.
+    pub actor: Option<(String, i64)>,
     pub family: Option<Family>,
 }
 
@@ -70,6 +76,11 @@ macro_rules! from_rows {
                     caller_version: row.try_get("caller_version")?,
                     admin,
                     user_status: row.try_get("user_status")?,
+                    actor: match row.try_get::<Option<String>, _>("actor_status")? {
+                        Some(status) => Some((status, row.try_get("actor_epoch")?)),
+                        None => None,
+                    },
+                    project_epoch: row.try_get("project_token_epoch")?,
                     token_revoked: row.try_get::<Option<String>, _>("revoked_jti")?.is_some(),
                     family,
                 })
@@ -100,7 +111,7 @@ from_numbered_rows!(PgRow, SqliteRow);
 
 /// The statement, with the places where the questions come from.
 macro_rules! statement {
-    ($number:literal, $from:literal, $family:literal, $user:literal, $jti:literal, $caller:literal, $admin_key:literal,
+    ($number:literal, $from:literal, $family:literal, $user:literal, $jti:literal, $actor:literal, $caller:literal, $admin_key:literal,
      $end:literal) => {
         concat!(
             "SELECT ",
@@ -109,6 +120,7 @@ macro_rules! statement {
              k.version AS caller_version,
              a.id AS admin_key_id, a.project_id AS admin_key_project_id, a.name AS admin_key_name,
              a.role AS admin_key_role, r.jti AS revoked_jti,
+             m.status AS actor_status, m.token_epoch AS actor_epoch,
              f.id, f.client_id, f.client_version, f.user_id, f.browser_session_id, f.scope, f.requested_scope, f.audience, f.auth_time,
              f.amr, f.acr, f.cnf_jkt, f.seq, f.prev_seq, f.rotated_at, f.mac_key_id, f.idle_expires_at, f.expires_at, f.revoked_at,
              f.project_epoch, f.client_epoch, f.user_epoch,
@@ -125,6 +137,8 @@ macro_rules! statement {
             $user,
             ") LEFT JOIN revoked_tokens r ON r.project_id = p.id AND r.jti = ",
             $jti,
+            " LEFT JOIN clients m ON m.project_id = p.id AND m.id = ",
+            $actor,
             " LEFT JOIN clients k ON k.project_id = p.id AND k.id = ",
             $caller,
             " LEFT JOIN admin_keys a ON a.hash = ",
@@ -135,16 +149,17 @@ macro_rules! statement {
     };
 }
 
-const ONE: &str = statement!("", "projects p", "$2", "$3", "$4", "$5", "$6", " WHERE p.id = $1");
+const ONE: &str = statement!("", "projects p", "$2", "$3", "$4", "$5", "$6", "$7", " WHERE p.id = $1");
 
 const MANY_POSTGRES: &str = statement!(
     "q.number - 1 AS number, ",
-    "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::bytea[])
-       WITH ORDINALITY AS q (project, family, subject, jti, caller, admin_key, number)
+    "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::bytea[])
+       WITH ORDINALITY AS q (project, family, subject, jti, actor, caller, admin_key, number)
      JOIN projects p ON p.id = q.project",
     "q.family",
     "q.subject",
     "q.jti",
+    "q.actor",
     "q.caller",
     "q.admin_key",
     ""
@@ -157,6 +172,7 @@ const MANY_SQLITE: &str = statement!(
     "q.family",
     "q.subject",
     "q.jti",
+    "q.actor",
     "q.caller",
     "q.admin_key",
     ""
@@ -170,12 +186,13 @@ static SQLITE_TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 fn text_for_sqlite(questions: usize) -> String {
-    let mut text = "WITH q (number, project, family, subject, jti, caller, admin_key) AS (VALUES ".to_owned();
+    let mut text =
+        "WITH q (number, project, family, subject, jti, actor, caller, admin_key) AS (VALUES ".to_owned();
     for number in 0..questions {
         let comma = if number == 0 { "" } else { ", " };
-        let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|parameter| number * 6 + parameter);
+        let [a, b, c, d, e, f, g] = [1, 2, 3, 4, 5, 6, 7].map(|parameter| number * 7 + parameter);
         // Writing to a String does not fail.
-        let _ = write!(text, "{comma}({number}, ${a}, ${b}, ${c}, ${d}, ${e}, ${f})");
+        let _ = write!(text, "{comma}({number}, ${a}, ${b}, ${c}, ${d}, ${e}, ${f}, ${g})");
     }
     text + ") " + MANY_SQLITE
 }
@@ -190,6 +207,7 @@ pub async fn read(conn: &Conn, project: ProjectId, question: &Question) -> Resul
         question.family,
         question.user,
         question.jti.as_deref(),
+        question.actor,
         question.caller,
         question.admin_key.as_deref()
     )
@@ -229,6 +247,7 @@ async fn many_postgres(
         .bind(column(asked, |question| question.family.map(|id| id.0)))
         .bind(column(asked, |question| question.user.map(|id| id.0)))
         .bind(column(asked, |question| question.jti.as_deref()))
+        .bind(column(asked, |question| question.actor.map(|id| id.0)))
         .bind(column(asked, |question| question.caller.map(|id| id.0)))
         .bind(column(asked, |question| question.admin_key.as_deref()))
         .persistent(persistent)
@@ -252,6 +271,7 @@ async fn many_sqlite(
             .bind(question.family)
             .bind(question.user)
             .bind(question.jti.as_deref())
+            .bind(question.actor)
             .bind(question.caller)
             .bind(question.admin_key.as_deref());
     }

@@ -20,6 +20,7 @@ pub mod liveness;
 pub mod outbox;
 pub mod project_rows;
 pub mod projects;
+pub mod revoked_tokens;
 pub mod sealed;
 pub mod signing_keys;
 pub mod standings;

@@ -112,7 +112,7 @@ async fn bad_input_changes_nothing(engine: Engine) {
     };
     let method = "token_endpoint_auth_method";
     for (kind, field, value, description) in [
-        ("service", "type", json!("service"), "type must be confidential or public"),
+        ("robot", "type", json!("robot"), "type must be confidential, public or service"),
         (
             "public",
             "client_name",
@@ -133,12 +133,7 @@ async fn bad_input_changes_nothing(engine: Engine) {
             json!("client_secret_basic"),
             "token_endpoint_auth_method of a public client is none",
         ),
-        (
-            "confidential",
-            method,
-            json!("none"),
-            "token_endpoint_auth_method of a confidential client is client_secret_basic or client_secret_post",
-        ),
+        ("confidential", method, json!("none"), "token_endpoint_auth_method none is for public clients"),
         ("public", "audience", json!(""), "audience has 1 to 255 visible ASCII characters"),
         (
             "public",
@@ -149,14 +144,58 @@ async fn bad_input_changes_nothing(engine: Engine) {
         (
             "public",
             "grant_types",
-            json!(["authorization_code"]),
-            "grant_types must be authorization_code and refresh_token: no others are served yet",
+            json!(["client_credentials"]),
+            "grant_types of a public client are authorization_code, refresh_token",
         ),
         (
             "public",
             "grant_types",
-            json!(["client_credentials"]),
-            "each of grant_types must be authorization_code or refresh_token",
+            json!(["password"]),
+            "each of grant_types must be one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:token-exchange",
+        ),
+        ("public", "grant_types", json!([]), "grant_types names at least one, and each once"),
+        (
+            "public",
+            "grant_types",
+            json!(["authorization_code", "authorization_code"]),
+            "grant_types names at least one, and each once",
+        ),
+        (
+            "confidential",
+            "grant_types",
+            json!(["refresh_token", "client_credentials"]),
+            "grant_types with refresh_token has a grant that begins a session",
+        ),
+        (
+            "service",
+            "grant_types",
+            json!(["authorization_code"]),
+            "grant_types of a service client are client_credentials, urn:ietf:params:oauth:grant-type:token-exchange",
+        ),
+        (
+            "service",
+            "redirect_uris",
+            json!([REDIRECT]),
+            "redirect_uris is not for a service: no browser comes back to it",
+        ),
+        (
+            "confidential",
+            "jwks",
+            json!({"keys": []}),
+            "jwks is for token_endpoint_auth_method private_key_jwt",
+        ),
+        (
+            "confidential",
+            "token_endpoint_auth_signing_alg",
+            json!("ES256"),
+            "token_endpoint_auth_signing_alg is for token_endpoint_auth_method private_key_jwt",
+        ),
+        ("public", method, json!("private_key_jwt"), "token_endpoint_auth_method of a public client is none"),
+        (
+            "confidential",
+            "token_exchange_audiences",
+            json!(["https://api.example"]),
+            "token_exchange_audiences is for clients with the grant of token exchange",
         ),
         (
             "public",

@@ -115,7 +115,7 @@ async fn denials_say_why(engine: Engine) {
             "slug has 2 to 63 of a-z, 0-9 and -, and begins with a letter",
         ),
         (&[&["client", "list", "--project", "nobody"]], "", "no such project"),
-        (&[&client, &["--type", "robot"]], "", "type must be confidential or public"),
+        (&[&client, &["--type", "robot"]], "", "type must be confidential, public or service"),
         (&[&create, &["bob"]], "short\n", "password has 8 to 1024 bytes"),
         (&[&create, &["bob"]], "", "the password is read from standard input, and that is empty"),
         (&[&create, &["bob"]], "one line\nand another\n", "standard input holds more than one line"),

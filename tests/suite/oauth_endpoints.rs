@@ -99,7 +99,7 @@ async fn requests_are_refused(engine: Engine) {
     for (form, code, field, description) in [
         (vec![], "invalid_request", Some("grant_type"), "grant_type is missing"),
         (vec![("grant_type", "password")], "unsupported_grant_type", None, unsupported),
-        (vec![("grant_type", "client_credentials")], "unsupported_grant_type", None, unsupported),
+        (vec![("grant_type", "implicit")], "unsupported_grant_type", None, unsupported),
         (vec![("grant_type", "authorization_code")], "invalid_request", Some("code"), "code is missing"),
         (
             vec![("grant_type", "authorization_code"), ("code", "x")],

@@ -23,6 +23,7 @@ async fn question(app: &TestApp, shop: &Shop) -> (ProjectId, Question) {
         family: text("sid").parse().ok(),
         user: text("sub").parse().ok(),
         jti: Some(text("jti")),
+        actor: shop.id.parse().ok(),
         caller: shop.id.parse().ok(),
         admin_key: None,
     };

@@ -14,6 +14,7 @@ use crate::http::answer::{ok, versioned};
 use crate::http::call::Call;
 use crate::ids::ClientId;
 use crate::model::client::Client;
+use crate::model::merge::merged;
 use crate::oauth::login_link;
 use crate::projects::clients::{self, ClientChange, NewClient, Old};
 use crate::store::client_secrets::StoredSecret;
@@ -83,8 +84,8 @@ pub async fn create(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let mut fields = Fields::of(&call)?;
-    let (name, kind) = (fields.required("client_name")?, fields.required("type")?);
-    let new = NewClient { name, kind, settings: settings_of(fields)?.rest_as()? };
+    let usual = NewClient::of_kind(fields.required("client_name")?, fields.required("type")?);
+    let new = NewClient { settings: merged(&usual.settings, &settings_of(fields)?.rest(), "")?, ..usual };
     let (client, secret) = clients::create(&ctx.app, ctx.project.id, ctx.now, &actor, new).await?;
     let secret = secret.map(|secret| ("client_secret", json!(secret.expose())));
     answer(&ctx, StatusCode::CREATED, &client, secret.as_slice()).await

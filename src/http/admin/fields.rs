@@ -1,13 +1,12 @@
 //! A JSON body taken apart member by member, so that each fault can name its field.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::http::call::Call;
 use crate::http::members::Members;
-use crate::model::merge::{merged, wrong_member};
+use crate::model::merge::wrong_member;
 
 /// The members that nobody has taken yet.
 pub struct Fields(Map<String, Value>);
@@ -43,14 +42,9 @@ impl Fields {
         self.0.contains_key(name)
     }
 
-    /// What is left, for [`merged`], which refuses unknown members.
+    /// What is left, for [`merged`](crate::model::merge::merged), which refuses unknown members.
     pub fn rest(self) -> Map<String, Value> {
         self.0
-    }
-
-    /// What is left as settings, where it is not named the default.
-    pub fn rest_as<T: Default + Serialize + DeserializeOwned>(self) -> Result<T> {
-        merged(&T::default(), &self.0, "")
     }
 
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error, Result, invalid_request};
 use crate::http::call::Call;
-use crate::oauth::client_auth::Presented;
+use crate::oauth::client_auth::{InBody, Presented};
 use crate::oauth::parameters::Parameters;
 
 /// The client that posts, not yet proven, and what it posts (RFC 6749, 2.3 and 3.2): form-encoded, each parameter once,
@@ -24,6 +24,11 @@ pub fn posted(call: &Call) -> Result<(Presented, Parameters)> {
     let form = form.filter(|form| form.repeated().is_none());
     let mut form =
         form.ok_or_else(|| invalid_request("the body is not form-encoded, or a parameter is given twice"))?;
-    let (id, secret) = (form.get("client_id").map(str::to_owned), form.secret("client_secret"));
-    Ok((call.credentials(id, secret)?, form))
+    let credentials = InBody {
+        client_id: form.get("client_id").map(str::to_owned),
+        client_secret: form.secret("client_secret"),
+        client_assertion_type: form.get("client_assertion_type").map(str::to_owned),
+        client_assertion: form.secret("client_assertion"),
+    };
+    Ok((call.credentials(credentials)?, form))
 }

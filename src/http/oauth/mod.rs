@@ -2,5 +2,7 @@
 
 pub mod discovery;
 mod form;
+pub mod introspect;
+pub mod revoke;
 pub mod token;
 pub mod userinfo;

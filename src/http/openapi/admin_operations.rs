@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::parts::{Member, Operation, flag, number, object, one_of, operation, text, texts};
+use crate::model::client::GrantType;
 
 const PROJECT: &str = "/admin/projects/{project}";
 
@@ -49,10 +50,13 @@ fn projects() -> Vec<Operation> {
 fn client_settings() -> Vec<Member> {
     vec![
         ("redirect_uris", texts()),
-        ("grant_types", texts()),
+        ("grant_types", json!({"type": "array", "items": one_of(&GrantType::ALL.map(GrantType::as_str))})),
+        ("jwks", json!({"type": ["object", "null"]})),
+        ("token_endpoint_auth_signing_alg", json!({"enum": ["ES256", "RS256", "EdDSA", null]})),
+        ("token_exchange_audiences", texts()),
         (
             "token_endpoint_auth_method",
-            json!({"enum": ["client_secret_basic", "client_secret_post", "none", null]}),
+            json!({"enum": ["client_secret_basic", "client_secret_post", "private_key_jwt", "none", null]}),
         ),
         ("scope", json!({"type": ["string", "null"]})),
         ("first_party", flag()),
@@ -69,7 +73,7 @@ fn client_settings() -> Vec<Member> {
 
 fn clients() -> Vec<Operation> {
     let one = format!("{PROJECT}/clients/{{client_id}}");
-    let kinds = one_of(&["confidential", "public"]);
+    let kinds = one_of(&["confidential", "public", "service"]);
     let new = [("client_name!", text()), ("type!", kinds)].into_iter().chain(client_settings());
     let change = [("client_name", text()), ("status", one_of(&["active", "disabled"]))];
     vec![

@@ -6,6 +6,7 @@ use super::admin_operations;
 use super::parts::{
     Caller, Member, Operation, answer, flag, number, object, one_of, operation, schema, text, texts, user,
 };
+use crate::model::client::GrantType;
 
 const API: &str = "/projects/{project}/api";
 const OIDC: &str = "/projects/{project}";
@@ -15,8 +16,13 @@ pub fn operations() -> Vec<Operation> {
 }
 
 /// Credentials of a client that does not use HTTP Basic.
-fn credentials() -> [Member; 2] {
-    [("client_id", text()), ("client_secret", text())]
+fn credentials() -> [Member; 4] {
+    [
+        ("client_id", text()),
+        ("client_secret", text()),
+        ("client_assertion_type", text()),
+        ("client_assertion", text()),
+    ]
 }
 
 fn tokens() -> Value {
@@ -171,14 +177,43 @@ fn protocol() -> Vec<Operation> {
             .by(Caller::Client)
             .form()
             .body(credentials().into_iter().chain([
-                ("grant_type!", one_of(&["authorization_code", "refresh_token"])),
+                ("grant_type!", one_of(&GrantType::ALL.map(GrantType::as_str))),
                 ("code", text()),
                 ("redirect_uri", text()),
                 ("code_verifier", text()),
                 ("refresh_token", text()),
                 ("scope", text()),
+                ("subject_token", text()),
+                ("subject_token_type", text()),
+                ("requested_token_type", text()),
+                ("audience", text()),
             ]))
-            .answers(200, tokens()),
+            .answers(
+                200,
+                answer([
+                    ("access_token!", text()),
+                    ("token_type!", json!({"const": "Bearer"})),
+                    ("expires_in!", number()),
+                    ("scope", text()),
+                    ("id_token", text()),
+                    ("refresh_token", text()),
+                    ("refresh_expires_in", number()),
+                    ("issued_token_type", text()),
+                ]),
+            ),
+        operation(
+            &oidc("POST /~/oauth2/introspect"),
+            "introspect",
+            "How a token of the client, or meant for it, stands now (RFC 7662)",
+        )
+        .by(Caller::Client)
+        .form()
+        .body(credentials().into_iter().chain([("token!", text()), ("token_type_hint", text())]))
+        .answers(200, answer([("active!", flag())])),
+        operation(&oidc("POST /~/oauth2/revoke"), "revoke", "Ends a token of the client (RFC 7009)")
+            .by(Caller::Client)
+            .form()
+            .body(credentials().into_iter().chain([("token!", text()), ("token_type_hint", text())])),
         operation(
             &oidc("GET /~/oauth2/userinfo"),
             "userinfo",

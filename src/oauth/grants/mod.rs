@@ -1,7 +1,9 @@
 //! The grants, a file each. The session API and the token endpoint are two faces of the first two.
 
 pub mod authorization_code;
+pub mod client_credentials;
 pub mod refresh_token;
+pub mod token_exchange;
 
 /// Which API asks: the session API promises more than OAuth does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::app::{Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant, invalid_scope};
 use crate::keys::refresh_token::RefreshToken;
-use crate::model::client::{Client, RefreshRetry};
+use crate::model::client::{Client, GrantType, RefreshRetry};
 use crate::model::token::Family;
 use crate::oauth::client_auth::Presented;
 use crate::oauth::issue::{Grant, TokenSet, issue};
@@ -91,7 +91,7 @@ pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> 
         // Nothing is revoked for a wrong client, or strangers could sign people out.
         let family = proven.standing.family.filter(|family| family.client_id == client.id);
         let family = within_lifetimes(client, family.ok_or_else(refused)?);
-        if let Some(ended) = family.ended(ctx.now, false) {
+        if let Some(ended) = family.ended(ctx.now) {
             return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
         }
         let asked = Asked { scope: &narrowed(&family, request.scope.as_deref())?, face: request.face };
@@ -104,7 +104,7 @@ pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> 
 
 /// An exchange that ran beside a shortening of the lifetimes may have written the former ones where the shortening did not
 /// see them. Then its family, which nobody has refreshed yet, is held to what a new one gets.
-fn within_lifetimes(client: &Client, mut family: Family) -> Family {
+pub fn within_lifetimes(client: &Client, mut family: Family) -> Family {
     if family.client_version < client.shortened_in {
         let validity = &client.settings.validity;
         family.expires_at = family.expires_at.min(family.rotated_at.plus_seconds(validity.refresh_token));
@@ -112,6 +112,16 @@ fn within_lifetimes(client: &Client, mut family: Family) -> Family {
             family.idle_expires_at.min(family.rotated_at.plus_seconds(validity.refresh_idle));
     }
     family
+}
+
+/// Whether the client would get tokens for it now.
+pub fn is_good(ctx: &Ctx, client: &Client, family: &Family, token: &RefreshToken) -> bool {
+    let seconds = ctx.now.seconds_since(family.rotated_at);
+    let judged = match client.rotates_refresh_tokens() {
+        true => !matches!(judge(client, family, token.seq, seconds), Judgement::Replay | Judgement::Ahead),
+        false => token.seq == family.seq,
+    };
+    judged && client.may_use(GrantType::RefreshToken) && family.ended(ctx.now).is_none()
 }
 
 /// What the answer is to have.
@@ -207,7 +217,7 @@ async fn record(ctx: &Ctx, family: &Family, action: &str, revoke: bool) -> Resul
         .await
 }
 
-fn grant<'a>(
+pub(super) fn grant<'a>(
     family: &'a Family,
     scope: &'a str,
     mac_key_id: &'a str,

@@ -14,6 +14,7 @@ mod flow;
 mod granted;
 mod held;
 mod load;
+pub mod oauth;
 mod pages;
 mod pooler;
 pub mod process;

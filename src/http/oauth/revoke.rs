@@ -1,0 +1,18 @@
+//! `oauth2/revoke` (RFC 7009).
+
+use axum::response::Response;
+use serde_json::json;
+
+use super::form::posted;
+use crate::error::Result;
+use crate::http::answer::ok;
+use crate::http::call::Call;
+use crate::oauth::revoke::end;
+
+/// RFC 7009, 2.2: the status says it all. The empty object is for those who parse every answer.
+pub async fn revoke(call: Call) -> Result<Response> {
+    let visit = call.visit_by_slug()?;
+    let (credentials, form) = posted(&call)?;
+    end(&visit, credentials, form).await?;
+    Ok(ok(&json!({})))
+}

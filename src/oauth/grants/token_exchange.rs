@@ -1,0 +1,115 @@
+//! Token exchange (RFC 8693): a service swaps the user's token that it was called with for one to call on with. It says no
+//! more than the first one, lives while the user's session and the service do, and no longer than the first one.
+
+use super::super::issue::{TokenSet, access_claims, epochs, issue_alone};
+use super::refresh_token::grant;
+use crate::app::{Ctx, Visit};
+use crate::error::{Error, Result, invalid_request, invalid_scope, invalid_target};
+use crate::model::client::{ACCOUNT, Client};
+use crate::model::timestamp::Timestamp;
+use crate::oauth::issue::Grant;
+use crate::oauth::parameters::Parameters;
+use crate::oauth::token::TokenRequest;
+use crate::session::access_token::look_at;
+use crate::session::alive::{Alive, asked, judge};
+use crate::session::standing::{Asker, prove};
+
+/// RFC 8693, 3.
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+/// # Errors
+/// `invalid_client`; `invalid_request` for a subject token that does not live, is no user's, or was not meant for the
+/// client (RFC 8693, 2.2.2); `invalid_target` and `invalid_scope` for more than the client may have.
+pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: TokenRequest) -> Result<TokenSet> {
+    check_types(&form)?;
+    let subject = form.required_secret("subject_token")?;
+    let look = |ctx: &Ctx| Ok(asked(look_at(ctx, subject.expose())));
+    let proven = prove(visit, &Asker::Client(credentials), look).await?;
+    let (ctx, entry) = (&proven.ctx, proven.asking_client()?);
+    let client = &entry.client;
+    let alive =
+        judge(ctx, proven.seen, proven.standing, None)?.map_err(|refusal| unacceptable(refusal.detail))?;
+    check_subject(client, &alive)?;
+    let Alive { claims: of_subject, family: Some(family) } = alive else {
+        return Err(unacceptable("the token is a client's own, and of no user"));
+    };
+    let scope = narrowed(client, &of_subject.scope, form.get("scope"))?;
+    let base = grant(&family, &scope, &family.mac_key_id, family.seq, family.idle_expires_at);
+    let grant = Grant {
+        audience: &audience(client, &form)?,
+        cnf_jkt: None,
+        expires_at: Timestamp::from_unix(of_subject.exp).min(family.expires_at),
+        ..base
+    };
+    let mut claims = access_claims(ctx, client, &grant)?;
+    claims.epochs = epochs(ctx, client);
+    let tokens = issue_alone(ctx, client, &claims)?;
+    Ok(TokenSet { issued_token_type: Some(ACCESS_TOKEN), ..tokens })
+}
+
+/// RFC 8693, 2.1.
+fn check_types(form: &Parameters) -> Result<()> {
+    let is_access_token = |kind: &str| kind == ACCESS_TOKEN || kind == JWT;
+    let of_subject = form.required("subject_token_type")?;
+    for (name, kind) in [
+        ("subject_token_type", of_subject),
+        ("requested_token_type", form.get("requested_token_type").unwrap_or(ACCESS_TOKEN)),
+    ] {
+        if !is_access_token(kind) {
+            let bound = format!("{name} is {ACCESS_TOKEN} or {JWT}");
+            return Err(Error::invalid_field(name, bound));
+        }
+    }
+    match form.get("actor_token") {
+        Some(_) => {
+            Err(Error::invalid_field("actor_token", "actor_token is not supported: the client is the actor"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn unacceptable(why: &'static str) -> Error {
+    invalid_request(format!("the subject token is not acceptable: {why}")).with_field("subject_token")
+}
+
+/// A token is for whom it was sent to: the client's own, or one that it was called with. What it cannot prove (RFC 9449), or
+/// what another exchange gave, is not passed on.
+fn check_subject(client: &Client, Alive { claims, .. }: &Alive) -> Result<()> {
+    let id = client.id.to_string();
+    if claims.epochs.is_some() {
+        return Err(unacceptable("it is a client's own"));
+    }
+    if claims.client_id != id && claims.aud != id && claims.aud != client.audience() {
+        return Err(unacceptable("it is neither the client's nor meant for it"));
+    }
+    if claims.cnf.is_some() {
+        return Err(unacceptable("it is bound to a key of somebody else"));
+    }
+    Ok(())
+}
+
+/// What the token says and the client may have, or what it asks for of that. Acting on the account, and when nobody is
+/// there, is not passed on.
+fn narrowed(client: &Client, of_subject: &str, asked: Option<&str>) -> Result<String> {
+    let may_pass =
+        |scope: &&str| *scope != ACCOUNT && *scope != "offline_access" && client.may_ask_for(scope);
+    let granted: Vec<&str> = of_subject.split_ascii_whitespace().filter(may_pass).collect();
+    let Some(asked) = asked else { return Ok(granted.join(" ")) };
+    let asked: Vec<&str> = asked.split_ascii_whitespace().collect();
+    if !asked.iter().all(|scope| granted.contains(scope)) {
+        return Err(invalid_scope("scope asks for more than the subject token and the client have"));
+    }
+    Ok(granted.into_iter().filter(|scope| asked.contains(scope)).collect::<Vec<_>>().join(" "))
+}
+
+/// One that the client is registered to ask for, or its own.
+fn audience(client: &Client, form: &Parameters) -> Result<String> {
+    let own = client.audience();
+    let Some(asked) = form.get("audience") else { return Ok(own) };
+    let allowed = &client.settings.token_exchange_audiences;
+    if asked == own || allowed.iter().any(|audience| audience == asked) {
+        return Ok(asked.to_owned());
+    }
+    Err(invalid_target("the client may not ask for tokens for this audience"))
+}

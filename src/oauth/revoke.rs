@@ -58,7 +58,8 @@ async fn end_session(ctx: &Ctx, client: &Client, family: FamilyId) -> Result<()>
                 return Ok(());
             }
             let target = format!("token_family:{family}");
-            let event = Actor::client(client.id, &ctx.request_id).did("token_family.revoked", &target);
+            let actor = Actor::client(client.id, &ctx.request_id);
+            let event = actor.did("token_family.revoked", &target);
             audit::append(&conn, project, ctx.now, &event).await.map(|_| ())
         })
         .await

@@ -112,7 +112,7 @@ async fn bad_input_changes_nothing(engine: Engine) {
     };
     let method = "token_endpoint_auth_method";
     for (kind, field, value, description) in [
-        ("robot", "type", json!("robot"), "type must be confidential, public or service"),
+        ("robot", "type", json!("robot"), "type must be one of confidential, public, service"),
         (
             "public",
             "client_name",

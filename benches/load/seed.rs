@@ -97,6 +97,7 @@ async fn insert_families(
         redirect_uri: String::new(),
         code_challenge: None,
         scope: "openid profile".into(),
+        requested_scope: None,
         nonce: None,
         audience: client.to_string(),
         auth_time: now,

@@ -10,6 +10,7 @@ both_engines!(
     a_code_ends_with_its_session,
     a_code_of_the_last_second_works,
     a_refused_code_is_no_sign_in,
+    // C067
     of_two_at_once_both_come_to_nothing,
     the_scope_decides_what_outlives_the_browser,
 );

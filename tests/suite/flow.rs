@@ -4,7 +4,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Engine, REDIRECT, TestApp, both_engines};
 
-both_engines!(whole_flow, codes_are_single_use, code_bindings, ten_exchanges_at_once, bodies_are_typed);
+both_engines!(
+    whole_flow,
+    // C065 C066 C069
+    codes_are_single_use,
+    // C041 C042 C068
+    code_bindings,
+    // C067
+    ten_exchanges_at_once,
+    bodies_are_typed,
+);
 
 async fn whole_flow(engine: Engine) {
     let app = TestApp::new(engine).await;

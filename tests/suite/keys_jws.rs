@@ -110,6 +110,7 @@ async fn public_jwks_have_their_members_and_no_private_one() {
     }
 }
 
+// C101
 #[tokio::test]
 async fn a_header_that_lies_is_refused() {
     let keys = Keys::new().await;
@@ -153,6 +154,7 @@ async fn a_header_that_lies_is_refused() {
     }
 }
 
+// C101
 #[tokio::test]
 async fn a_key_in_the_header_or_a_mac_under_the_public_key_proves_nothing() {
     let keys = Keys::new().await;
@@ -176,6 +178,7 @@ async fn a_key_in_the_header_or_a_mac_under_the_public_key_proves_nothing() {
     }
 }
 
+// C101
 #[tokio::test]
 async fn signatures_of_another_form_or_length_do_not_fit() {
     let keys = Keys::new().await;

@@ -85,6 +85,7 @@ mod store_units;
 mod store_writer;
 mod support;
 mod tenants;
+mod token_conformance;
 mod token_exchange;
 mod two_nodes;
 mod user_info;

@@ -7,7 +7,7 @@ use tessera::model::client::ClientSettings;
 use crate::support::{Answer, Engine, REDIRECT, Shop, TestApp, both_engines};
 
 both_engines!(
-    // C016
+    // C016 C082
     both_grants_give_tokens,
     // C074 C076 C078
     clients_prove_themselves,

@@ -4,7 +4,17 @@ use serde_json::json;
 
 use crate::support::{Engine, TestApp, both_engines};
 
-both_engines!(lost_response, replay_ends_the_family, twenty_at_once, expiry, scope_shrinks);
+both_engines!(
+    // C082
+    lost_response,
+    // C083 C084
+    replay_ends_the_family,
+    // C085
+    twenty_at_once,
+    expiry,
+    // C086
+    scope_shrinks,
+);
 
 async fn lost_response(engine: Engine) {
     let app = TestApp::new(engine).await;

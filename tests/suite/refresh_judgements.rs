@@ -10,12 +10,14 @@ use crate::support::{Engine, REDIRECT, Shop, TestApp, both_engines};
 
 both_engines!(
     a_replay_leaves_one_event,
+    // C083
     an_older_token_is_a_replay_within_the_window_as_well,
     until_used_a_lost_answer_can_be_asked_for_again,
     a_store_that_was_set_back_revokes_nothing,
     without_rotation_the_token_stays,
     idle_and_absolute_end_apart,
     a_repeat_is_the_same_under_a_new_master_key,
+    // C086
     a_token_of_another_client_is_worth_nothing,
 );
 

@@ -9,6 +9,7 @@ use tessera::projects;
 use tessera::secret::Secret;
 use tessera::store::db::{Conn, execute};
 use tessera::store::outbox;
+use tessera::store::used_jtis::{self, Kind};
 
 use crate::jobs::{count, row, run_well};
 use crate::support::{Engine, Shop, TestApp, both_engines};
@@ -18,6 +19,7 @@ both_engines!(
     families_go_31_days_after_their_end,
     browser_sessions_go_an_hour_after_their_end,
     revocations_go_an_hour_after_their_tokens,
+    used_ids_go_an_hour_after_what_they_stood_in,
     tombstones_go_after_31_days,
     unconfirmed_deletions_go_a_day_after_they_lapse,
     finished_messages_go_after_30_days,
@@ -158,6 +160,31 @@ async fn insert_revocation(app: &TestApp, shop: &Shop, jti: &str, expires_at: Ti
         )
     };
     app.app.db.write(insert).await.unwrap();
+}
+
+/// The same id of another kind, or in another project, is another one.
+async fn used_ids_go_an_hour_after_what_they_stood_in(engine: Engine) {
+    let (app, shops) = two_shops(engine).await;
+    let expires_at = app.app.clock.now().plus_seconds(MINUTE);
+    for shop in &shops {
+        let project = shop.project;
+        let insert = async |kind: Kind, expires_at: Timestamp| {
+            let one =
+                |conn: Conn| async move { used_jtis::insert(&conn, project, kind, b"x", expires_at).await };
+            app.app.db.write(one).await.unwrap()
+        };
+        let later = expires_at.plus_seconds(1);
+        assert_eq!(insert(Kind::ClientAssertion, expires_at).await, 1);
+        assert_eq!(insert(Kind::DpopProof, later).await, 1);
+        assert_eq!(
+            (insert(Kind::ClientAssertion, later).await, insert(Kind::DpopProof, later).await),
+            (0, 0)
+        );
+    }
+    let [before, end] = around(expires_at.plus_seconds(HOUR));
+    assert_eq!(left(&app, &shops, before, "used_jtis").await, [2, 2]);
+    assert_eq!(left(&app, &shops, end, "used_jtis").await, [1, 1]);
+    assert_eq!(count(&app.app, shops[0].project, "used_jtis", "kind = 'dpop_proof'").await, 1);
 }
 
 async fn admin_key(app: &TestApp, shop: &Shop) -> String {

@@ -59,6 +59,7 @@ async fn no_secret_is_logged(engine: Engine) {
     seen.secret(shop.secret.as_ref().unwrap());
 
     let token = sign_in(&app, &shop, &mut seen).await;
+    oauth(&app, &shop, &mut seen, &token).await;
     session_api(&app, &shop, &mut seen, &token, key.expose()).await;
     administration(&app, &shop, &mut seen, key.expose()).await;
     denials(&app, &shop, &mut seen, &token, key.expose()).await;
@@ -138,6 +139,34 @@ async fn sign_in(app: &TestApp, shop: &Shop, seen: &mut Seen) -> String {
     let renewed: Value = post(app, shop, seen, "refresh", None, refresh).await.json().await.unwrap();
     seen.tokens(&renewed);
     renewed["access_token"].as_str().unwrap().to_owned()
+}
+
+/// What clients post to OAuth's endpoints, good and bad.
+async fn oauth(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str) {
+    let kind = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    let assertion = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhc3NlcnRpb24tTG02In0.c2lnbmF0dXJlLUxtNg";
+    let refresh = "tsr_refresh-Lm6";
+    let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+    [assertion, refresh].into_iter().for_each(|secret| seen.secret(secret));
+    for (endpoint, form) in [
+        ("introspect", vec![("token", token)]),
+        ("introspect", vec![("token", refresh)]),
+        ("revoke", vec![("token", refresh)]),
+        ("token", vec![("grant_type", "refresh_token"), ("refresh_token", refresh)]),
+        ("token", vec![("grant_type", exchange), ("subject_token", token)]),
+        ("token", vec![("grant_type", WRONG), ("code", WRONG)]),
+        ("token", vec![("grant_type", "client_credentials"), kind, ("client_assertion", assertion)]),
+        (WRONG, vec![("token", token)]),
+    ] {
+        let request = app.http.post(app.project_url(shop, &format!("/oauth2/{endpoint}"))).form(&form);
+        let request = match form.contains(&kind) {
+            true => request,
+            false => request.basic_auth(&shop.id, shop.secret.as_ref()),
+        };
+        let response = request.send().await.unwrap();
+        seen.request(&response);
+        assert!(!response.status().is_server_error(), "{endpoint}");
+    }
 }
 
 async fn session_api(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, key: &str) {

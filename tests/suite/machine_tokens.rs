@@ -152,12 +152,19 @@ async fn it_ends_with_the_client_and_the_project(engine: Engine) {
             None => drop(owner.post("/end-all-sessions", json!({"reason": "test"})).await.ok()),
         }
         assert_eq!(judge(&token, &service).await["reason"], reason);
+        if change.is_some() {
+            let answer = node.form(&service, "token", &[GRANT]).await;
+            match reason {
+                "project_disabled" => answer.refused(400, "unauthorized_client", "the project is disabled"),
+                _ => answer.refused(401, "invalid_client", "client authentication failed"),
+            }
+        }
         if let (Some((path, _)), Some(status)) = (change, back) {
             owner.patch(path, json!({"status": status})).await.ok();
         }
         assert_eq!(judge(&token, &service).await["reason"], after, "what has ended stays ended");
         assert_eq!(node.introspect(&service, &token).await, json!({"active": false}));
-        // And the next one lives.
+        // And the next one lives; none is given where nothing would take it.
         assert_eq!(judge(&token_of(&node, &service).await, &service).await["active"], true);
     }
     let token = token_of(&app, &service).await;

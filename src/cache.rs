@@ -19,15 +19,19 @@ use crate::keys::jwks::jwks_document;
 use crate::keys::master::MasterKeys;
 use crate::keys::provide;
 use crate::keys::signing::{Alg, Signer, Verifier};
+use crate::keys::subject_salt::SubjectSalt;
 use crate::model::attribute::AttributeDefinition;
-use crate::model::client::Client;
+use crate::model::client::{Client, SCOPES};
 use crate::model::project::Project;
+use crate::model::scope::{ResourceServer, Scope};
 use crate::model::signing_key::SigningKey;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::AccessClaims;
 use crate::oauth::discovery::{self, Published};
 use crate::store::client_secrets::{self, StoredSecret};
-use crate::store::{attribute_definitions, clients, projects, signing_keys};
+use crate::store::{
+    attribute_definitions, clients, projects, resource_servers, scopes, signing_keys, subject_salts,
+};
 
 const MOST_PROJECTS: u64 = 1000;
 const MOST_CLIENTS: u64 = 4000;
@@ -70,17 +74,30 @@ impl Default for Cache {
     }
 }
 
-/// A project with its keys, ready to use, and its attribute definitions.
+/// A project with its keys, ready to use, and what it defines.
 pub struct ProjectEntry {
     pub project: Arc<Project>,
     pub definitions: Vec<AttributeDefinition>,
+    /// Those of its own.
+    pub scopes: Vec<Scope>,
+    pub resource_servers: Vec<ResourceServer>,
     /// The JWK Set of the published halves (RFC 7517, 5).
     pub jwks: Published,
     pub discovery: Published,
+    sealed_salt: Option<Vec<u8>>,
+    salt: OnceLock<Arc<SubjectSalt>>,
     keys: Vec<KeyEntry>,
     verifiers: HashMap<String, Arc<Verifier>>,
     /// When the store last said that this is current, in microseconds.
     validated_at: AtomicI64,
+}
+
+/// What a project defines.
+struct Defined {
+    attributes: Vec<AttributeDefinition>,
+    scopes: Vec<Scope>,
+    resource_servers: Vec<ResourceServer>,
+    sealed_salt: Option<Vec<u8>>,
 }
 
 struct KeyEntry {
@@ -104,7 +121,7 @@ impl ClientEntry {
 }
 
 impl ProjectEntry {
-    fn new(project: Project, keys: Vec<SigningKey>, definitions: Vec<AttributeDefinition>) -> Result<Self> {
+    fn new(project: Project, keys: Vec<SigningKey>, defined: Defined) -> Result<Self> {
         let mut verifiers = HashMap::new();
         let mut entries = Vec::new();
         let published: Vec<String> = keys.iter().map(|key| key.public_jwk.clone()).collect();
@@ -113,20 +130,41 @@ impl ProjectEntry {
             entries.push(KeyEntry { key, signer: OnceLock::new() });
         }
         let algs = signing_algs(&entries);
+        let own = defined.scopes.iter().map(|scope| scope.name.as_str());
+        let scopes: Vec<&str> = SCOPES.into_iter().chain(own).collect();
         Ok(Self {
-            discovery: Published::new(&discovery::document(&project.issuer, &algs)),
+            discovery: Published::new(&discovery::document(&project.issuer, &algs, &scopes)),
             jwks: Published::new(&jwks_document(&published)),
             project: Arc::new(project),
-            definitions,
+            definitions: defined.attributes,
+            scopes: defined.scopes,
+            resource_servers: defined.resource_servers,
+            sealed_salt: defined.sealed_salt,
+            salt: OnceLock::new(),
             keys: entries,
             verifiers,
             validated_at: AtomicI64::new(0),
         })
     }
 
+    /// Whether a scope is one of all projects, or of this one.
+    pub fn knows_scope(&self, scope: &str) -> bool {
+        SCOPES.contains(&scope) || self.scopes.iter().any(|known| known.name == scope)
+    }
+
     /// The verifier of one of the project's keys. A key that is not the project's proves nothing here.
     pub fn verifier(&self, kid: &str) -> Option<Arc<Verifier>> {
         self.verifiers.get(kid).cloned()
+    }
+
+    /// What pairwise subjects are made with, unsealed once. There from the first client on that needs it.
+    pub fn subject_salt(&self, master_keys: &MasterKeys) -> Result<Arc<SubjectSalt>> {
+        if let Some(salt) = self.salt.get() {
+            return Ok(salt.clone());
+        }
+        let sealed = self.sealed_salt.as_ref().ok_or_else(|| Error::internal("the project has no salt"))?;
+        let salt = Arc::new(SubjectSalt::open(master_keys, self.project.id, sealed)?);
+        Ok(self.salt.get_or_init(|| salt).clone())
     }
 
     /// The key that signs today, unsealed once.
@@ -209,8 +247,13 @@ impl Cache {
             .read(|conn| async move {
                 let project = projects::get(&conn, name).await?;
                 let keys = signing_keys::list(&conn, project.id).await?;
-                let definitions = attribute_definitions::list(&conn, project.id).await?;
-                ProjectEntry::new(project, keys, definitions)
+                let defined = Defined {
+                    attributes: attribute_definitions::list(&conn, project.id).await?,
+                    scopes: scopes::list(&conn, project.id).await?,
+                    resource_servers: resource_servers::list(&conn, project.id).await?,
+                    sealed_salt: subject_salts::find(&conn, project.id).await?,
+                };
+                ProjectEntry::new(project, keys, defined)
             })
             .await?;
         let entry = Arc::new(entry);

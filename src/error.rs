@@ -17,6 +17,9 @@ pub enum Code {
     InvalidScope,
     InvalidTarget,
     LoginRequired,
+    ConsentRequired,
+    AccessDenied,
+    UnmetAuthenticationRequirements,
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
@@ -50,6 +53,11 @@ impl Code {
             Self::InvalidTarget => ("invalid_target", 400),
             // OpenID Connect Core, 3.1.2.6.
             Self::LoginRequired => ("login_required", 400),
+            Self::ConsentRequired => ("consent_required", 400),
+            // RFC 6749, 4.1.2.1.
+            Self::AccessDenied => ("access_denied", 400),
+            // OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+            Self::UnmetAuthenticationRequirements => ("unmet_authentication_requirements", 400),
             Self::RequestNotSupported => ("request_not_supported", 400),
             Self::RequestUriNotSupported => ("request_uri_not_supported", 400),
             Self::RegistrationNotSupported => ("registration_not_supported", 400),

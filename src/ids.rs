@@ -49,6 +49,8 @@ ids! {
     CredentialId,
     /// A bearer secret for the admin API.
     AdminKeyId,
+    /// An API that takes tokens of a project.
+    ResourceServerId,
     /// One requested deletion of a user.
     DeletionId,
     /// A message waiting in the outbox.

@@ -100,6 +100,8 @@ async fn insert_families(
         requested_scope: None,
         nonce: None,
         audience: client.to_string(),
+        for_resources: false,
+        claims: None,
         auth_time: now,
         amr: r#"["pwd"]"#.into(),
         acr: "1".into(),
@@ -116,7 +118,16 @@ async fn insert_families(
     let lifetime = Lifetime { idle_expires_at: end, expires_at: end };
     for id in ids {
         let (code, mac_key_id) = (&code, "seed");
-        let family = NewFamily { id: *id, code, offline: true, mac_key_id, lifetime, client_version: 0 };
+        let family = NewFamily {
+            id: *id,
+            code,
+            offline: true,
+            mac_key_id,
+            lifetime,
+            client_version: 0,
+            first_party: true,
+            subject: None,
+        };
         families::insert(conn, project, now, &family).await?;
     }
     Ok(())

@@ -28,7 +28,7 @@ use axum::routing::{get, post};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use self::hosted::{assets, authorize, demo, sign_in};
+use self::hosted::{assets, authorize, consent, demo, select_account, sign_in};
 use self::oauth::{discovery, introspect, revoke, token, userinfo};
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
@@ -60,6 +60,8 @@ pub fn router(app: Arc<App>) -> Router {
             "/sign-in",
             get(sign_in::start).head(sign_in::head).post(sign_in::submit).fallback(hosted::wrong_method),
         )
+        .route("/consent", post(consent::submit).fallback(hosted::wrong_method))
+        .route("/select-account", post(select_account::submit).fallback(hosted::wrong_method))
         .route("/api/GetTokenFromCode", post(session::get_token_from_code))
         .route("/api/refresh", post(session::refresh))
         .route("/api/verifyaccesstoken", post(session::verify_access_token))

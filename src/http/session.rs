@@ -54,6 +54,7 @@ pub async fn get_token_from_code(call: Call) -> Result<Response> {
         code: body.code,
         redirect_uri: body.redirect_uri,
         code_verifier: body.code_verifier,
+        resources: Vec::new(),
         face: Face::SessionApi,
     };
     Ok(ok(&authorization_code::exchange(&call.visit()?, &credentials, &request).await?))
@@ -77,6 +78,7 @@ pub async fn refresh(call: Call) -> Result<Response> {
     let request = refresh_token::Request {
         refresh_token: body.refresh_token,
         scope: body.scope,
+        resources: Vec::new(),
         face: Face::SessionApi,
     };
     Ok(ok(&refresh_token::refresh(&call.visit()?, credentials, &request).await?))
@@ -109,7 +111,7 @@ pub async fn verify_access_token(call: Call) -> Result<Response> {
         None => Asker::Client(call.credentials(in_body!(body))?),
     };
     let demands = Demands {
-        audience: body.audience,
+        audience: body.audience.map(|audience| vec![audience]),
         scopes: body.required_scopes,
         roles: body.required_roles,
         groups: body.required_groups,
@@ -130,7 +132,7 @@ struct AccessTokenBody {
 pub async fn user_info_from_access_token(call: Call) -> Result<Response> {
     let body: AccessTokenBody = call.json_or_default()?;
     let token = call.access_token(body.access_token)?;
-    Ok(ok(&user_info::user_info(&call.visit()?, token.expose()).await?))
+    Ok(ok(&user_info::own_user_info(&call.visit()?, token.expose()).await?))
 }
 
 #[derive(Default, Deserialize)]
@@ -208,8 +210,12 @@ pub(super) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()>
     let id = live.family.client_id;
     let client =
         ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
-    if client.is_some_and(|client| client.settings.first_party) {
-        return Ok(());
+    let Some(client) = client.filter(|client| client.settings.first_party) else {
+        return Err(insufficient_scope("only first-party clients act on the account"));
+    };
+    // An API that was handed a token may not do with it what the application may.
+    if live.family.for_resources && !live.claims.aud.has(&client.audience()) {
+        return Err(insufficient_scope("the token is for resource servers, not for the account"));
     }
-    Err(insufficient_scope("only first-party clients act on the account"))
+    Ok(())
 }

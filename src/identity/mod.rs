@@ -1,5 +1,6 @@
 //! Who somebody is: passwords and browser sessions.
 
 mod argon;
+pub mod consent;
 pub mod passwords;
 pub mod sign_in;

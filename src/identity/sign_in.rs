@@ -1,8 +1,11 @@
 //! A password becomes a browser session; a browser session becomes a code.
 
+use super::consent::{self, asked};
 use crate::app::Ctx;
 use crate::error::{Result, invalid_request};
+use crate::model::claim::ACR_PASSWORD;
 use crate::model::client::Client;
+use crate::model::consent::Permission;
 use crate::model::names::check_username;
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::secret::Secret;
@@ -62,7 +65,7 @@ pub async fn prove_password(
         browser_epoch: proof.browser_epoch,
         auth_time: ctx.now,
         amr: r#"["pwd"]"#.into(),
-        acr: "1".into(),
+        acr: ACR_PASSWORD.into(),
         user_agent: browser.user_agent,
         address: browser.address,
     }))
@@ -85,15 +88,18 @@ async fn renew_hash(ctx: &Ctx, proof: &PasswordProof, password: Secret) -> Resul
 /// A code that is made, and not yet stored.
 pub struct NewCode {
     pub secret: Secret,
-    hash: Vec<u8>,
-    row: CodeRow,
+    pub(super) hash: Vec<u8>,
+    pub(super) row: CodeRow,
+    /// What the person must have allowed; `None`: nothing.
+    pub(super) permission: Option<Permission>,
 }
 
 impl NewCode {
     /// The code that takes `sign_in` to the client.
     pub fn new(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in: &SignIn) -> Result<Self> {
         let secret = ctx.app.entropy.token("tco_")?;
-        Ok(Self { hash: secret.sha256(), row: code_row(ctx, client, request, sign_in), secret })
+        let row = code_row(ctx, client, request, sign_in)?;
+        Ok(Self { hash: secret.sha256(), row, permission: asked(client, request), secret })
     }
 }
 
@@ -116,6 +122,9 @@ pub async fn begin(
             let expires_at = now.plus_seconds(BROWSER_SESSION_SECONDS);
             if browser_sessions::insert(&conn, project, cookie, sign_in, expires_at).await? == 0 {
                 return Ok(false);
+            }
+            if let Some(code) = code {
+                require_consent(&conn, ctx, code).await?;
             }
             if let Some(code) = code
                 && codes::insert(&conn, project, now, &code.hash, &code.row).await? == 0
@@ -155,8 +164,25 @@ pub async fn find_session(ctx: &Ctx, cookie: &Secret) -> Result<Option<SignIn>> 
         .await
 }
 
+async fn require_consent(conn: &Conn, ctx: &Ctx, code: &NewCode) -> Result<()> {
+    match &code.permission {
+        Some(asked) => consent::require(conn, ctx, code.row.user_id, code.row.client_id, asked).await,
+        None => Ok(()),
+    }
+}
+
 /// Stores a code for a browser that is signed in already. `false`: it was signed out in between.
+///
+/// # Errors
+/// `consent_required` when what the person had allowed was withdrawn in between.
 pub async fn resume(ctx: &Ctx, code: &NewCode) -> Result<bool> {
+    if code.permission.is_some() {
+        let unit = |conn: Conn| async move {
+            require_consent(&conn, ctx, code).await?;
+            codes::insert(&conn, ctx.project.id, ctx.now, &code.hash, &code.row).await
+        };
+        return Ok(ctx.app.db.unit(unit).await? == 1);
+    }
     let stored = ctx
         .app
         .db
@@ -167,17 +193,24 @@ pub async fn resume(ctx: &Ctx, code: &NewCode) -> Result<bool> {
     Ok(stored == 1)
 }
 
-fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in: &SignIn) -> CodeRow {
-    CodeRow {
+fn allowed_scope(client: &Client, scope: &str) -> String {
+    scope.split(' ').filter(|word| client.may_ask_for(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in: &SignIn) -> Result<CodeRow> {
+    Ok(CodeRow {
         client_id: client.id,
         user_id: sign_in.user_id,
         browser_session_id: Some(sign_in.id),
-        redirect_uri: request.redirect_uri.clone(),
+        redirect_uri: request.back.redirect_uri.clone(),
         code_challenge: request.code_challenge.clone(),
-        scope: request.scope.clone(),
+        // Once more: the registration may have changed while the form was open.
+        scope: allowed_scope(client, &request.scope),
         requested_scope: request.requested_scope.clone(),
         nonce: request.nonce.clone(),
-        audience: client.audience(),
+        audience: request.audience(client),
+        for_resources: !request.resources.is_empty(),
+        claims: request.claims.as_ref().map(|claims| claims.names.to_column()).transpose()?.flatten(),
         auth_time: sign_in.auth_time,
         amr: sign_in.amr.clone(),
         acr: sign_in.acr.clone(),
@@ -189,5 +222,5 @@ fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in:
         expires_at: ctx.now.plus_seconds(CODE_SECONDS),
         consumed_at: None,
         family_id: None,
-    }
+    })
 }

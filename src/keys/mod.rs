@@ -11,4 +11,5 @@ pub mod rewrap;
 pub mod rotate;
 mod sealing;
 pub mod signing;
+pub mod subject_salt;
 pub mod verify;

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use super::generate::{RsaSize, generate};
 use super::master::Place;
+use super::subject_salt;
 use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Result, conflict, not_found};
 use crate::ids::ProjectId;
-use crate::model::client::ClientSettings;
+use crate::model::client::{ClientSettings, SubjectType};
 use crate::model::signing_key::{Alg, KeyState, SigningKey};
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
@@ -82,7 +83,11 @@ impl Change<'_> {
 /// client's settings name. Called before the unit that stores the settings.
 pub async fn for_client(change: &Change<'_>, settings: &ClientSettings) -> Result<()> {
     let (id, access) = (settings.id_token_signed_response_alg, settings.access_token_signed_response_alg);
-    ensure(change, &[Alg::ES256, Alg::RS256, id, access]).await
+    ensure(change, &[Alg::ES256, Alg::RS256, id, access]).await?;
+    match settings.subject_type {
+        SubjectType::Pairwise => subject_salt::ensure(change).await,
+        SubjectType::Public => Ok(()),
+    }
 }
 
 /// Sees to it that the project signs with each of `algs`; what it has already is left alone.

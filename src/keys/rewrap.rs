@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::master::{MasterKeys, Place};
-use super::{data_key, provide};
+use super::{data_key, provide, subject_salt};
 use crate::audit::{self, Actor};
 use crate::entropy::Entropy;
 use crate::error::Result;
@@ -107,6 +107,7 @@ impl Run<'_> {
                 let place = match table {
                     Table::UserKeys => data_key::place(row.project_id, name),
                     Table::Outbox => outbox::place(row.project_id, name),
+                    Table::SubjectSalts => subject_salt::place(row.project_id),
                 };
                 let Some(new) = &self.sealed_anew(&place, &row.sealed)? else { continue };
                 self.done.moved +=

@@ -7,10 +7,13 @@ use sqlx::FromRow;
 
 use super::grant_type;
 pub use super::grant_type::GrantType;
+use super::names::check_label;
+use super::scope::MOST_RESOURCE_SERVERS;
 use super::signing_key::Alg;
 use super::status::Status;
 use super::timestamp::Timestamp;
-use super::uris::{check_initiate_login_uri, check_redirect_uri};
+use super::token::Audience;
+use super::uris::{check_redirect_uri, check_web_uri};
 use super::validity::Validity;
 use crate::error::{Error, Result};
 use crate::ids::ClientId;
@@ -44,6 +47,14 @@ impl FromStr for ClientKind {
     }
 }
 
+/// OpenID Connect Core, 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectType {
+    Public,
+    Pairwise,
+}
+
 /// How a client proves itself (RFC 7591, 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -69,11 +80,22 @@ pub struct ClientSettings {
     pub token_endpoint_auth_signing_alg: Option<Alg>,
     /// What it may exchange other clients' tokens for (RFC 8693, 2.1), beside its own audience.
     pub token_exchange_audiences: Vec<String>,
-    /// The scopes that it may ask for, separated by spaces. `None`: all that we know but `account`.
+    /// The scopes that it may ask for, separated by spaces. `None`: those of every project but `account`.
     pub scope: Option<String>,
     /// Where the application starts a sign-in of its own (OpenID Connect Core, 4).
     pub initiate_login_uri: Option<String>,
+    /// Nobody is asked whether a project's own applications may see what they ask for.
     pub first_party: bool,
+    /// What people are shown beside the name (RFC 7591, 2).
+    pub client_uri: Option<String>,
+    pub policy_uri: Option<String>,
+    pub tos_uri: Option<String>,
+    /// Seconds that a sign-in may lie back where a request names no `max_age` (OpenID Connect Registration, 2).
+    pub default_max_age: Option<i64>,
+    /// Whether it knows people by their ids, or by subjects of its own (OpenID Connect Core, 8).
+    pub subject_type: SubjectType,
+    /// The document that lists the redirect URIs of all applications which know people by the same subjects.
+    pub sector_identifier_uri: Option<String>,
     pub require_pkce: bool,
     /// `None`: on for public clients, off for confidential ones (FAPI 2.0, 5.3.2.1).
     pub refresh_rotation: Option<bool>,
@@ -81,6 +103,8 @@ pub struct ClientSettings {
     /// Seconds in which a lost refresh response may be asked for again.
     pub refresh_grace_seconds: i64,
     pub audience: Option<String>,
+    /// Identifiers of the resource servers that it may ask for tokens for (RFC 8707).
+    pub resource_servers: Vec<String>,
     /// OpenID Connect Registration, 2. A project has the key before a client names it.
     pub id_token_signed_response_alg: Alg,
     pub access_token_signed_response_alg: Alg,
@@ -99,11 +123,18 @@ impl Default for ClientSettings {
             scope: None,
             initiate_login_uri: None,
             first_party: true,
+            client_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            default_max_age: None,
+            subject_type: SubjectType::Public,
+            sector_identifier_uri: None,
             require_pkce: true,
             refresh_rotation: None,
             refresh_retry: RefreshRetry::Window,
             refresh_grace_seconds: 30,
             audience: None,
+            resource_servers: Vec::new(),
             id_token_signed_response_alg: Alg::default(),
             access_token_signed_response_alg: Alg::default(),
             validity: Validity::default(),
@@ -113,6 +144,8 @@ impl Default for ClientSettings {
 
 const MOST_REDIRECT_URIS: usize = 20;
 const MOST_AUDIENCES: usize = 20;
+/// What a `max_age` may be: 32 bits.
+const MOST_MAX_AGE: i64 = u32::MAX as i64;
 
 impl ClientSettings {
     /// # Errors
@@ -123,7 +156,11 @@ impl ClientSettings {
             return Err(Error::invalid_field("redirect_uris", bound));
         }
         self.redirect_uris.iter().try_for_each(|uri| check_redirect_uri(uri))?;
-        self.initiate_login_uri.iter().try_for_each(|uri| check_initiate_login_uri(uri))?;
+        self.check_pages()?;
+        if self.default_max_age.is_some_and(|seconds| !(0..=MOST_MAX_AGE).contains(&seconds)) {
+            let bound = format!("default_max_age must lie between 0 and {MOST_MAX_AGE}");
+            return Err(Error::invalid_field("default_max_age", bound));
+        }
         grant_type::check(&self.grant_types, kind)?;
         if !(0..=60).contains(&self.refresh_grace_seconds) {
             let bound = "refresh_grace_seconds must lie between 0 and 60";
@@ -132,14 +169,19 @@ impl ClientSettings {
         if self.audience.as_deref().is_some_and(|audience| !is_audience(audience)) {
             return Err(Error::invalid_field("audience", "audience has 1 to 255 visible ASCII characters"));
         }
-        if self.scope.as_deref().is_some_and(|scope| !scope.split(' ').all(|word| SCOPES.contains(&word))) {
-            let bound = format!("scope names some of {}, each separated by one space", SCOPES.join(" "));
-            return Err(Error::invalid_field("scope", bound));
+        let is_scope = |word: &str| SCOPES.contains(&word) || check_label(word).is_ok();
+        if self.scope.as_deref().is_some_and(|scope| !scope.split(' ').all(is_scope)) {
+            return Err(unknown_scope());
+        }
+        if self.resource_servers.len() > MOST_RESOURCE_SERVERS {
+            let bound = format!("resource_servers has at most {MOST_RESOURCE_SERVERS} entries");
+            return Err(Error::invalid_field("resource_servers", bound));
         }
         if !self.first_party && self.names_scope(ACCOUNT) {
             let bound = "scope names account for a first-party client only: nobody is asked for consent yet";
             return Err(Error::invalid_field("scope", bound));
         }
+        self.check_sector()?;
         self.check_kind(kind)?;
         self.check_keys()?;
         self.check_exchange()?;
@@ -178,6 +220,44 @@ impl ClientSettings {
         Ok(())
     }
 
+    fn check_pages(&self) -> Result<()> {
+        for (field, uri) in [
+            ("initiate_login_uri", &self.initiate_login_uri),
+            ("client_uri", &self.client_uri),
+            ("policy_uri", &self.policy_uri),
+            ("tos_uri", &self.tos_uri),
+            ("sector_identifier_uri", &self.sector_identifier_uri),
+        ] {
+            uri.iter().try_for_each(|uri| check_web_uri(field, uri))?;
+        }
+        Ok(())
+    }
+
+    fn check_sector(&self) -> Result<()> {
+        if self.sector_identifier_uri.is_some() {
+            let bound = "sector_identifier_uri is not served yet";
+            return Err(Error::invalid_field("sector_identifier_uri", bound));
+        }
+        if self.subject_type == SubjectType::Pairwise && self.sector().is_none() {
+            let bound = "subject_type pairwise needs redirect_uris of one host, or a sector_identifier_uri";
+            return Err(Error::invalid_field("subject_type", bound));
+        }
+        Ok(())
+    }
+
+    /// Those with whom it shares what it calls people by: the host of the sector's document, or of all redirect URIs
+    /// (OpenID Connect Core, 8.1).
+    pub fn sector(&self) -> Option<String> {
+        let host = |uri: &String| url::Url::parse(uri).ok()?.host_str().map(str::to_owned);
+        match &self.sector_identifier_uri {
+            Some(uri) => host(uri),
+            None => {
+                let first = host(self.redirect_uris.first()?)?;
+                self.redirect_uris.iter().all(|uri| host(uri).as_ref() == Some(&first)).then_some(first)
+            }
+        }
+    }
+
     /// Whether the registered scope names it; one that is left out names none.
     fn names_scope(&self, scope: &str) -> bool {
         self.scope.as_deref().is_some_and(|registered| registered.split(' ').any(|word| word == scope))
@@ -212,7 +292,14 @@ impl ClientSettings {
     }
 }
 
-/// The scopes that we know, in the order in which tokens name them.
+/// A registration that names a scope which there is not.
+pub fn unknown_scope() -> Error {
+    let known = SCOPES.join(" ");
+    let bound = format!("scope names some of {known} and of the project's own, each separated by one space");
+    Error::invalid_field("scope", bound)
+}
+
+/// The scopes of every project, in the order in which tokens name them.
 pub const SCOPES: [&str; 7] = ["openid", "profile", "email", "address", "phone", "offline_access", ACCOUNT];
 
 /// Acting on the account. Nobody but a first-party client gets it while there is no page that asks for consent.
@@ -304,12 +391,14 @@ impl Client {
         self.settings.redirect_uris.iter().any(|registered| registered == uri)
     }
 
-    /// Whether its registration names the scope, or none at all. [`ACCOUNT`] has to be named, by a first-party client.
+    /// Whether its registration names the scope, or none at all. [`ACCOUNT`] has to be named, by a first-party client, and
+    /// scopes of the project's own have to be.
     pub fn may_ask_for(&self, scope: &str) -> bool {
         let named = self.settings.names_scope(scope);
         match scope {
             ACCOUNT => named && self.settings.first_party,
-            _ => named || self.settings.scope.is_none(),
+            // What a project defines may be worth a lot, so that nobody gets it unnamed.
+            _ => named || (self.settings.scope.is_none() && SCOPES.contains(&scope)),
         }
     }
 
@@ -320,6 +409,12 @@ impl Client {
 
     pub fn rotates_refresh_tokens(&self) -> bool {
         self.settings.refresh_rotation.unwrap_or_else(|| self.is_public())
+    }
+
+    /// Whether a token is meant for it: as itself, or as a resource server that it is registered for.
+    pub fn is_meant_by(&self, audience: &Audience) -> bool {
+        let own = [self.id.to_string(), self.audience()];
+        own.iter().chain(&self.settings.resource_servers).any(|name| audience.has(name))
     }
 
     /// The `aud` of its access tokens (RFC 9068, 2.2).

@@ -1,7 +1,10 @@
 //! Plain data, states and pure rules; used by all, knows none.
 
 pub mod attribute;
+pub mod claim;
+pub mod claims_request;
 pub mod client;
+pub mod consent;
 pub mod deletion;
 pub mod delivery;
 pub mod grant_type;
@@ -12,6 +15,7 @@ pub mod profile;
 pub mod project;
 pub mod proxies;
 pub mod role;
+pub mod scope;
 pub mod signing_key;
 pub mod status;
 pub mod timestamp;

@@ -106,11 +106,18 @@ impl Profile {
         Ok(())
     }
 
-    /// The claims that a scope shows.
-    pub fn of_scope(&self, scope: &str) -> impl Iterator<Item = (&'static str, &Value)> {
-        let shown = CLAIMS.iter().filter(move |claim| claim.scope == scope);
-        shown.filter_map(|claim| self.0.get(claim.name).map(|value| (claim.name, value)))
+    pub fn get(&self, claim: &str) -> Option<&Value> {
+        self.0.get(claim)
     }
+}
+
+/// The scope that shows a claim of the profile.
+pub fn scope_of(claim: &str) -> Option<&'static str> {
+    CLAIMS.iter().find(|known| known.name == claim).map(|known| known.scope)
+}
+
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CLAIMS.iter().map(|claim| claim.name)
 }
 
 fn unknown(name: &str) -> Error {
@@ -222,7 +229,10 @@ mod tests {
         changed(&mut profile, json!({"phone_number": "+35121000000", "phone_number_verified": true}))
             .unwrap();
         changed(&mut profile, json!({"phone_number": "+35121000001", "name": "Ana"})).unwrap();
-        assert_eq!(profile.of_scope("phone").count(), 1);
+        assert_eq!(
+            (profile.get("phone_number").is_some(), profile.get("phone_number_verified")),
+            (true, None)
+        );
         changed(&mut profile, json!({"phone_number": null, "name": null})).unwrap();
         assert_eq!(profile, Profile::default());
     }

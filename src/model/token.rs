@@ -11,7 +11,7 @@ use crate::ids::{BrowserSessionId, ClientId, FamilyId, UserId};
 pub struct AccessClaims {
     pub iss: String,
     pub sub: String,
-    pub aud: String,
+    pub aud: Audience,
     pub client_id: String,
     pub exp: i64,
     pub iat: i64,
@@ -47,6 +47,31 @@ pub struct SessionClaims {
     pub user_version: i64,
 }
 
+/// Whom a token is for: one text, or a list of them (RFC 7519, 4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// From words that stand one space apart.
+    pub fn of_words(words: &str) -> Self {
+        match words.contains(' ') {
+            true => Self::Many(words.split(' ').map(str::to_owned).collect()),
+            false => Self::One(words.to_owned()),
+        }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Self::One(known) => known == name,
+            Self::Many(known) => known.iter().any(|known| known == name),
+        }
+    }
+}
+
 /// RFC 7800, 3.1 and RFC 9449, 6.1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Confirmation {
@@ -68,6 +93,9 @@ pub struct IdClaims {
     pub at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
+    /// Claims of the person that were asked for one by one.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A token family beside today's epochs and states: all that liveness needs, from one statement.
@@ -82,7 +110,15 @@ pub struct Family {
     pub scope: String,
     /// What was asked for, where it is not the scope.
     pub requested_scope: Option<String>,
+    /// Words, each a resource server or the client's own.
     pub audience: String,
+    /// Whether they are resource servers that the client asked for.
+    pub for_resources: bool,
+    /// What was asked for beyond the scope: a JSON document.
+    pub claims: Option<String>,
+    pub first_party: bool,
+    /// The `sub` by which the client knows the user; `None`: the user's id.
+    pub subject: Option<String>,
     pub auth_time: Timestamp,
     pub amr: String,
     pub acr: String,
@@ -199,6 +235,11 @@ impl<'a> Vitals<'a> {
 }
 
 impl Family {
+    /// The `sub` of its tokens.
+    pub fn subject(&self) -> String {
+        self.subject.clone().unwrap_or_else(|| self.user_id.to_string())
+    }
+
     /// Alive when project, client and user are active, it is neither revoked nor expired, and its epochs equal today's.
     pub fn ended(&self, now: Timestamp) -> Option<Ended> {
         self.vitals(now).ended()

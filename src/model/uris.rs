@@ -25,21 +25,20 @@ pub fn check_redirect_uri(uri: &str) -> Result<()> {
     }
 }
 
-/// Where an application starts a sign-in: https (OpenID Connect Core, 4), or http on a loopback address.
+/// A page of the application: https (for the start of a sign-in OpenID Connect Core, 4 says so), or http on a loopback
+/// address.
 ///
 /// # Errors
-/// `invalid_request` naming the bound.
-pub fn check_initiate_login_uri(uri: &str) -> Result<()> {
+/// `invalid_request` naming the field and the bound.
+pub fn check_web_uri(field: &'static str, uri: &str) -> Result<()> {
     let visible = uri.len() <= 2048 && uri.bytes().all(|b| b.is_ascii_graphic()) && !uri.contains('#');
     let web = url::Url::parse(uri)
         .is_ok_and(|url| is_web(&url) && url.username().is_empty() && url.password().is_none());
     if visible && web {
         return Ok(());
     }
-    Err(Error::invalid_field(
-        "initiate_login_uri",
-        "initiate_login_uri is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information",
-    ))
+    let bound = "is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information";
+    Err(Error::invalid_field(field, format!("{field} {bound}")))
 }
 
 fn is_web(url: &url::Url) -> bool {
@@ -72,13 +71,13 @@ mod tests {
     }
 
     #[test]
-    fn initiate_login_uris_are_of_the_web() {
+    fn pages_are_of_the_web() {
         for good in ["https://app.example/login?tenant=1", "http://localhost:3000/login"] {
-            assert!(check_initiate_login_uri(good).is_ok(), "{good}");
+            assert!(check_web_uri("client_uri", good).is_ok(), "{good}");
         }
         for bad in ["/login", "http://app.example/", "com.example.app:/login", "https://a/#f", "https://u@a/"]
         {
-            assert!(check_initiate_login_uri(bad).is_err(), "{bad}");
+            assert!(check_web_uri("client_uri", bad).is_err(), "{bad}");
         }
     }
 }

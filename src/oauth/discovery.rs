@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::model::client::{GrantType, SCOPES};
+use super::authorize::ResponseMode;
+use crate::model::claim::{self, ACRS};
+use crate::model::client::GrantType;
 use crate::model::signing_key::Alg;
 use crate::secret::{encode_base64url, sha256};
 
@@ -25,8 +27,12 @@ impl Published {
 /// How clients prove themselves.
 const PROVEN: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
 
+/// Claims of ID tokens themselves.
+const OF_TOKENS: [&str; 9] = ["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid"];
+
 /// OpenID Connect Discovery 1.0, 3, which RFC 8414, 2 agrees with.
-pub fn document(issuer: &str, signing_algs: &[Alg]) -> Value {
+pub fn document(issuer: &str, signing_algs: &[Alg], scopes: &[&str]) -> Value {
+    let claims: Vec<&str> = OF_TOKENS.into_iter().chain(claim::all()).collect();
     let with_none = [&PROVEN[..], &["none"]].concat();
     json!({
         "issuer": issuer,
@@ -35,13 +41,13 @@ pub fn document(issuer: &str, signing_algs: &[Alg]) -> Value {
         "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ResponseMode::ALL,
         "introspection_endpoint": format!("{issuer}/oauth2/introspect"),
         "revocation_endpoint": format!("{issuer}/oauth2/revoke"),
         "grant_types_supported": GrantType::ALL,
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": signing_algs,
-        "scopes_supported": SCOPES,
+        "scopes_supported": scopes,
         "token_endpoint_auth_methods_supported": with_none,
         "token_endpoint_auth_signing_alg_values_supported": Alg::ALL,
         "revocation_endpoint_auth_methods_supported": with_none,
@@ -52,6 +58,8 @@ pub fn document(issuer: &str, signing_algs: &[Alg]) -> Value {
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
+        "claims_supported": claims,
+        "acr_values_supported": ACRS,
     })
 }

@@ -60,7 +60,7 @@ fn of_access_token(
     let Ok(Alive { claims, .. }) = judge(ctx, looked, standing, None)? else { return Ok(None) };
     let id = client.id.to_string();
     // RFC 7662, 4: nobody learns of a token that is not theirs.
-    if claims.client_id != id && claims.aud != id && claims.aud != client.audience() {
+    if claims.client_id != id && !client.is_meant_by(&claims.aud) {
         return Ok(None);
     }
     let kind = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
@@ -79,7 +79,7 @@ fn of_refresh_token(
     let Some(family) = family.filter(|family| is_good(ctx, client, family, token)) else { return Ok(None) };
     let claims = json!({
         "iss": ctx.project.issuer,
-        "sub": family.user_id,
+        "sub": family.subject(),
         "client_id": client.id,
         "scope": family.scope,
         "sid": family.id,

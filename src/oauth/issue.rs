@@ -4,15 +4,18 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::grants::Face;
+use super::resources::scope_for;
 use crate::app::Ctx;
 use crate::error::{Error, Result};
-use crate::ids::{FamilyId, UserId};
+use crate::ids::FamilyId;
 use crate::keys::refresh_token::RefreshToken;
 use crate::keys::signing::token_hash;
+use crate::model::claims_request::ClaimsRequest;
 use crate::model::client::{Client, GrantType};
 use crate::model::timestamp::Timestamp;
-use crate::model::token::{AccessClaims, Confirmation, IdClaims, SessionClaims};
+use crate::model::token::{AccessClaims, Audience, Confirmation, IdClaims, SessionClaims};
 use crate::secret::encode_base64url;
+use crate::session::person::{Person, Shown};
 
 /// The answer of the token endpoint, `GetTokenFromCode` and `refresh` (RFC 6749, 5.1); durations in seconds.
 #[derive(Debug, Serialize)]
@@ -51,16 +54,18 @@ impl TokenSet {
 /// What the tokens of one answer say.
 pub struct Grant<'a> {
     pub family: FamilyId,
-    pub user: UserId,
+    /// The `sub`.
+    pub subject: String,
     pub scope: &'a str,
+    /// Words.
     pub audience: &'a str,
     pub auth_time: Timestamp,
     pub amr: &'a str,
     pub acr: &'a str,
     pub nonce: Option<&'a str>,
-    pub roles: &'a str,
-    pub groups: &'a str,
-    pub attributes: &'a str,
+    pub person: Person<'a>,
+    /// What was asked for beyond the scope, as the store holds it.
+    pub claims: Option<&'a str>,
     /// The thumbprint of the key that the tokens are bound to.
     pub cnf_jkt: Option<&'a str>,
     pub user_version: i64,
@@ -75,13 +80,12 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>, face: Face) -> Resul
     let claims = access_claims(ctx, client, grant)?;
     let access_token =
         ctx.signer(client.settings.access_token_signed_response_alg)?.sign("at+jwt", &claims)?;
-    let expires_in = claims.exp - claims.iat;
-    let id_token = match face.identifies(grant.scope) {
+    let (expires_in, scope) = (claims.exp - claims.iat, claims.scope.clone());
+    let id_token = match face.identifies(&scope) {
         true => Some(id_token(ctx, client, grant, claims, &access_token)?),
         false => None,
     };
-    let mut tokens =
-        TokenSet { id_token, ..TokenSet::of_access_token(access_token, expires_in, grant.scope) };
+    let mut tokens = TokenSet { id_token, ..TokenSet::of_access_token(access_token, expires_in, &scope) };
     if client.may_use(GrantType::RefreshToken) {
         let (keys, project) = (&ctx.app.master_keys, ctx.project.id);
         let token = RefreshToken::make(keys, project, grant.mac_key_id, grant.family, grant.seq)?;
@@ -109,27 +113,27 @@ pub fn access_claims(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<Ac
     let now = ctx.now.unix();
     Ok(AccessClaims {
         iss: ctx.project.issuer.clone(),
-        sub: grant.user.to_string(),
-        aud: grant.audience.to_owned(),
+        sub: grant.subject.clone(),
+        aud: Audience::of_words(grant.audience),
         client_id: client.id.to_string(),
         // No token outlives its family.
         exp: (now + client.settings.validity.access_token).min(grant.expires_at.unix()),
         iat: now,
         jti: encode_base64url(&ctx.app.entropy.bytes::<16>()?),
-        scope: grant.scope.to_owned(),
+        scope: scope_for(&ctx.entry, grant.scope, grant.audience),
         session: Some(SessionClaims {
             sid: grant.family.to_string(),
             auth_time: grant.auth_time.unix(),
             acr: grant.acr.to_owned(),
             amr: list(grant.amr)?,
-            roles: list(grant.roles)?,
-            groups: list(grant.groups)?,
+            roles: list(grant.person.roles)?,
+            groups: list(grant.person.groups)?,
             user_version: grant.user_version,
         }),
         epochs: None,
         sandbox: ctx.project.is_sandbox(),
         cnf: grant.cnf_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
-        attributes: shown_attributes(ctx, grant.attributes)?,
+        attributes: shown_attributes(ctx, grant.person.attributes)?,
     })
 }
 
@@ -143,6 +147,7 @@ fn id_token(
 ) -> Result<String> {
     let signer = ctx.signer(client.settings.id_token_signed_response_alg)?;
     let session = access.session.ok_or_else(|| Error::internal("an ID token is of a session"))?;
+    let asked = ClaimsRequest::of_column(grant.claims)?;
     let claims = IdClaims {
         iss: access.iss,
         sub: access.sub,
@@ -155,6 +160,7 @@ fn id_token(
         amr: session.amr,
         at_hash: token_hash(signer.alg(), access_token),
         nonce: grant.nonce.map(str::to_owned),
+        more: Shown::default().and(&asked.id_token).of(&grant.person)?,
     };
     signer.sign("JWT", &claims)
 }

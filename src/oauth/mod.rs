@@ -10,7 +10,10 @@ pub mod introspect;
 pub mod issue;
 mod login_link;
 pub mod parameters;
+pub mod resources;
 pub mod revoke;
+mod subject;
 pub mod token;
 
 pub use self::login_link::login_link;
+pub use self::subject::{is_meant, subject};

@@ -33,6 +33,12 @@ impl Parameters {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every value of a parameter that may be repeated.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let named = self.0.iter().filter(|(known, value)| known == name && !value.is_empty());
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+
     /// Like [`Self::get`], and the value is gone from here afterwards.
     pub fn take(&mut self, name: &str) -> String {
         let found = self.0.iter_mut().find(|(known, _)| known == name);
@@ -72,7 +78,13 @@ impl Parameters {
 
     /// A parameter is given at most once (RFC 6749, 3.1): the first name that is not.
     pub fn repeated(&self) -> Option<&str> {
-        let mut names = self.0.iter().enumerate().map(|(i, (name, _))| (i, name));
+        self.repeated_beside("")
+    }
+
+    /// Like [`Self::repeated`], where one parameter may be.
+    pub fn repeated_beside(&self, repeatable: &str) -> Option<&str> {
+        let names = self.0.iter().enumerate().map(|(i, (name, _))| (i, name));
+        let mut names = names.filter(|(_, name)| *name != repeatable || repeatable.is_empty());
         names
             .find(|(i, name)| self.0[..*i].iter().any(|(earlier, _)| earlier == *name))
             .map(|(_, name)| name.as_str())

@@ -5,18 +5,19 @@ use serde_json::{Map, Value, json};
 pub use super::client_secrets::{Old, Rotated, list_secrets, remove_secret, rotate_secret};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
-use crate::error::{Result, not_found, stale};
+use crate::error::{Error, Result, not_found, stale};
 use crate::ids::{ClientId, ProjectId};
 use crate::keys::client_keys::ClientKeys;
 use crate::keys::provide::{self, Change};
-use crate::model::client::{Client, ClientKind, ClientSettings, GrantType};
+use crate::model::client::{Client, ClientKind, ClientSettings, GrantType, SCOPES, unknown_scope};
 use crate::model::merge::{differences, merged};
 use crate::model::names::check_display_name;
 use crate::model::project::next_number;
 use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
-use crate::store::{client_secrets, clients};
+use crate::store::db::Conn;
+use crate::store::{client_secrets, clients, resource_servers, scopes};
 
 /// What every client secret begins with.
 pub(super) const PREFIX: &str = "tcs_";
@@ -70,6 +71,7 @@ pub async fn create(
     let (made, hash) = (&client, &secret.as_ref().map(Secret::sha256));
     app.db
         .unit(|conn| async move {
+            check_names(&conn, project, &ClientSettings::default(), &made.settings).await?;
             clients::insert(&conn, project, now, made).await?;
             if let Some(hash) = hash {
                 client_secrets::put(&conn, project, now, made.id, 1, hash).await?;
@@ -141,10 +143,11 @@ pub async fn change(
     };
     let keys = Change { app: &ctx.app, project: ctx.project.id, now: ctx.now, actor };
     provide::for_client(&keys, &new.settings).await?;
-    let (asked, changed) = (&new, &changed);
+    let (asked, changed, former) = (&new, &changed, &old.settings);
     ctx.app
         .db
         .unit(|conn| async move {
+            check_names(&conn, ctx.project.id, former, &asked.settings).await?;
             if clients::update(&conn, ctx.project.id, ctx.now, asked, ends).await? == 0 {
                 return Err(stale(seen.is_some()));
             }
@@ -156,6 +159,35 @@ pub async fn change(
     new.version = next_number(old.version, ctx.now);
     new.updated_at = ctx.now;
     Ok(new)
+}
+
+/// Whether the project has what a registration names anew: scopes of its own, and resource servers.
+async fn check_names(
+    conn: &Conn,
+    project: ProjectId,
+    old: &ClientSettings,
+    new: &ClientSettings,
+) -> Result<()> {
+    let words = |settings: &ClientSettings| -> Vec<String> {
+        settings.scope.iter().flat_map(|scope| scope.split(' ')).map(str::to_owned).collect()
+    };
+    let (known, named) = (words(old), words(new));
+    let mut added = named.iter().filter(|word| !SCOPES.contains(&word.as_str()) && !known.contains(word));
+    if added.clone().next().is_some() {
+        let defined = scopes::list(conn, project).await?;
+        if !added.all(|word| defined.iter().any(|scope| scope.name == *word)) {
+            return Err(unknown_scope());
+        }
+    }
+    let mut added = new.resource_servers.iter().filter(|server| !old.resource_servers.contains(server));
+    if added.clone().next().is_some() {
+        let there = resource_servers::list(conn, project).await?;
+        if !added.all(|added| there.iter().any(|server| server.identifier == *added)) {
+            let why = "resource_servers names identifiers of the project's resource servers";
+            return Err(Error::invalid_field("resource_servers", why));
+        }
+    }
+    Ok(())
 }
 
 /// How many of its token families live, and so would end with the client. It counts all of them, so nothing that has to

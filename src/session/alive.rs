@@ -60,7 +60,7 @@ pub fn judge(
     ctx: &Ctx,
     looked: LookedAt,
     standing: Standing,
-    audience: Option<&str>,
+    audience: Option<&[String]>,
 ) -> Result<Result<Alive, Refusal>> {
     let claims = match looked {
         Ok(claims) => claims,
@@ -69,7 +69,7 @@ pub fn judge(
     if claims.sandbox && !ctx.project.is_sandbox() {
         return Ok(Err(refusal("sandbox_token", "the token belongs to a sandbox")));
     }
-    if audience.is_some_and(|audience| *audience != claims.aud) {
+    if audience.is_some_and(|names| !names.iter().any(|name| claims.aud.has(name))) {
         return Ok(Err(refusal("wrong_audience", "the token is meant for somebody else")));
     }
     if claims.session.is_some() && standing.family.is_none() {
@@ -87,7 +87,7 @@ pub fn judge(
 /// A token in exchange is another client's than the family.
 fn check_same(claims: &AccessClaims, family: &Family) -> Result<()> {
     let same_client = claims.client_id.parse::<ClientId>().is_ok_and(|client| client == family.client_id);
-    if (same_client || claims.epochs.is_some()) && claims.sub == family.user_id.to_string() {
+    if (same_client || claims.epochs.is_some()) && claims.sub == family.subject() {
         return Ok(());
     }
     Err(Error::internal("a signed token names another client or user than its family"))

@@ -1,37 +1,48 @@
-//! `userinfofromaccesstoken`: the user's claims as they are now, limited by scope (OpenID Connect Core, 5.3).
+//! `userinfofromaccesstoken`, and `oauth2/userinfo`: the user's claims as they are now, limited by what was granted
+//! (OpenID Connect Core, 5.3).
 
 use serde_json::{Map, Value, json};
 
+use super::person::{Person, Shown, parsed};
 use super::verify::{Live, require_live};
-use crate::app::Visit;
-use crate::error::{Error, Result};
-use crate::model::profile::Profile;
+use crate::app::{Ctx, Visit};
+use crate::error::Result;
+use crate::model::claims_request::ClaimsRequest;
 
+/// The claims of the granted scopes, and those that were asked for one by one.
+///
 /// # Errors
 /// `invalid_token` naming the reason.
 pub async fn user_info(visit: &Visit, token: &str) -> Result<Map<String, Value>> {
-    let (_, Live { claims, family }) = require_live(visit, token).await?;
-    let has = |scope: &str| claims.scope.split(' ').any(|granted| granted == scope);
-    let mut answer = Map::new();
-    answer.insert("sub".into(), json!(claims.sub));
-    if has("profile") {
-        answer.insert("preferred_username".into(), json!(family.username));
-        answer.insert("updated_at".into(), json!(family.user_updated_at.unix()));
-        answer.insert("roles".into(), parsed(&family.roles)?);
-        answer.insert("groups".into(), parsed(&family.groups)?);
-        answer.insert("attributes".into(), parsed(&family.attributes)?);
-    }
-    let profile = Profile::parse(&family.profile)?;
-    for scope in ["profile", "phone", "address"].into_iter().filter(|scope| has(scope)) {
-        answer.extend(profile.of_scope(scope).map(|(name, value)| (name.to_owned(), value.clone())));
-    }
-    if has("email") && family.email.is_some() {
-        answer.insert("email".into(), json!(family.email));
-        answer.insert("email_verified".into(), json!(family.email_verified));
+    let (ctx, live) = require_live(visit, token).await?;
+    shown(&ctx, &live)
+}
+
+/// The same for the session API, where `profile` shows a project's own applications what else it knows: roles, groups and
+/// attributes.
+///
+/// # Errors
+/// `invalid_token` naming the reason.
+pub async fn own_user_info(visit: &Visit, token: &str) -> Result<Map<String, Value>> {
+    let (ctx, live) = require_live(visit, token).await?;
+    let mut answer = shown(&ctx, &live)?;
+    let family = &live.family;
+    if family.first_party && live.claims.scope.split(' ').any(|granted| granted == "profile") {
+        for (name, text) in
+            [("roles", &family.roles), ("groups", &family.groups), ("attributes", &family.attributes)]
+        {
+            answer.insert(name.into(), parsed(text)?);
+        }
     }
     Ok(answer)
 }
 
-fn parsed(text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(Error::internal)
+fn shown(ctx: &Ctx, Live { claims, family }: &Live) -> Result<Map<String, Value>> {
+    // What the application asked for one by one is not for whoever it was passed on to.
+    let own = family.claims.as_deref().filter(|_| claims.epochs.is_none());
+    let asked = ClaimsRequest::of_column(own)?;
+    let shown = Shown::by_scope(&ctx.entry, &claims.scope).and(&asked.userinfo);
+    let mut answer = shown.of(&Person::from(family))?;
+    answer.insert("sub".into(), json!(claims.sub));
+    Ok(answer)
 }

@@ -21,8 +21,8 @@ use super::alive::{Alive, asked, judge, question_of};
 /// What the caller asks of a token beyond being alive.
 #[derive(Debug, Default)]
 pub struct Demands {
-    /// `None`: not checked.
-    pub audience: Option<String>,
+    /// One of them; `None`: not checked.
+    pub audience: Option<Vec<String>>,
     pub scopes: Vec<String>,
     pub roles: Vec<String>,
     pub groups: Vec<String>,
@@ -71,9 +71,10 @@ pub async fn verify(
     {
         return Err(forbidden("a public client may verify only its own tokens"));
     }
-    // Without `audience`, the calling client is the audience; an admin key without one skips the check.
+    // Without `audience`, the calling client is the audience, or a resource server it is registered for; an admin key without one skips the check.
     if let Some(client) = client.filter(|_| demands.audience.is_none()) {
-        demands.audience = Some(client.audience());
+        let own = client.settings.resource_servers.iter().cloned();
+        demands.audience = Some(own.chain([client.audience()]).collect());
     }
     let verdict = judge(ctx, proven.seen, proven.standing, demands.audience.as_deref())?;
     let verdict = match verdict {

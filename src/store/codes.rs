@@ -21,7 +21,12 @@ pub struct CodeRow {
     /// What was asked for, where it is not the scope.
     pub requested_scope: Option<String>,
     pub nonce: Option<String>,
+    /// Words, each a resource server or the client's own.
     pub audience: String,
+    /// Whether they are resource servers that the client asked for.
+    pub for_resources: bool,
+    /// What was asked for beyond the scope: a JSON document.
+    pub claims: Option<String>,
     pub auth_time: Timestamp,
     pub amr: String,
     pub acr: String,
@@ -86,7 +91,7 @@ pub async fn present(
                 k.version AS client_version, k.token_epoch AS client_token_epoch,
                 a.client_id, a.user_id, a.browser_session_id, a.redirect_uri, a.code_challenge, a.scope,
                 a.requested_scope, a.nonce,
-                a.audience, a.auth_time, a.amr, a.acr, a.user_agent, a.address, a.project_epoch, a.client_epoch,
+                a.audience, a.for_resources, a.claims, a.auth_time, a.amr, a.acr, a.user_agent, a.address, a.project_epoch, a.client_epoch,
                 a.user_epoch, a.expires_at, a.consumed_at, a.family_id,
                 a.browser_session_id IS NULL OR (b.id IS NOT NULL AND b.ended_at IS NULL) AS session_lives
          FROM projects p
@@ -106,7 +111,7 @@ pub async fn find(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option
         conn,
         CodeRow,
         "SELECT client_id, user_id, browser_session_id, redirect_uri, code_challenge, scope, requested_scope, nonce,
-                audience, auth_time, amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id
+                audience, for_resources, claims, auth_time, amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id
          FROM authorization_codes WHERE project_id = $1 AND code_hash = $2",
         project,
         hash
@@ -125,8 +130,9 @@ pub async fn insert(
         conn,
         "INSERT INTO authorization_codes (project_id, code_hash, client_id, user_id, browser_session_id, redirect_uri,
            code_challenge, scope, nonce, audience, auth_time, amr, acr, user_agent, address, project_epoch,
-           client_epoch, user_epoch, created_at, expires_at, requested_scope)
-         SELECT u.project_id, $2, c.id, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
+           client_epoch, user_epoch, created_at, expires_at, requested_scope, for_resources, claims)
+         SELECT u.project_id, $2, c.id, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+           $22, $23
          FROM users u
          JOIN projects p ON p.id = u.project_id
          JOIN clients c ON c.project_id = u.project_id AND c.id = $3
@@ -152,7 +158,9 @@ pub async fn insert(
         code.user_epoch,
         now,
         code.expires_at,
-        code.requested_scope.as_deref()
+        code.requested_scope.as_deref(),
+        code.for_resources,
+        code.claims.as_deref()
     )
 }
 

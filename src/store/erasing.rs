@@ -124,7 +124,8 @@ const MANY: [&str; 3] = [
 ];
 
 /// Of these a user has few by nature.
-const FEW: [&str; 5] = [
+const FEW: [&str; 6] = [
+    "DELETE FROM consents WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2",

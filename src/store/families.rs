@@ -24,6 +24,9 @@ pub struct NewFamily<'a> {
     pub code: &'a CodeRow,
     /// Whether it outlives the browser session.
     pub offline: bool,
+    pub first_party: bool,
+    /// The `sub` by which the client knows the user; `None`: the user's id.
+    pub subject: Option<&'a str>,
     pub mac_key_id: &'a str,
     pub lifetime: Lifetime,
     /// Of the client whose settings gave the lifetime.
@@ -36,9 +39,10 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, family: &Ne
         conn,
         "INSERT INTO token_families (project_id, id, client_id, user_id, browser_session_id, client_version, offline,
            scope, audience, nonce, auth_time, amr, acr, user_agent, address, seq, rotated_at, mac_key_id, used_at,
-           idle_expires_at, expires_at, project_epoch, client_epoch, user_epoch, created_at, requested_scope)
+           idle_expires_at, expires_at, project_epoch, client_epoch, user_epoch, created_at, requested_scope,
+           for_resources, claims, first_party, subject)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17, $16, $18, $19, $20, $21,
-           $22, $16, $23)",
+           $22, $16, $23, $24, $25, $26, $27)",
         project,
         family.id,
         code.client_id,
@@ -61,7 +65,11 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, family: &Ne
         code.project_epoch,
         code.client_epoch,
         code.user_epoch,
-        code.requested_scope.as_deref()
+        code.requested_scope.as_deref(),
+        code.for_resources,
+        code.claims.as_deref(),
+        family.first_party,
+        family.subject
     )
 }
 

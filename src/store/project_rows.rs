@@ -29,6 +29,7 @@ macro_rules! batch_of {
 const BATCHES: &[&str] = &[
     batch_of!("authorization_codes", "code_hash"),
     batch_of!("token_families", "id"),
+    batch_of!("consents", "user_id"),
     batch_of!("revoked_tokens", "jti"),
     batch_of!("used_jtis", "hash"),
     batch_of!("browser_sessions", "id"),
@@ -44,6 +45,9 @@ const BATCHES: &[&str] = &[
     batch_of!("clients", "id"),
     batch_of!("roles", "name"),
     batch_of!("groups", "name"),
+    batch_of!("subject_salts", "id"),
+    batch_of!("scopes", "name"),
+    batch_of!("resource_servers", "id"),
     batch_of!("attribute_definitions", "name"),
     batch_of!("signing_keys", "kid"),
     batch_of!("admin_keys", "id"),

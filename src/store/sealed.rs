@@ -11,10 +11,11 @@ use crate::ids::ProjectId;
 pub enum Table {
     UserKeys,
     Outbox,
+    SubjectSalts,
 }
 
 impl Table {
-    pub const ALL: [Self; 2] = [Self::UserKeys, Self::Outbox];
+    pub const ALL: [Self; 3] = [Self::UserKeys, Self::Outbox, Self::SubjectSalts];
 }
 
 #[derive(Debug, FromRow)]
@@ -50,6 +51,15 @@ pub async fn page(
             id,
             limit
         ),
+        Table::SubjectSalts => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, id, sealed_salt AS sealed FROM subject_salts
+             WHERE (project_id, id) > ($1, $2) ORDER BY project_id, id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
     }
 }
 
@@ -67,6 +77,14 @@ pub async fn reseal(conn: &Conn, table: Table, row: &SealedRow, new: &[u8]) -> R
         Table::Outbox => execute!(
             conn,
             "UPDATE outbox SET sealed_body = $1 WHERE project_id = $2 AND id = $3 AND sealed_body = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+        Table::SubjectSalts => execute!(
+            conn,
+            "UPDATE subject_salts SET sealed_salt = $1 WHERE project_id = $2 AND id = $3 AND sealed_salt = $4",
             new,
             row.project_id,
             row.id,

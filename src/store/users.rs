@@ -212,9 +212,14 @@ pub async fn set_password(
 #[derive(Clone, Debug, FromRow)]
 pub struct SignedIn {
     pub version: i64,
+    pub username: Option<String>,
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub profile: String,
     pub roles: String,
     pub groups: String,
     pub attributes: String,
+    pub updated_at: Timestamp,
 }
 
 /// Puts another hash of the same password in the place of the one that was proven; one that was changed since stays.
@@ -252,7 +257,7 @@ pub async fn touch_sign_in(
         SignedIn,
         "UPDATE users SET last_sign_in_at = $1
          WHERE project_id = $2 AND id = $3 AND status = 'active' AND token_epoch = $4
-         RETURNING version, roles, groups, attributes",
+         RETURNING version, username, email, email_verified, profile, roles, groups, attributes, updated_at",
         now,
         project,
         id,

@@ -21,7 +21,8 @@ async fn not_for_others(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop_with("shop", "confidential", settings(false, None)).await;
     // With a browser that is signed in, and before anybody has signed in.
-    let (_, cookie) = app.code(&shop, "").await;
+    let own = app.second_client(&shop, settings(true, None)).await;
+    let (_, cookie) = app.code(&own, "").await;
     for cookie in [cookie.as_str(), "none=1"] {
         let asked = app.http.get(app.authorize_url(&shop, "&scope=openid+account")).header("cookie", cookie);
         let url = location_of(&asked.send().await.unwrap());

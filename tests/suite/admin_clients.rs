@@ -139,7 +139,7 @@ async fn bad_input_changes_nothing(engine: Engine) {
             "public",
             "scope",
             json!("openid admin"),
-            "scope names some of openid profile email address phone offline_access account, each separated by one space",
+            "scope names some of openid profile email address phone offline_access account and of the project's own, each separated by one space",
         ),
         (
             "public",

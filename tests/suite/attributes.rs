@@ -230,7 +230,6 @@ async fn not_by_strangers(engine: Engine) {
     let settings = ClientSettings {
         redirect_uris: vec![REDIRECT.into()],
         require_pkce: false,
-        first_party: false,
         ..ClientSettings::default()
     };
     let shop = app.shop_with("shop", "confidential", settings).await;
@@ -241,6 +240,7 @@ async fn not_by_strangers(engine: Engine) {
     let set = json!({"set": {"nickname": "Al"}});
     // Somebody else's application does not act on the account.
     let tokens = app.sign_in(&shop).await;
+    desk.patch(&format!("/clients/{}", shop.id), json!({"first_party": false})).await.ok();
     let refused = own(&app, &shop, tokens.get("access_token"), set.clone()).await;
     refused.refused(403, "insufficient_scope", "only first-party clients act on the account");
     desk.patch(&format!("/clients/{}", shop.id), json!({"first_party": true})).await.ok();

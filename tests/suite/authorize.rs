@@ -8,11 +8,15 @@ use crate::support::{
 };
 
 both_engines!(
+    // C015
     get_and_post_are_alike,
     a_post_from_elsewhere_comes_back_as_a_get,
     asking_makes_nothing,
+    // C021 C044
     prompts,
+    // C048 C049 C050
     ages,
+    // C021
     hints_fill_the_form,
     pages_belong_to_active_projects,
     the_store_is_away,
@@ -114,7 +118,7 @@ async fn prompts(engine: Engine) {
         app.exchange(&shop, &code_of(&answer)).await.ok();
     }
     for asking in
-        ["&prompt=login", "&prompt=select_account", "&prompt=consent", "&prompt=login+select_account"]
+        ["&prompt=login", "&prompt=select_account", "&prompt=login+consent", "&prompt=login+select_account"]
     {
         let page = see(ask(asking)).await;
         assert_eq!(page.status, 200, "{asking}");

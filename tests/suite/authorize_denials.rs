@@ -6,7 +6,12 @@ use tessera::model::client::ClientSettings;
 
 use crate::support::{Engine, REDIRECT, Seen, TestApp, both_engines, location_of, parameter};
 
-both_engines!(nothing_is_redirected_before_the_proof, denials_are_redirected_after_it);
+both_engines!(
+    // C028 C029 C030 C032 C034
+    nothing_is_redirected_before_the_proof,
+    // C014 C022 C023 C024 C025 C026 C027 C028 C038 C039 C040 C043 C045 C050 C051
+    denials_are_redirected_after_it,
+);
 
 async fn nothing_is_redirected_before_the_proof(engine: Engine) {
     let app = TestApp::new(engine).await;
@@ -144,7 +149,7 @@ async fn denials_are_redirected_after_it(engine: Engine) {
             format!("response_type=code&{pkce}&response_mode=fragment"),
             state,
             "invalid_request",
-            "only response_mode=query is supported",
+            "response_mode is query or form_post",
         ),
         (
             format!("response_type=code&{pkce}&request=e30.e30."),

@@ -10,7 +10,12 @@ use thirtyfour::prelude::*;
 use crate::support::browser::{application, arrived, complaints, in_browser};
 use crate::support::{Engine, PASSWORD, Shop, TestApp, both_engines, parameter};
 
-both_engines!(whole_flow, by_keyboard_alone, nobody_frames_the_form);
+both_engines!(
+    whole_flow,
+    by_keyboard_alone,
+    // C126
+    nobody_frames_the_form,
+);
 
 async fn shop(app: &TestApp, redirect_uri: &str) -> Shop {
     let settings = ClientSettings {

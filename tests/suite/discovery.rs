@@ -46,12 +46,12 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
         "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "introspection_endpoint": format!("{issuer}/oauth2/introspect"),
         "revocation_endpoint": format!("{issuer}/oauth2/revoke"),
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials",
             "urn:ietf:params:oauth:grant-type:token-exchange"],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access", "account"],
         "token_endpoint_auth_methods_supported": with_none,
@@ -64,7 +64,12 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
+        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "name", "given_name",
+            "family_name", "middle_name", "nickname", "profile", "picture", "website", "gender", "birthdate", "zoneinfo",
+            "locale", "phone_number", "phone_number_verified", "address", "preferred_username", "updated_at", "email",
+            "email_verified", "roles", "groups"],
+        "acr_values_supported": ["1"],
     });
     for location in LOCATIONS {
         let answer = get(&app, location, None).await;

@@ -7,10 +7,10 @@ use tessera::secret::decode_base64url;
 use crate::support::{Answer, Engine, REDIRECT, Shop, TestApp, both_engines};
 
 both_engines!(
-    // C065 C066 C068
+    // C041 C065 C066 C068
     only_a_second_use_that_proves_itself_ends_the_session,
     the_longest_unused_session_makes_room,
-    // C087 C100
+    // C054 C058 C087 C100
     tokens_say_how_somebody_signed_in,
     tokens_of_a_sandbox_say_so,
 );

@@ -11,9 +11,13 @@ use crate::support::{Engine, Shop, TestApp, both_engines};
 
 both_engines!(a_deleted_project_is_emptied);
 
-/// Tables that belong to projects, as the migration has them.
+/// Tables that belong to projects, as the migrations have them.
 fn tables() -> Vec<&'static str> {
-    let schema = include_str!("../../migrations/sqlite/0001_foundation.sql");
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap();
+    let mut files: Vec<_> = folder.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let schema: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let schema: &'static str = schema.leak();
     let tables = schema.split("CREATE TABLE ").skip(1);
     let of_projects = tables.filter(|table| table.split(");").next().unwrap().contains("project_id "));
     of_projects.map(|table| table.split_whitespace().next().unwrap()).collect()

@@ -10,9 +10,13 @@ use crate::support::{
 };
 
 both_engines!(
+    // C035 C049
     session_is_reused,
+    // C053
     the_cookie_is_replaced,
+    // C127
     cookies_on_https,
+    // C128
     all_denials_are_alike,
     addresses_are_recorded,
     a_client_that_changes_meanwhile,

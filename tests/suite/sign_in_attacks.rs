@@ -10,12 +10,19 @@ use crate::support::{
 };
 
 both_engines!(
+    // C125
     forms_are_bound,
+    // C125
     forged_forms_do_not_open,
+    // C125
     posts_from_elsewhere,
+    // C030 C031 C034 C130
     redirect_uris_are_exact,
+    // C036
     headers_cannot_be_split,
+    // C126
     nothing_can_be_framed,
+    // C129
     fields_are_given_once,
     passwords_in_other_encodings,
     hosts_are_not_believed,

@@ -4,12 +4,15 @@ mod admin_keys;
 mod attribute_definitions;
 mod audit;
 mod clients;
+mod consents;
 mod fields;
 mod jobs;
 mod labels;
 pub mod paging;
 mod people;
 mod projects;
+mod resource_servers;
+mod scopes;
 mod sessions;
 mod users;
 

@@ -1,11 +1,11 @@
-//! Routes of users, and of what users hold.
+//! Routes of users, of what users hold, and of what applications may ask of them.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
 
-use super::{attribute_definitions, labels, sessions, users};
+use super::{attribute_definitions, consents, labels, resource_servers, scopes, sessions, users};
 use crate::app::App;
 use crate::http::call::Call;
 use crate::model::holding::LabelKind;
@@ -18,6 +18,11 @@ pub fn routes() -> Router<Arc<App>> {
         .route(&format!("{project}/users/{{user}}/set-password"), post(users::set_password))
         .route(&format!("{project}/users/{{user}}/sessions"), get(sessions::list))
         .route(&format!("{project}/users/{{user}}/sessions/{{sid}}"), axum::routing::delete(sessions::end))
+        .route(&format!("{project}/users/{{user}}/consents"), get(consents::list))
+        .route(
+            &format!("{project}/users/{{user}}/consents/{{client_id}}"),
+            axum::routing::delete(consents::withdraw),
+        )
         .route(
             &format!("{project}/attribute-definitions"),
             get(attribute_definitions::list).post(attribute_definitions::create),
@@ -27,6 +32,19 @@ pub fn routes() -> Router<Arc<App>> {
             get(attribute_definitions::read)
                 .patch(attribute_definitions::change)
                 .delete(attribute_definitions::delete),
+        )
+        .route(&format!("{project}/scopes"), get(scopes::list).post(scopes::create))
+        .route(
+            &format!("{project}/scopes/{{name}}"),
+            get(scopes::read).patch(scopes::change).delete(scopes::delete),
+        )
+        .route(
+            &format!("{project}/resource-servers"),
+            get(resource_servers::list).post(resource_servers::create),
+        )
+        .route(
+            &format!("{project}/resource-servers/{{id}}"),
+            get(resource_servers::read).patch(resource_servers::change).delete(resource_servers::delete),
         )
         .merge(of_labels("roles", LabelKind::Role))
         .merge(of_labels("groups", LabelKind::Group))

@@ -1,4 +1,4 @@
-//! What the pages load: one stylesheet, one icon. Each is named after its content, so that it may be kept for a year.
+//! What the pages load: one stylesheet, one icon, one line of script. Each is named after its content, so that it may be kept for a year.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -18,6 +18,10 @@ pub struct Asset {
 
 pub static STYLESHEET: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("style", "css", "text/css; charset=utf-8", include_str!("style.css")));
+/// For the one page that sends itself on.
+pub static FORM_POST: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("form_post", "js", "text/javascript; charset=utf-8", include_str!("form_post.js"))
+});
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("icon.svg")));
 
@@ -52,7 +56,7 @@ impl IntoResponse for &Asset {
 
 /// An asset, under the one name that its content has.
 pub async fn serve(Path(name): Path<String>) -> Response {
-    match [&*STYLESHEET, &*ICON].into_iter().find(|asset| asset.name == name) {
+    match [&*STYLESHEET, &*ICON, &*FORM_POST].into_iter().find(|asset| asset.name == name) {
         Some(asset) => asset.into_response(),
         None => not_found("there is no such file").into_response(),
     }

@@ -4,13 +4,17 @@ use axum::response::Response;
 
 use super::form::Aim;
 use super::page::Page;
-use super::{redirect, sign_in};
+use super::{consent, redirect, select_account, sign_in};
+use crate::app::Ctx;
 use crate::error::{Code, Error, Result};
+use crate::identity::consent::{is_missing, missing};
 use crate::identity::sign_in::{NewCode, find_session, resume};
 use crate::model::client::Client;
-use crate::oauth::authorize::{AuthorizationRequest, Prompt, check, check_redirect_uri, find_client, parse};
+use crate::oauth::authorize::{AuthorizationRequest, WayBack, check, check_redirect_uri, find_client, parse};
+use crate::oauth::is_meant;
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
+use crate::store::browser_sessions::SignIn;
 
 pub async fn get(page: Page) -> Response {
     page.answer(from_query(&page).await)
@@ -40,48 +44,84 @@ async fn from_form(page: &Page) -> Result<Response> {
     begin(page, &parameters).await
 }
 
-/// Errors are shown on a page until client and redirect URI are proven, and redirected from then on (RFC 6749, 4.1.2.1).
+/// Errors are shown on a page until client and redirect URI are proven, and sent there from then on (RFC 6749, 4.1.2.1).
 pub async fn begin(page: &Page, parameters: &Parameters) -> Result<Response> {
     let client = find_client(&page.ctx, parameters).await?;
-    let redirect_uri = check_redirect_uri(&client, parameters)?;
-    // Which of two is meant, nobody knows.
-    let state = parameters.get("state").filter(|_| !parameters.is_repeated("state"));
-    match proven(page, &client, &redirect_uri, parameters).await {
+    let back = WayBack::new(check_redirect_uri(&client, parameters)?, parameters);
+    match proven(page, &client, &back, parameters).await {
         Ok(response) => Ok(response),
-        Err(error) => redirect::to_client(&page.ctx, &redirect_uri, state, Err(&error)),
+        Err(error) => redirect::to_client(&page.ctx, &back, Err(&error)),
     }
 }
 
-async fn proven(
+async fn proven(page: &Page, client: &Client, back: &WayBack, parameters: &Parameters) -> Result<Response> {
+    let ctx = &page.ctx;
+    let request = check(ctx, client, back, parameters)?;
+    let cookie = page.cookie();
+    if let Some(cookie) = cookie.as_ref().filter(|_| !request.prompt.login)
+        && let Some(session) = find_session(ctx, cookie).await?
+        && is_enough(ctx, client, &request, &session)?
+    {
+        return match request.prompt.select_account {
+            true => select_account::show(page, client, request, &session, cookie).await,
+            false => go_on(page, client, request, &session, cookie.clone()).await,
+        };
+    }
+    ask(page, client, request, cookie)
+}
+
+/// Whether the person needs not sign in again for this.
+pub fn is_enough(
+    ctx: &Ctx,
+    client: &Client,
+    request: &AuthorizationRequest,
+    session: &SignIn,
+) -> Result<bool> {
+    Ok(request.accepts_age(session.auth_time, ctx.now) && is_right(ctx, client, request, session)?)
+}
+
+/// The same, whenever it was that they signed in.
+pub fn is_right(
+    ctx: &Ctx,
+    client: &Client,
+    request: &AuthorizationRequest,
+    session: &SignIn,
+) -> Result<bool> {
+    Ok(request.accepts_acr(&session.acr) && is_meant(ctx, client, request, session.user_id)?)
+}
+
+/// A code for a browser whose sign-in is good enough for the request; for an application of others once it is allowed.
+pub async fn go_on(
     page: &Page,
     client: &Client,
-    redirect_uri: &str,
-    parameters: &Parameters,
+    request: AuthorizationRequest,
+    session: &SignIn,
+    cookie: Secret,
 ) -> Result<Response> {
-    let request = check(client, redirect_uri, parameters)?;
-    let cookie = page.cookie();
-    if let Some(code) = resume_session(page, client, &request, cookie.as_ref()).await? {
-        return redirect::to_client(&page.ctx, redirect_uri, request.state.as_deref(), Ok(&code));
+    let ctx = &page.ctx;
+    if is_missing(ctx, client, &request, session.user_id).await? {
+        return match request.prompt.none {
+            true => Err(missing()),
+            false => consent::show(ctx, client, request, session, false, &cookie).await,
+        };
     }
-    if request.prompt == Prompt::Never {
+    let code = NewCode::new(&page.ctx, client, &request, session)?;
+    if resume(&page.ctx, &code).await? {
+        return redirect::to_client(&page.ctx, &request.back, Ok(&code.secret));
+    }
+    // Signed out in between.
+    ask(page, client, request, Some(cookie))
+}
+
+fn ask(
+    page: &Page,
+    client: &Client,
+    request: AuthorizationRequest,
+    cookie: Option<Secret>,
+) -> Result<Response> {
+    if request.prompt.none {
         return Err(Error::new(Code::LoginRequired, "the person has to sign in"));
     }
     let username = request.login_hint.clone().unwrap_or_default();
-    sign_in::show(page, client, &Aim::Code(request), cookie, &username)
-}
-
-/// A code without asking, for a browser whose sign-in is good enough for the request.
-async fn resume_session(
-    page: &Page,
-    client: &Client,
-    request: &AuthorizationRequest,
-    cookie: Option<&Secret>,
-) -> Result<Option<Secret>> {
-    let Some(cookie) = cookie else { return Ok(None) };
-    let Some(session) = find_session(&page.ctx, cookie).await? else { return Ok(None) };
-    if !request.accepts(session.auth_time, page.ctx.now) {
-        return Ok(None);
-    }
-    let code = NewCode::new(&page.ctx, client, request, &session)?;
-    Ok(resume(&page.ctx, &code).await?.then_some(code.secret))
+    sign_in::show(page, client, &Aim::Code(Box::new(request)), cookie, &username)
 }

@@ -1,23 +1,38 @@
-//! The sign-in form. What the sign-in is for travels in it, sealed: nobody has signed in, so nothing is stored.
+//! The forms of the pages. What a form is about travels in it, sealed: nothing is stored for somebody who may never come
+//! back.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::page::Page;
 use crate::app::Ctx;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid_request};
 use crate::ids::ClientId;
 use crate::keys::master::Place;
 use crate::model::timestamp::Timestamp;
 use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::parameters::Parameters;
 use crate::secret::{Secret, decode_base64url, encode_base64url, equal_in_constant_time};
 
 /// A form may be filled in for this long; the cookie that it is bound to lives as long.
 const FORM_SECONDS: i64 = 3600;
 
+pub const STALE: &str =
+    "This sign-in page is no longer valid. Please go back to the application and start again.";
+
+/// What is carried by a form, and by that kind of form alone.
+pub trait Content: Serialize + DeserializeOwned {
+    const KIND: &'static str;
+
+    /// Where the same begins anew.
+    fn link(&self, ctx: &Ctx) -> String;
+}
+
 /// What a sign-in is for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Aim {
     /// A code for the application.
-    Code(AuthorizationRequest),
+    Code(Box<AuthorizationRequest>),
     /// A browser that is signed in: the application makes its own requests, with PKCE, and will find it so.
     BrowserSession(ClientId),
 }
@@ -29,51 +44,81 @@ impl Aim {
             Self::BrowserSession(client) => *client,
         }
     }
+}
 
-    /// Where the same sign-in starts anew.
-    pub fn link(&self, ctx: &Ctx) -> String {
-        let project = format!("/projects/{}", ctx.project.slug);
+impl Content for Aim {
+    const KIND: &'static str = "sign_in";
+
+    fn link(&self, ctx: &Ctx) -> String {
         match self {
-            Self::Code(request) => format!("{project}/oauth2/authorize?{}", request.to_query()),
-            Self::BrowserSession(client) => format!("{project}/sign-in?client_id={client}"),
+            Self::Code(request) => link(ctx, request),
+            Self::BrowserSession(client) => {
+                format!("/projects/{}/sign-in?client_id={client}", ctx.project.slug)
+            }
         }
     }
 }
 
+/// The authorization request once more.
+pub fn link(ctx: &Ctx, request: &AuthorizationRequest) -> String {
+    format!("/projects/{}/oauth2/authorize?{}", ctx.project.slug, request.to_query())
+}
+
 #[derive(Serialize, Deserialize)]
-struct Sealed {
-    aim: Aim,
+struct Sealed<T> {
+    content: T,
     /// The hash of the cookie of the browser that the form was made for.
     browser: String,
     expires_at: Timestamp,
 }
 
-/// A form that this project sealed.
-pub enum Form {
-    Valid(Aim),
-    /// Too old, or another browser's: it may say where to start anew, and nothing else.
-    Stale(Aim),
-}
-
-pub fn seal(ctx: &Ctx, aim: &Aim, cookie: &Secret) -> Result<String> {
+pub fn seal<T: Content>(ctx: &Ctx, content: &T, cookie: &Secret) -> Result<String> {
     let expires_at = ctx.now.plus_seconds(FORM_SECONDS);
-    let sealed = Sealed { aim: aim.clone(), browser: encode_base64url(&cookie.sha256()), expires_at };
+    let sealed = Sealed { content, browser: encode_base64url(&cookie.sha256()), expires_at };
     let plain = serde_json::to_vec(&sealed).map_err(Error::internal)?;
-    Ok(encode_base64url(&ctx.app.master_keys.seal(&ctx.app.entropy, &place(ctx), &plain)?))
+    Ok(encode_base64url(&ctx.app.master_keys.seal(&ctx.app.entropy, &place::<T>(ctx), &plain)?))
 }
 
-/// `None` for what this project did not seal. The binding to the cookie is the protection against forged posts: another
-/// site cannot read a form that was made for this browser (RFC 9700, 4.7).
-pub fn open(ctx: &Ctx, text: &str, cookie: Option<&Secret>) -> Option<Form> {
-    let plain = ctx.app.master_keys.open(&place(ctx), &decode_base64url(text)?).ok()?;
-    let sealed: Sealed = serde_json::from_slice(&plain).ok()?;
-    let ours = cookie.is_some_and(|cookie| {
+/// A form that came back, and what this project sealed in it.
+pub enum Received<T> {
+    Valid(Posted<T>),
+    /// Too old, or another browser's: it may say where to start anew, and nothing else.
+    Stale(T),
+}
+
+pub struct Posted<T> {
+    pub content: T,
+    pub fields: Parameters,
+    /// Of the browser that the form was made for.
+    pub cookie: Secret,
+}
+
+/// The posted form. The binding to the cookie is the protection against forged posts: another site cannot read a form that
+/// was made for this browser (RFC 9700, 4.7).
+///
+/// # Errors
+/// `invalid_request` for what this project did not seal for this use, and for what another site sent.
+pub fn receive<T: Content>(page: &Page) -> Result<Received<T>> {
+    let (fields, cookie) = (page.form()?, page.cookie());
+    if page.is_from_elsewhere() {
+        return Err(invalid_request(STALE));
+    }
+    let text = fields.get("request").unwrap_or_default();
+    let sealed = open::<T>(&page.ctx, text).ok_or_else(|| invalid_request(STALE))?;
+    let is_ours = |cookie: &Secret| {
         equal_in_constant_time(encode_base64url(&cookie.sha256()).as_bytes(), sealed.browser.as_bytes())
-    });
-    let valid = ours && sealed.expires_at > ctx.now;
-    Some(if valid { Form::Valid(sealed.aim) } else { Form::Stale(sealed.aim) })
+    };
+    match cookie.filter(|cookie| is_ours(cookie) && sealed.expires_at > page.ctx.now) {
+        Some(cookie) => Ok(Received::Valid(Posted { content: sealed.content, fields, cookie })),
+        None => Ok(Received::Stale(sealed.content)),
+    }
 }
 
-fn place(ctx: &Ctx) -> Place<'_> {
-    Place { table: "form", project: ctx.project.id, row: "", column: "sign_in" }
+fn open<T: Content>(ctx: &Ctx, text: &str) -> Option<Sealed<T>> {
+    let plain = ctx.app.master_keys.open(&place::<T>(ctx), &decode_base64url(text)?).ok()?;
+    serde_json::from_slice(&plain).ok()
+}
+
+fn place<T: Content>(ctx: &Ctx) -> Place<'_> {
+    Place { table: "form", project: ctx.project.id, row: "", column: T::KIND }
 }

@@ -1,21 +1,28 @@
 //! The hosted pages: what people see, and the redirects between them and the applications.
 //!
 //! ```text
-//! GET|POST oauth2/authorize ─┬─> form ──> POST sign-in ─┬─> 303 to the application
+//! GET|POST oauth2/authorize ─┬─> form ──> POST sign-in ─┬─> to the application: 303, or a form by itself
 //! GET      sign-in?client_id ┤     ^                    │
-//!          (the login link)  │     └── wrong password ──┤
-//!                            └─> signed in already ─────┘
+//!          (the login link)  │     ├── wrong password ──┤
+//!                            │     └── another account  │
+//!                            │              │           │
+//!                            ├─> POST select-account ───┤
+//!                            └─> signed in already ─────┤
+//!                                  POST consent, for applications of others, comes before the end of each
 //! ```
 
 pub mod assets;
 pub mod authorize;
+pub mod consent;
 mod cookie;
 pub mod demo;
 mod form;
+mod form_post;
 mod page;
 pub mod pages;
 mod policy;
 mod redirect;
+pub mod select_account;
 pub mod sign_in;
 
 use axum::response::Response;

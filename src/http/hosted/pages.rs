@@ -28,6 +28,51 @@ pub struct SignInPage<'a> {
     pub host: &'a str,
 }
 
+/// Offers the account that is signed in, or another one.
+#[derive(Template)]
+#[template(path = "select_account.html")]
+pub struct SelectAccountPage<'a> {
+    pub project_name: &'a str,
+    pub client_name: &'a str,
+    pub action: &'a str,
+    /// Sealed, as in [`SignInPage`].
+    pub request: &'a str,
+    pub username: &'a str,
+}
+
+/// Says what an application of others asks for.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub struct ConsentPage<'a> {
+    pub project_name: &'a str,
+    pub client_name: &'a str,
+    pub client_uri: Option<&'a str>,
+    pub policy_uri: Option<&'a str>,
+    pub tos_uri: Option<&'a str>,
+    pub action: &'a str,
+    /// Sealed, as in [`SignInPage`].
+    pub request: &'a str,
+    pub username: &'a str,
+    /// Lines that go on from "It will be able to".
+    pub allowances: &'a [String],
+    /// Names of the resource servers.
+    pub servers: &'a [String],
+    /// The host that the browser goes on to.
+    pub back: &'a str,
+}
+
+/// Carries the answer to the application by POST.
+#[derive(Template)]
+#[template(path = "form_post.html")]
+pub struct FormPostPage<'a> {
+    pub project_name: &'a str,
+    /// The redirect URI.
+    pub action: &'a str,
+    pub pairs: &'a [(&'a str, &'a str)],
+    /// Presses the button.
+    pub script: &'a str,
+}
+
 /// Says that this browser is signed in, and shows the way to the application.
 #[derive(Template)]
 #[template(path = "signed_in.html")]
@@ -76,6 +121,11 @@ pub fn initial(name: &str) -> String {
 /// A page with its security headers. There is no Cross-Origin-Opener-Policy: an application may open the sign-in in a
 /// window of its own and wait for it.
 pub fn html(status: u16, page: &impl Template, form_targets: &[String]) -> Result<Response> {
+    with_policy(status, page, &content_security_policy(form_targets))
+}
+
+/// Like [`html`], under a policy of its own.
+pub fn with_policy(status: u16, page: &impl Template, policy: &str) -> Result<Response> {
     let body = page.render().map_err(Error::internal)?;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -90,9 +140,8 @@ pub fn html(status: u16, page: &impl Template, form_targets: &[String]) -> Resul
         HeaderName::from_static("permissions-policy"),
         "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     );
-    let policy = content_security_policy(form_targets);
     // Only characters that a header may carry get into the policy; were that ever wrong, nothing is allowed.
-    let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    let policy = HeaderValue::from_str(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
 }

@@ -32,6 +32,23 @@ fn origin_of(uri: &str) -> Option<String> {
     }
 }
 
+/// For the page that sends the answer on by POST: one script, and a form that leads to this redirect URI and nowhere else.
+/// A source's path is compared without the query, and may not hold what ends a source.
+pub fn form_post_policy(redirect_uri: &str, script: &str) -> String {
+    let address = redirect_uri.split_once('?').map_or(redirect_uri, |(address, _)| address);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]@!$&()*+=%".contains(c);
+    let is_web = address.starts_with("https://") || address.starts_with("http://");
+    let target = match is_web && address.chars().all(plain) {
+        true => Some(address.to_owned()),
+        false => origin_of(redirect_uri).filter(|origin| is_source(origin)),
+    };
+    format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src {script}; form-action {}; \
+         frame-ancestors 'none'; base-uri 'none'",
+        target.as_deref().unwrap_or("'none'")
+    )
+}
+
 /// Anything that is not plainly an origin is left out of `form-action`.
 pub fn content_security_policy(form_targets: &[String]) -> String {
     let mut policy = String::from("default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'");

@@ -4,17 +4,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use url::form_urlencoded::Serializer;
 
+use super::form_post;
 use crate::app::Ctx;
 use crate::error::{Error, Result};
+use crate::oauth::authorize::{ResponseMode, WayBack};
 use crate::secret::Secret;
 
 /// The authorization response, to a proven redirect URI: with `iss` (RFC 9207, 2), and `state` as it came.
-pub fn to_client(
-    ctx: &Ctx,
-    redirect_uri: &str,
-    state: Option<&str>,
-    outcome: Result<&Secret, &Error>,
-) -> Result<Response> {
+pub fn to_client(ctx: &Ctx, back: &WayBack, outcome: Result<&Secret, &Error>) -> Result<Response> {
     let mut pairs = match outcome {
         Ok(code) => vec![("code", code.expose())],
         Err(error) => {
@@ -22,9 +19,12 @@ pub fn to_client(
             vec![("error", error.code().as_str()), ("error_description", error.description())]
         }
     };
-    pairs.extend(state.map(|state| ("state", state)));
+    pairs.extend(back.state.as_deref().map(|state| ("state", state)));
     pairs.push(("iss", &ctx.project.issuer));
-    see_other(&with_query(redirect_uri, &pairs))
+    match back.response_mode {
+        ResponseMode::Query => see_other(&with_query(&back.redirect_uri, &pairs)),
+        ResponseMode::FormPost => form_post::page(ctx, &back.redirect_uri, &pairs),
+    }
 }
 
 /// Adds parameters to a registered URI and leaves it as it is to the byte otherwise (RFC 6749, 3.1.2).

@@ -3,15 +3,17 @@
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
-use super::form::{self, Aim, Form};
+use super::form::{self, Aim, Content, Received};
 use super::page::Page;
 use super::pages::{self, SignInPage, SignedInPage};
-use super::{authorize, cookie, policy, redirect};
+use super::{authorize, consent, cookie, policy, redirect};
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result, invalid_request};
+use crate::identity::consent::is_missing;
 use crate::identity::sign_in::{NewCode, begin, find_session, prove_password};
 use crate::model::client::Client;
-use crate::oauth::authorize::{Prompt, active_client, check_prompt, find_client, parse};
+use crate::oauth::authorize::{active_client, check_prompt, find_client, parse, unmet};
+use crate::oauth::is_meant;
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
@@ -19,8 +21,6 @@ use crate::store::browser_sessions::SignIn;
 /// The same for an unknown user, a disabled one and a wrong password.
 const WRONG: &str = "That user name and password do not match.";
 const BUSY: &str = "The service is busy. Please try again in a moment.";
-const STALE: &str =
-    "This sign-in page is no longer valid. Please go back to the application and start again.";
 /// A user name has at most so many characters; what is longer is not shown again.
 const MOST_SHOWN: usize = 128;
 
@@ -62,7 +62,8 @@ async fn from_link(page: &Page) -> Result<Response> {
 
 async fn browser_session(page: &Page, client: &Client, parameters: &Parameters) -> Result<Response> {
     let cookie = page.cookie();
-    if let Some(cookie) = cookie.as_ref().filter(|_| !matches!(check_prompt(parameters), Ok(Prompt::Always)))
+    let asks = check_prompt(parameters).is_ok_and(|prompt| prompt.login || prompt.select_account);
+    if let Some(cookie) = cookie.as_ref().filter(|_| !asks)
         && find_session(&page.ctx, cookie).await?.is_some()
     {
         return signed_in(&page.ctx, client);
@@ -119,23 +120,16 @@ pub async fn submit(page: Page) -> Response {
 
 async fn judge(page: &Page) -> Result<Response> {
     let ctx = &page.ctx;
-    let mut fields = page.form()?;
-    let cookie = page.cookie();
-    if page.is_from_elsewhere() {
-        return Err(invalid_request(STALE));
-    }
-    let aim = match form::open(ctx, fields.get("request").unwrap_or_default(), cookie.as_ref()) {
-        Some(Form::Valid(aim)) => aim,
-        Some(Form::Stale(aim)) => return pages::stale(ctx, &aim.link(ctx)),
-        None => return Err(invalid_request(STALE)),
+    let posted = match form::receive::<Aim>(page)? {
+        Received::Valid(posted) => posted,
+        Received::Stale(aim) => return pages::stale(ctx, &aim.link(ctx)),
     };
-    // Without a cookie the form would not have been valid.
-    let cookie = cookie.ok_or_else(|| invalid_request(STALE))?;
+    let (aim, mut fields, cookie) = (posted.content, posted.fields, posted.cookie);
     let client = active_client(ctx, aim.client_id()).await?;
     let (username, password) = (fields.take("username"), Secret::new(fields.take("password")));
     let again = |status, text| render(ctx, &client, &aim, &cookie, &username, status, Some(text));
     match prove_password(ctx, &username, password, page.browser()).await {
-        Ok(Some(sign_in)) => match finish(ctx, &client, &aim, &sign_in, &cookie).await? {
+        Ok(Some(sign_in)) => match finish(ctx, &aim, &sign_in, &cookie).await? {
             Some(response) => Ok(response),
             None => again(400, WRONG),
         },
@@ -152,30 +146,38 @@ async fn judge(page: &Page) -> Result<Response> {
 }
 
 /// The browser session under a new cookie, and the way on. `None`: the proof was overtaken by a sign-out or a reset.
-async fn finish(
-    ctx: &Ctx,
-    client: &Client,
-    aim: &Aim,
-    sign_in: &SignIn,
-    replaced: &Secret,
-) -> Result<Option<Response>> {
-    let cookie = ctx.app.entropy.token("")?;
+///
+/// The client is read again, because its address may have been taken away while the password waited in the queue; and the
+/// request is judged again, by who has signed in.
+async fn finish(ctx: &Ctx, aim: &Aim, sign_in: &SignIn, replaced: &Secret) -> Result<Option<Response>> {
+    let client = active_client(ctx, aim.client_id()).await?;
     let code = match aim {
         Aim::Code(request) => {
-            // The address may have been taken away while the password waited in the queue.
-            if !active_client(ctx, client.id).await?.allows_redirect(&request.redirect_uri) {
+            if !client.allows_redirect(&request.back.redirect_uri) {
                 return Err(unregistered());
             }
-            Some(NewCode::new(ctx, client, request, sign_in)?)
+            if !is_meant(ctx, &client, request, sign_in.user_id)? {
+                let other = Error::new(Code::LoginRequired, "somebody else signed in than the one asked for");
+                return redirect::to_client(ctx, &request.back, Err(&other)).map(Some);
+            }
+            if !request.accepts_acr(&sign_in.acr) {
+                return redirect::to_client(ctx, &request.back, Err(&unmet())).map(Some);
+            }
+            match is_missing(ctx, &client, request, sign_in.user_id).await? {
+                true => None,
+                false => Some(NewCode::new(ctx, &client, request, sign_in)?),
+            }
         }
         Aim::BrowserSession(_) => None,
     };
+    let cookie = ctx.app.entropy.token("")?;
     if !begin(ctx, sign_in, &cookie, Some(replaced), code.as_ref()).await? {
         return Ok(None);
     }
     let mut response = match (aim, &code) {
-        (Aim::Code(request), Some(code)) => {
-            redirect::to_client(ctx, &request.redirect_uri, request.state.as_deref(), Ok(&code.secret))?
+        (Aim::Code(request), Some(code)) => redirect::to_client(ctx, &request.back, Ok(&code.secret))?,
+        (Aim::Code(request), None) => {
+            consent::show(ctx, &client, request.as_ref().clone(), sign_in, true, &cookie).await?
         }
         // By GET, so that reloading the page posts nothing.
         _ => redirect::see_other(&format!("{}/sign-in?client_id={}", ctx.project.issuer, client.id))?,
@@ -184,7 +186,7 @@ async fn finish(
     Ok(Some(response))
 }
 
-fn unregistered() -> Error {
+pub fn unregistered() -> Error {
     invalid_request("The application asked to return to an address that is not registered.")
 }
 

@@ -4,6 +4,7 @@ use crate::error::{Code, Error, Result, invalid_request};
 use crate::http::call::Call;
 use crate::oauth::client_auth::{InBody, Presented};
 use crate::oauth::parameters::Parameters;
+use crate::oauth::resources::RESOURCE;
 
 /// The client that posts, not yet proven, and what it posts (RFC 6749, 2.3 and 3.2): form-encoded, each parameter once,
 /// all of them in the body. Parameters that we do not know are passed over.
@@ -21,7 +22,7 @@ pub fn posted(call: &Call) -> Result<(Presented, Parameters)> {
         return Err(invalid_request("parameters belong into the body, not into the address"));
     }
     let form = std::str::from_utf8(&call.body).ok().and_then(Parameters::parse);
-    let form = form.filter(|form| form.repeated().is_none());
+    let form = form.filter(|form| form.repeated_beside(RESOURCE).is_none());
     let mut form =
         form.ok_or_else(|| invalid_request("the body is not form-encoded, or a parameter is given twice"))?;
     let credentials = InBody {

@@ -8,7 +8,7 @@ use crate::model::client::GrantType;
 const PROJECT: &str = "/admin/projects/{project}";
 
 pub fn operations() -> Vec<Operation> {
-    [projects(), clients(), people(), definitions(), instance()].into_iter().flatten().collect()
+    [projects(), clients(), people(), definitions(), scopes(), instance()].into_iter().flatten().collect()
 }
 
 fn projects() -> Vec<Operation> {
@@ -60,11 +60,18 @@ fn client_settings() -> Vec<Member> {
         ),
         ("scope", json!({"type": ["string", "null"]})),
         ("first_party", flag()),
+        ("client_uri", json!({"type": ["string", "null"]})),
+        ("policy_uri", json!({"type": ["string", "null"]})),
+        ("tos_uri", json!({"type": ["string", "null"]})),
+        ("subject_type", one_of(&["public", "pairwise"])),
+        ("sector_identifier_uri", json!({"type": ["string", "null"]})),
+        ("default_max_age", json!({"type": ["integer", "null"]})),
         ("require_pkce", flag()),
         ("refresh_rotation", json!({"type": ["boolean", "null"]})),
         ("refresh_retry", one_of(&["window", "until_used"])),
         ("refresh_grace_seconds", number()),
         ("audience", json!({"type": ["string", "null"]})),
+        ("resource_servers", texts()),
         ("initiate_login_uri", json!({"type": ["string", "null"]})),
         ("id_token_signed_response_alg", one_of(&["ES256", "RS256", "EdDSA"])),
         ("access_token_signed_response_alg", one_of(&["ES256", "RS256", "EdDSA"])),
@@ -150,6 +157,13 @@ fn people() -> Vec<Operation> {
         .body([("password!", text())]),
         operation(&format!("GET {one}/sessions"), "list_sessions", "Where the user is signed in").paged(),
         operation(&format!("DELETE {one}/sessions/{{sid}}"), "end_session", "Ends one session"),
+        operation(&format!("GET {one}/consents"), "list_consents", "What the user has allowed applications")
+            .paged(),
+        operation(
+            &format!("DELETE {one}/consents/{{client_id}}"),
+            "withdraw_consent",
+            "Withdraws it; the application's sessions of the user end",
+        ),
     ]
 }
 
@@ -206,6 +220,34 @@ fn definitions() -> Vec<Operation> {
         ]);
     }
     all
+}
+
+fn scopes() -> Vec<Operation> {
+    let (scopes, servers) = (format!("{PROJECT}/scopes"), format!("{PROJECT}/resource-servers"));
+    let shows = || [("description", text()), ("claims", texts()), ("attributes", texts())];
+    let knows = || [("name", text()), ("scopes", texts())];
+    let (one, server) = (format!("{scopes}/{{name}}"), format!("{servers}/{{id}}"));
+    vec![
+        operation(&format!("GET {scopes}"), "list_scopes", "What applications may ask for"),
+        operation(&format!("POST {scopes}"), "define_scope", "Defines a scope")
+            .body([("name!", text())].into_iter().chain(shows()))
+            .answers(201, object()),
+        operation(&format!("GET {one}"), "read_scope", "One scope"),
+        operation(&format!("PATCH {one}"), "change_scope", "Changes what is named").body(shows()),
+        operation(&format!("DELETE {one}"), "delete_scope", "Deletes a scope; it is granted no more"),
+        operation(&format!("GET {servers}"), "list_resource_servers", "The APIs that take tokens"),
+        operation(&format!("POST {servers}"), "create_resource_server", "Makes a resource server")
+            .body([("identifier!", text())].into_iter().chain(knows()))
+            .answers(201, object()),
+        operation(&format!("GET {server}"), "read_resource_server", "One resource server"),
+        operation(&format!("PATCH {server}"), "change_resource_server", "Changes what is named")
+            .body(knows()),
+        operation(
+            &format!("DELETE {server}"),
+            "delete_resource_server",
+            "Deletes a resource server; no more tokens are made for it",
+        ),
+    ]
 }
 
 fn instance() -> Vec<Operation> {

@@ -5,11 +5,12 @@ use crate::app::{Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant};
 use crate::ids::FamilyId;
-use crate::model::client::Client;
+use crate::model::client::{Client, SubjectType};
 use crate::model::timestamp::Timestamp;
-use crate::oauth::client_auth;
 use crate::oauth::issue::{Grant, TokenSet, issue};
+use crate::oauth::resources::{named as resources, narrowed};
 use crate::oauth::token::TokenRequest;
+use crate::oauth::{client_auth, subject};
 use crate::secret::{Secret, encode_base64url, equal_in_constant_time, sha256};
 use crate::session::standing::ATTEMPTS;
 use crate::store::codes::{self, CodeRow, Presented};
@@ -23,6 +24,8 @@ pub struct Request {
     pub redirect_uri: String,
     pub code_verifier: Option<Secret>,
     pub face: Face,
+    /// The resource servers that the first access token is for; none: all that were granted (RFC 8707, 2.2).
+    pub resources: Vec<String>,
 }
 
 /// As the token endpoint gets it.
@@ -35,14 +38,23 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
         redirect_uri: form.required("redirect_uri")?.to_owned(),
         code_verifier: form.secret("code_verifier"),
         face: Face::OAuth,
+        resources: resources(&form),
     };
     exchange(visit, &credentials, &request).await
+}
+
+/// A code that was used up, whose it is, and what its tokens say of that.
+struct Granted {
+    code: CodeRow,
+    user: SignedIn,
+    audience: String,
+    subject: String,
 }
 
 /// The verdict of the unit: the denial of a replay leaves a trace, so it is committed before it is answered. The others
 /// have written nothing.
 enum Verdict {
-    Granted(Box<(CodeRow, SignedIn)>),
+    Granted(Box<Granted>),
     Denied(&'static str),
     /// What is remembered of the project or the client is old: judge again from the start.
     Stale,
@@ -60,8 +72,8 @@ pub async fn exchange(
     for _ in 0..ATTEMPTS {
         let ctx = visit.remembered().await?;
         let client = client_auth::authenticate(&ctx, presented).await?;
-        let (code, user) = match consume(&ctx, &client.client, request, &hash, family).await? {
-            Verdict::Granted(granted) => *granted,
+        let granted = match consume(&ctx, &client.client, request, &hash, family).await? {
+            Verdict::Granted(granted) => granted,
             Verdict::Denied(why) => return Err(invalid_grant(why)),
             Verdict::Stale => {
                 ctx.app.cache.forget_project(ctx.project.id);
@@ -69,7 +81,7 @@ pub async fn exchange(
                 continue;
             }
         };
-        return issue(&ctx, &client.client, &grant(&ctx, &client.client, family, &code, &user), request.face);
+        return issue(&ctx, &client.client, &grant(&ctx, &client.client, family, &granted), request.face);
     }
     Err(Error::unavailable(1, "the project or the client changed at every attempt"))
 }
@@ -102,14 +114,18 @@ async fn consume(
         if !is_current(&presented, code, now) {
             return denied;
         }
+        // Refused before anything is written: the code can be used again.
+        let granted = (code.audience.as_str(), code.for_resources);
+        let audience = narrowed(&ctx.entry, client, granted, &request.resources)?;
         let user = users::touch_sign_in(&conn, project, now, code.user_id, code.user_epoch).await?;
         let Some(user) = user else { return denied };
         let consumed = codes::consume(&conn, project, now, hash, family).await?;
         let browser_session_id = consumed.ok_or_else(overtaken)?;
         // A new sign-in in the same browser may have taken the code over since it was read.
         let code = CodeRow { browser_session_id, ..code.clone() };
-        begin(ctx, &conn, client, family, &code, request.face).await?;
-        Ok(Verdict::Granted(Box::new((code, user))))
+        let subject = subject(ctx, client, code.user_id)?;
+        begin(ctx, &conn, client, family, (&code, &subject), request.face).await?;
+        Ok(Verdict::Granted(Box::new(Granted { code, user, audience, subject })))
     };
     ctx.app.db.unit(verdict).await
 }
@@ -130,15 +146,18 @@ async fn begin(
     conn: &Conn,
     client: &Client,
     id: FamilyId,
-    code: &CodeRow,
+    (code, subject): (&CodeRow, &str),
     face: Face,
 ) -> Result<()> {
     let (project, now) = (ctx.project.id, ctx.now);
+    let is_pairwise = client.settings.subject_type == SubjectType::Pairwise;
     let new = NewFamily {
         id,
         code,
         // OpenID Connect Core, 11.
         offline: face == Face::SessionApi || code.scope.split(' ').any(|scope| scope == "offline_access"),
+        first_party: client.settings.first_party,
+        subject: is_pairwise.then_some(subject),
         mac_key_id: ctx.app.master_keys.current_id(),
         lifetime: lifetime(ctx, client),
         client_version: client.version,
@@ -172,22 +191,20 @@ fn grant<'a>(
     ctx: &'a Ctx,
     client: &Client,
     family: FamilyId,
-    code: &'a CodeRow,
-    user: &'a SignedIn,
+    Granted { code, user, audience, subject }: &'a Granted,
 ) -> Grant<'a> {
     let lifetime = lifetime(ctx, client);
     Grant {
         family,
-        user: code.user_id,
+        subject: subject.clone(),
         scope: &code.scope,
-        audience: &code.audience,
+        audience,
         auth_time: code.auth_time,
         amr: &code.amr,
         acr: &code.acr,
         nonce: code.nonce.as_deref(),
-        roles: &user.roles,
-        groups: &user.groups,
-        attributes: &user.attributes,
+        person: user.into(),
+        claims: code.claims.as_deref(),
         cnf_jkt: None,
         user_version: user.version,
         idle_expires_at: lifetime.idle_expires_at,

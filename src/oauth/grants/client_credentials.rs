@@ -5,7 +5,7 @@ use crate::app::{Ctx, Visit};
 use crate::error::{Result, invalid_scope, unauthorized_client};
 use crate::model::client::Client;
 use crate::model::status::Status;
-use crate::model::token::AccessClaims;
+use crate::model::token::{AccessClaims, Audience};
 use crate::oauth::token::TokenRequest;
 use crate::secret::encode_base64url;
 use crate::session::standing::{Asker, prove};
@@ -34,7 +34,7 @@ fn claims(ctx: &Ctx, client: &Client, scope: String) -> Result<AccessClaims> {
     Ok(AccessClaims {
         iss: ctx.project.issuer.clone(),
         sub: client.id.to_string(),
-        aud: client.audience(),
+        aud: Audience::of_words(&client.audience()),
         client_id: client.id.to_string(),
         exp: now + client.settings.validity.access_token,
         iat: now,

@@ -9,6 +9,7 @@ use crate::model::client::{Client, GrantType, RefreshRetry};
 use crate::model::token::Family;
 use crate::oauth::client_auth::Presented;
 use crate::oauth::issue::{Grant, TokenSet, issue};
+use crate::oauth::resources;
 use crate::oauth::token::TokenRequest;
 use crate::secret::Secret;
 use crate::session::standing::{ATTEMPTS, Asker, prove};
@@ -53,6 +54,8 @@ fn judge(client: &Client, family: &Family, seq: i64, seconds_since_rotation: i64
 pub struct Request {
     pub refresh_token: Secret,
     pub scope: Option<String>,
+    /// RFC 8707, 2.2. None: all that were granted.
+    pub resources: Vec<String>,
     pub face: Face,
 }
 
@@ -64,6 +67,7 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
     let request = Request {
         refresh_token: form.required_secret("refresh_token")?,
         scope: form.get("scope").map(str::to_owned),
+        resources: resources::named(&form),
         face: Face::OAuth,
     };
     refresh(visit, credentials, &request).await
@@ -71,7 +75,8 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
 
 /// # Errors
 /// `invalid_grant` for a token that is forged, unknown, expired, ended, of another client, or replayed; `invalid_scope`
-/// when more is asked for than was granted.
+/// and `invalid_target` when more is asked for
+/// than was granted.
 pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> Result<TokenSet> {
     let refused = || invalid_grant("the refresh token is not valid");
     let asker = Asker::Client(presented);
@@ -94,7 +99,12 @@ pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> 
         if let Some(ended) = family.ended(ctx.now) {
             return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
         }
-        let asked = Asked { scope: &narrowed(&family, request.scope.as_deref())?, face: request.face };
+        let granted = (family.audience.as_str(), family.for_resources);
+        let asked = Asked {
+            scope: &narrowed(&family, request.scope.as_deref())?,
+            audience: &resources::narrowed(&ctx.entry, client, granted, &request.resources)?,
+            face: request.face,
+        };
         if let Some(tokens) = advance(ctx, client, token, &family, asked).await? {
             return Ok(tokens);
         }
@@ -128,6 +138,7 @@ pub fn is_good(ctx: &Ctx, client: &Client, family: &Family, token: &RefreshToken
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     scope: &'a str,
+    audience: &'a str,
     face: Face,
 }
 
@@ -137,10 +148,10 @@ async fn advance(
     client: &Client,
     token: &RefreshToken,
     family: &Family,
-    Asked { scope, face }: Asked<'_>,
+    Asked { scope, audience, face }: Asked<'_>,
 ) -> Result<Option<TokenSet>> {
     let (db, project) = (&ctx.app.db, ctx.project.id);
-    let issue = |grant: &Grant<'_>| issue(ctx, client, grant, face).map(Some);
+    let issue = |grant: Grant<'_>| issue(ctx, client, &Grant { audience, ..grant }, face).map(Some);
     let idle = ctx.now.plus_seconds(client.settings.validity.refresh_idle);
     let current = ctx.app.master_keys.current_id();
     let lifetime = Lifetime { idle_expires_at: idle, expires_at: family.expires_at };
@@ -159,7 +170,7 @@ async fn advance(
             }
         }
         let idle = if moves { idle } else { family.idle_expires_at };
-        return issue(&grant(family, scope, &family.mac_key_id, family.seq, idle));
+        return issue(grant(family, scope, &family.mac_key_id, family.seq, idle));
     }
     match judge(client, family, token.seq, ctx.now.seconds_since(family.rotated_at)) {
         Judgement::Rotate => {
@@ -171,11 +182,11 @@ async fn advance(
             if won == 0 {
                 return Ok(None);
             }
-            issue(&grant(family, scope, current, token.seq + 1, idle))
+            issue(grant(family, scope, current, token.seq + 1, idle))
         }
         Judgement::Repeat => {
             let again = grant(family, scope, &family.mac_key_id, family.seq, family.idle_expires_at);
-            issue(&again)
+            issue(again)
         }
         Judgement::Replace => {
             let won = db
@@ -186,7 +197,7 @@ async fn advance(
             if won == 0 {
                 return Ok(None);
             }
-            issue(&grant(family, scope, current, family.seq + 1, family.idle_expires_at))
+            issue(grant(family, scope, current, family.seq + 1, family.idle_expires_at))
         }
         Judgement::Replay => {
             record(ctx, family, "token_family.replayed", true).await?;
@@ -226,16 +237,15 @@ pub(super) fn grant<'a>(
 ) -> Grant<'a> {
     Grant {
         family: family.id,
-        user: family.user_id,
+        subject: family.subject(),
         scope,
         audience: &family.audience,
         auth_time: family.auth_time,
         amr: &family.amr,
         acr: &family.acr,
         nonce: None,
-        roles: &family.roles,
-        groups: &family.groups,
-        attributes: &family.attributes,
+        person: family.into(),
+        claims: family.claims.as_deref(),
         cnf_jkt: family.cnf_jkt.as_deref(),
         user_version: family.user_version,
         idle_expires_at: idle_expires_at.min(family.expires_at),

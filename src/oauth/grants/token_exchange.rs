@@ -80,7 +80,7 @@ fn check_subject(client: &Client, Alive { claims, .. }: &Alive) -> Result<()> {
     if claims.epochs.is_some() {
         return Err(unacceptable("it is a client's own"));
     }
-    if claims.client_id != id && claims.aud != id && claims.aud != client.audience() {
+    if claims.client_id != id && !client.is_meant_by(&claims.aud) {
         return Err(unacceptable("it is neither the client's nor meant for it"));
     }
     if claims.cnf.is_some() {

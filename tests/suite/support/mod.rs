@@ -35,7 +35,7 @@ pub use flow::Shop;
 pub use granted::{Granted, silent_code};
 pub use held::Held;
 pub use load::{Caller, Reply};
-pub use pages::Seen;
+pub use pages::{Seen, between};
 pub use pooler::Pooler;
 pub use queue::{hold_queue, until_somebody_waits};
 pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};

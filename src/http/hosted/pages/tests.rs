@@ -16,6 +16,34 @@ fn sign_in<'a>(text: &'a str, error: Option<&'a str>) -> String {
     page.render().unwrap()
 }
 
+fn select_account(text: &str) -> String {
+    let page = SelectAccountPage {
+        project_name: text,
+        client_name: text,
+        action: text,
+        request: text,
+        username: text,
+    };
+    page.render().unwrap()
+}
+
+fn consent(text: &str, uri: Option<&str>) -> String {
+    let page = ConsentPage {
+        project_name: text,
+        client_name: text,
+        client_uri: uri,
+        policy_uri: uri,
+        tos_uri: uri,
+        action: text,
+        request: text,
+        username: text,
+        allowances: &[text.to_owned()],
+        servers: &[text.to_owned()],
+        back: text,
+    };
+    page.render().unwrap()
+}
+
 fn signed_in(text: &str) -> String {
     let page = SignedInPage { project_name: text, client_name: text, application: Some(text), other: text };
     page.render().unwrap()
@@ -50,6 +78,8 @@ fn hostile_text_stays_text() {
     let pages = [
         sign_in(HOSTILE, Some(HOSTILE)),
         sign_in(HOSTILE, None),
+        select_account(HOSTILE),
+        consent(HOSTILE, Some(HOSTILE)),
         signed_in(HOSTILE),
         error_page(HOSTILE),
         demo(Some(HOSTILE), None),
@@ -67,6 +97,9 @@ fn pages_are_small_and_have_no_script_or_inline_style() {
     for page in [
         sign_in("Acme", Some("No.")),
         sign_in("", None),
+        select_account("x"),
+        consent("x", Some("https://app.example")),
+        consent("x", None),
         signed_in("x"),
         error_page("x"),
         demo(Some("c"), None),

@@ -1,0 +1,24 @@
+-- What people have allowed applications of others.
+CREATE TABLE consents (
+    project_id blob NOT NULL,
+    user_id    blob NOT NULL,
+    client_id  blob NOT NULL,
+    scopes     text NOT NULL,               -- JSON list
+    resources  text NOT NULL,               -- JSON list: identifiers of resource servers
+    claims     text NOT NULL,               -- JSON list: claims beyond those of the scopes
+    created_at integer NOT NULL,
+    updated_at integer NOT NULL,
+    PRIMARY KEY (project_id, user_id, client_id),
+    FOREIGN KEY (project_id, user_id) REFERENCES users (project_id, id),
+    FOREIGN KEY (project_id, client_id) REFERENCES clients (project_id, id)
+);
+CREATE INDEX consents_client ON consents (project_id, client_id);
+
+-- What pairwise subjects of a project are made with: made once, and never changed, or everybody would be somebody else.
+CREATE TABLE subject_salts (
+    project_id  blob NOT NULL REFERENCES projects (id),
+    id          blob NOT NULL,
+    sealed_salt blob NOT NULL,
+    created_at  integer NOT NULL,
+    PRIMARY KEY (project_id)
+);

@@ -1,0 +1,137 @@
+//! `consent`: what an application of others asks for, in plain words, and whether the person allows it.
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::form::{self, Aim, Content, Received};
+use super::page::Page;
+use super::pages::{self, ConsentPage};
+use super::{authorize, policy, redirect, sign_in};
+use crate::app::Ctx;
+use crate::error::{Code, Error, Result, invalid_request};
+use crate::identity::consent::{allow, asked};
+use crate::identity::sign_in::{NewCode, find_session};
+use crate::ids::BrowserSessionId;
+use crate::model::client::Client;
+use crate::model::consent::Permission;
+use crate::oauth::authorize::{AuthorizationRequest, active_client};
+use crate::secret::Secret;
+use crate::store::browser_sessions::SignIn;
+use crate::store::users;
+
+/// What the form carries: the request, and the session it was judged by.
+#[derive(Serialize, Deserialize)]
+pub struct Asking {
+    request: AuthorizationRequest,
+    session: BrowserSessionId,
+    /// Whether the session was made for this request, which settles its age.
+    fresh: bool,
+}
+
+impl Content for Asking {
+    const KIND: &'static str = "consent";
+
+    fn link(&self, ctx: &Ctx) -> String {
+        form::link(ctx, &self.request)
+    }
+}
+
+/// Asks the person who is signed in.
+pub async fn show(
+    ctx: &Ctx,
+    client: &Client,
+    request: AuthorizationRequest,
+    session: &SignIn,
+    fresh: bool,
+    cookie: &Secret,
+) -> Result<Response> {
+    let user = session.user_id;
+    let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
+    let username = found.and_then(|user| user.username).unwrap_or_default();
+    let wanted = asked(client, &request).unwrap_or_default();
+    let back = Url::parse(&request.back.redirect_uri).ok();
+    let back = back.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned();
+    let sealed = form::seal(ctx, &Asking { request, session: session.id, fresh }, cookie)?;
+    let settings = &client.settings;
+    let shown = ConsentPage {
+        project_name: &ctx.project.name,
+        client_name: &client.name,
+        client_uri: settings.client_uri.as_deref(),
+        policy_uri: settings.policy_uri.as_deref(),
+        tos_uri: settings.tos_uri.as_deref(),
+        action: &format!("/projects/{}/consent", ctx.project.slug),
+        request: &sealed,
+        username: &username,
+        allowances: &allowances(ctx, &wanted),
+        servers: &servers(ctx, &wanted),
+        back: &back,
+    };
+    pages::html(200, &shown, &policy::form_targets(client))
+}
+
+/// Each scope, and then each single claim, as a line that goes on from "It will be able to".
+fn allowances(ctx: &Ctx, wanted: &Permission) -> Vec<String> {
+    let own = |name: &String| {
+        let known = ctx.entry.scopes.iter().find(|scope| scope.name == *name);
+        known.filter(|scope| !scope.description.is_empty()).map(|scope| scope.description.clone())
+    };
+    let scope = |name: &String| match name.as_str() {
+        "openid" => "know that it is you".into(),
+        "profile" => "see your name, your picture and other details of your profile".into(),
+        "email" => "see your mail address".into(),
+        "address" => "see your postal address".into(),
+        "phone" => "see your phone number".into(),
+        "offline_access" => "keep this access while you are not there".into(),
+        _ => own(name).unwrap_or_else(|| name.clone()),
+    };
+    let claim = |name: &String| format!("see your {}", name.replace('_', " "));
+    wanted.scopes.iter().map(scope).chain(wanted.claims.iter().map(claim)).collect()
+}
+
+fn servers(ctx: &Ctx, wanted: &Permission) -> Vec<String> {
+    let known = ctx.entry.resource_servers.iter();
+    known
+        .filter(|server| wanted.resources.contains(&server.identifier))
+        .map(|server| server.name.clone())
+        .collect()
+}
+
+/// The posted form.
+pub async fn submit(page: Page) -> Response {
+    page.answer(decided(&page).await)
+}
+
+async fn decided(page: &Page) -> Result<Response> {
+    let ctx = &page.ctx;
+    let posted = match form::receive::<Asking>(page)? {
+        Received::Valid(posted) => posted,
+        Received::Stale(asking) => return pages::stale(ctx, &asking.link(ctx)),
+    };
+    let (Asking { request, session, fresh }, cookie) = (posted.content, posted.cookie);
+    let client = active_client(ctx, request.client_id).await?;
+    if !client.allows_redirect(&request.back.redirect_uri) {
+        return Err(sign_in::unregistered());
+    }
+    match posted.fields.get("decision") {
+        Some("deny") => {
+            let denied = Error::new(Code::AccessDenied, "the person does not allow it");
+            redirect::to_client(ctx, &request.back, Err(&denied))
+        }
+        Some("allow") => {
+            let found = find_session(ctx, &cookie).await?.filter(|found| found.id == session);
+            if let Some(found) = found
+                && authorize::is_right(ctx, &client, &request, &found)?
+                && (fresh || request.accepts_age(found.auth_time, ctx.now))
+            {
+                let code = NewCode::new(ctx, &client, &request, &found)?;
+                if allow(ctx, &client, found.user_id, &code).await? {
+                    return redirect::to_client(ctx, &request.back, Ok(&code.secret));
+                }
+            }
+            // Signed out, or too long ago for the request by now.
+            sign_in::show(page, &client, &Aim::Code(Box::new(request)), Some(cookie), "")
+        }
+        _ => Err(invalid_request("The form is not complete.")),
+    }
+}

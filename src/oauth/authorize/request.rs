@@ -1,0 +1,117 @@
+//! An authorization request as it was understood, and the way back to who made it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AskedClaims, IdTokenHint, Prompt, ResponseMode};
+use crate::error::{Result, invalid_request};
+use crate::ids::ClientId;
+use crate::model::client::Client;
+use crate::model::timestamp::Timestamp;
+use crate::oauth::parameters::Parameters;
+
+/// A request is at most this many bytes: proxies commonly refuse longer ones.
+const MOST_BYTES: usize = 8192;
+
+/// What an application asks for. It travels sealed in the pages' forms: nobody has signed in yet, so nothing is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    pub client_id: ClientId,
+    pub back: WayBack,
+    pub scope: String,
+    /// What was asked for, where it is not the scope.
+    pub requested_scope: Option<String>,
+    /// The resource servers that the tokens will be for; none: the client's own audience.
+    pub resources: Vec<String>,
+    pub nonce: Option<String>,
+    pub code_challenge: Option<String>,
+    pub prompt: Prompt,
+    /// Seconds that a sign-in may lie back.
+    pub max_age: Option<i64>,
+    pub login_hint: Option<String>,
+    /// Single claims that are asked for.
+    pub claims: Option<AskedClaims>,
+    /// The one person who will do.
+    pub hint: Option<IdTokenHint>,
+}
+
+/// The proven redirect URI, and how the answer gets there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WayBack {
+    pub redirect_uri: String,
+    pub response_mode: ResponseMode,
+    pub state: Option<String>,
+}
+
+impl WayBack {
+    /// Of a request whose redirect URI is proven, and nothing else yet. Which of two states is meant, nobody knows.
+    pub fn new(redirect_uri: String, parameters: &Parameters) -> Self {
+        let state = parameters.get("state").filter(|_| !parameters.is_repeated("state"));
+        let response_mode = ResponseMode::of_errors(parameters);
+        Self { redirect_uri, response_mode, state: state.map(str::to_owned) }
+    }
+}
+
+impl AuthorizationRequest {
+    /// The `aud` of the tokens, as words.
+    pub fn audience(&self, client: &Client) -> String {
+        if self.resources.is_empty() { client.audience() } else { self.resources.join(" ") }
+    }
+
+    /// Whether a sign-in is young enough (OpenID Connect Core, 3.1.2.1).
+    pub fn accepts_age(&self, auth_time: Timestamp, now: Timestamp) -> bool {
+        self.max_age.is_none_or(|age| now < auth_time.plus_seconds(age))
+    }
+
+    /// Whether only certain people will do.
+    pub fn means_somebody(&self) -> bool {
+        self.hint.is_some() || self.claims.as_ref().is_some_and(|claims| claims.subjects.is_some())
+    }
+
+    /// Whether this is the person that is meant, if any one is.
+    pub fn accepts_subject(&self, subject: &str) -> bool {
+        let named = self.claims.as_ref().and_then(|claims| claims.subjects.as_ref());
+        self.hint.as_ref().is_none_or(|hint| hint.subject == subject)
+            && named.is_none_or(|subjects| subjects.iter().any(|known| known == subject))
+    }
+
+    /// Whether the person signed in in a way that is enough.
+    pub fn accepts_acr(&self, acr: &str) -> bool {
+        let needed = self.claims.as_ref().and_then(|claims| claims.acrs.as_ref());
+        needed.is_none_or(|needed| needed.iter().any(|known| known == acr))
+    }
+
+    /// The parameters again, for a link that makes the same request.
+    pub fn to_query(&self) -> String {
+        let (max_age, prompt) = (self.max_age.map(|seconds| seconds.to_string()), self.prompt.to_text());
+        let mode = (self.back.response_mode != ResponseMode::Query).then(|| self.back.response_mode.as_str());
+        let optional = [
+            ("response_mode", mode),
+            ("state", self.back.state.as_deref()),
+            ("nonce", self.nonce.as_deref()),
+            ("code_challenge", self.code_challenge.as_deref()),
+            ("code_challenge_method", self.code_challenge.as_ref().map(|_| "S256")),
+            ("login_hint", self.login_hint.as_deref()),
+            ("claims", self.claims.as_ref().map(|claims| claims.text.as_str())),
+            ("id_token_hint", self.hint.as_ref().map(|hint| hint.token.as_str())),
+            ("prompt", Some(prompt.as_str()).filter(|prompt| !prompt.is_empty())),
+            ("max_age", max_age.as_deref()),
+        ];
+        url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.client_id.to_string())
+            .append_pair("redirect_uri", &self.back.redirect_uri)
+            .append_pair("scope", self.requested_scope.as_deref().unwrap_or(&self.scope))
+            .extend_pairs(self.resources.iter().map(|resource| ("resource", resource)))
+            .extend_pairs(optional.iter().filter_map(|(name, value)| value.map(|value| (name, value))))
+            .finish()
+    }
+}
+
+/// # Errors
+/// A request that is too long or not UTF-8. Nobody is proven yet, so the text is for the person.
+pub fn parse(text: &str) -> Result<Parameters> {
+    if text.len() > MOST_BYTES {
+        return Err(invalid_request("The application's request is longer than 8192 bytes."));
+    }
+    Parameters::parse(text).ok_or_else(|| invalid_request("The application's request is not UTF-8."))
+}

@@ -201,8 +201,7 @@ pub async fn change_token_validity(call: Call) -> Result<Response> {
     Ok(versioned(StatusCode::OK, version, &shown))
 }
 
-/// A user's token may act on the account only for a first-party client. The scope `account` makes no difference while
-/// nobody can consent to it.
+/// A user's token may act on the account only for a first-party client, whatever its scope.
 pub(super) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
     if live.claims.epochs.is_some() {
         return Err(insufficient_scope("a token in exchange does not act on the account"));

@@ -178,7 +178,7 @@ impl ClientSettings {
             return Err(Error::invalid_field("resource_servers", bound));
         }
         if !self.first_party && self.names_scope(ACCOUNT) {
-            let bound = "scope names account for a first-party client only: nobody is asked for consent yet";
+            let bound = "scope names account for a first-party client only";
             return Err(Error::invalid_field("scope", bound));
         }
         self.check_sector()?;
@@ -302,7 +302,7 @@ pub fn unknown_scope() -> Error {
 /// The scopes of every project, in the order in which tokens name them.
 pub const SCOPES: [&str; 7] = ["openid", "profile", "email", "address", "phone", "offline_access", ACCOUNT];
 
-/// Acting on the account. Nobody but a first-party client gets it while there is no page that asks for consent.
+/// Acting on the account. Nobody but a first-party client gets it.
 pub const ACCOUNT: &str = "account";
 
 fn is_audience(text: &str) -> bool {

@@ -32,7 +32,7 @@ async fn not_for_others(engine: Engine) {
         assert_eq!((parameter(&url, "state").as_deref(), parameter(&url, "code")), (Some("s1"), None));
     }
     let desk = app.desk(&shop, "admin").await;
-    let bound = "scope names account for a first-party client only: nobody is asked for consent yet";
+    let bound = "scope names account for a first-party client only";
     let new = json!({"client_name": "x", "type": "public", "first_party": false, "scope": "openid account"});
     desk.post("/clients", new).await.refused_for(400, "invalid_request", "scope", bound);
     let client = format!("/clients/{}", shop.id);

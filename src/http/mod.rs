@@ -29,7 +29,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use self::hosted::{assets, authorize, consent, demo, select_account, sign_in};
-use self::oauth::{discovery, introspect, revoke, token, userinfo};
+use self::oauth::{discovery, introspect, par, revoke, token, userinfo};
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
@@ -54,6 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/oauth2/userinfo", get(userinfo::user_info).post(userinfo::user_info))
         .route("/oauth2/token", post(token::token))
+        .route("/oauth2/par", post(par::push))
         .route("/oauth2/introspect", post(introspect::introspect))
         .route("/oauth2/revoke", post(revoke::revoke))
         .route(

@@ -10,8 +10,8 @@ use crate::ids::{ClientId, UserId};
 use crate::model::client::Client;
 use crate::model::consent::Permission;
 use crate::oauth::authorize::AuthorizationRequest;
+use crate::store::consents;
 use crate::store::db::Conn;
-use crate::store::{codes, consents};
 
 /// What has to be allowed; `None` for a project's own applications, which nobody is asked for.
 pub fn asked(client: &Client, request: &AuthorizationRequest) -> Option<Permission> {
@@ -68,7 +68,7 @@ pub async fn allow(ctx: &Ctx, client: &Client, user: UserId, code: &NewCode) -> 
     ctx.app
         .db
         .unit(|conn| async move {
-            if codes::insert(&conn, project, ctx.now, &code.hash, &code.row).await? == 0 {
+            if !code.store(ctx, &conn).await? {
                 return Ok(false);
             }
             let Some(asked) = asked else { return Ok(true) };

@@ -8,12 +8,13 @@ use crate::model::client::Client;
 use crate::model::consent::Permission;
 use crate::model::names::check_username;
 use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::par;
 use crate::secret::Secret;
 use crate::store::browser_sessions::{self, Replaced, SignIn};
 use crate::store::codes::{self, CodeRow};
 use crate::store::db::Conn;
 use crate::store::users::{self, PasswordProof};
-use crate::store::{families, user_sessions};
+use crate::store::{families, pushed_requests, user_sessions};
 
 /// The hosted cookie lives one hour from the sign-in, absolute.
 pub const BROWSER_SESSION_SECONDS: i64 = 3600;
@@ -92,6 +93,8 @@ pub struct NewCode {
     pub(super) row: CodeRow,
     /// What the person must have allowed; `None`: nothing.
     pub(super) permission: Option<Permission>,
+    /// The hash of the pushed request that it uses up.
+    pushed: Option<Vec<u8>>,
 }
 
 impl NewCode {
@@ -99,7 +102,25 @@ impl NewCode {
     pub fn new(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in: &SignIn) -> Result<Self> {
         let secret = ctx.app.entropy.token("tco_")?;
         let row = code_row(ctx, client, request, sign_in)?;
-        Ok(Self { hash: secret.sha256(), row, permission: asked(client, request), secret })
+        let pushed = request.request_uri.as_deref().map(par::hash);
+        Ok(Self { hash: secret.sha256(), row, permission: asked(client, request), pushed, secret })
+    }
+
+    /// `false`: user, client or project have changed since the proof.
+    ///
+    /// # Errors
+    /// The pushed request has been used up. An error takes the code back.
+    pub(super) async fn store(&self, ctx: &Ctx, conn: &Conn) -> Result<bool> {
+        let (project, client) = (ctx.project.id, self.row.client_id);
+        if codes::insert(conn, project, ctx.now, &self.hash, &self.row).await? == 0 {
+            return Ok(false);
+        }
+        if let Some(hash) = &self.pushed
+            && pushed_requests::consume(conn, project, client, hash).await? == 0
+        {
+            return Err(par::gone());
+        }
+        Ok(true)
     }
 }
 
@@ -127,7 +148,7 @@ pub async fn begin(
                 require_consent(&conn, ctx, code).await?;
             }
             if let Some(code) = code
-                && codes::insert(&conn, project, now, &code.hash, &code.row).await? == 0
+                && !code.store(ctx, &conn).await?
             {
                 // An error takes the session back too.
                 return Err(invalid_request("This application is not known here."));
@@ -176,21 +197,14 @@ async fn require_consent(conn: &Conn, ctx: &Ctx, code: &NewCode) -> Result<()> {
 /// # Errors
 /// `consent_required` when what the person had allowed was withdrawn in between.
 pub async fn resume(ctx: &Ctx, code: &NewCode) -> Result<bool> {
-    if code.permission.is_some() {
+    if code.permission.is_some() || code.pushed.is_some() {
         let unit = |conn: Conn| async move {
             require_consent(&conn, ctx, code).await?;
-            codes::insert(&conn, ctx.project.id, ctx.now, &code.hash, &code.row).await
+            code.store(ctx, &conn).await
         };
-        return Ok(ctx.app.db.unit(unit).await? == 1);
+        return ctx.app.db.unit(unit).await;
     }
-    let stored = ctx
-        .app
-        .db
-        .write(
-            |conn| async move { codes::insert(&conn, ctx.project.id, ctx.now, &code.hash, &code.row).await },
-        )
-        .await?;
-    Ok(stored == 1)
+    ctx.app.db.write(|conn| async move { code.store(ctx, &conn).await }).await
 }
 
 fn allowed_scope(client: &Client, scope: &str) -> String {

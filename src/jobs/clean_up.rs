@@ -22,6 +22,7 @@ const DAY: i64 = 24 * HOUR;
 #[derive(Clone, Copy)]
 enum Kind {
     Codes,
+    PushedRequests,
     ExpiredFamilies,
     RevokedFamilies,
     ExpiredBrowserSessions,
@@ -34,8 +35,9 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Codes,
+        Self::PushedRequests,
         Self::ExpiredFamilies,
         Self::RevokedFamilies,
         Self::ExpiredBrowserSessions,
@@ -50,6 +52,7 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Codes => "authorization_codes",
+            Self::PushedRequests => "pushed_requests",
             Self::ExpiredFamilies => "expired token_families",
             Self::RevokedFamilies => "revoked token_families",
             Self::ExpiredBrowserSessions => "expired browser_sessions",
@@ -67,6 +70,8 @@ impl Kind {
         match self {
             // A second use still finds the code, and ends what the first one got.
             Self::Codes => DAY,
+            // Somebody may be about to sign in for it.
+            Self::PushedRequests => 2 * HOUR,
             Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
             // A code of its last second looks for it, and finds whether it was ended.
             Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => HOUR,
@@ -90,6 +95,7 @@ impl Kind {
         let one = |conn: Conn| async move {
             match self {
                 Self::Codes => expired::delete_codes(&conn, end).await,
+                Self::PushedRequests => expired::delete_pushed_requests(&conn, end).await,
                 Self::ExpiredFamilies => expired::delete_expired_families(&conn, end).await,
                 Self::RevokedFamilies => expired::delete_revoked_families(&conn, end).await,
                 Self::ExpiredBrowserSessions => expired::delete_expired_browser_sessions(&conn, end).await,

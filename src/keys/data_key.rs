@@ -7,6 +7,7 @@ use super::sealing;
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
 use crate::ids::{ProjectId, UserId};
+use crate::secret::{Secret, sha256};
 
 /// 256 random bits, stored sealed under the master key.
 pub struct DataKey(Zeroizing<[u8; 32]>);
@@ -14,6 +15,14 @@ pub struct DataKey(Zeroizing<[u8; 32]>);
 impl DataKey {
     pub fn generate(entropy: &Entropy) -> Result<Self> {
         Ok(Self(Zeroizing::new(entropy.bytes()?)))
+    }
+
+    /// The key that whoever knows a secret of 256 random bits can make again, for `purpose` alone.
+    pub fn of(secret: &Secret, purpose: &str) -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        let text = Zeroizing::new([purpose.as_bytes(), b"\0", secret.expose().as_bytes()].concat());
+        key.copy_from_slice(&sha256(&text));
+        Self(key)
     }
 
     /// The key as `user_keys` holds it.

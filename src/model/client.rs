@@ -97,6 +97,8 @@ pub struct ClientSettings {
     /// The document that lists the redirect URIs of all applications which know people by the same subjects.
     pub sector_identifier_uri: Option<String>,
     pub require_pkce: bool,
+    /// RFC 9126, 6.
+    pub require_pushed_authorization_requests: bool,
     /// `None`: on for public clients, off for confidential ones (FAPI 2.0, 5.3.2.1).
     pub refresh_rotation: Option<bool>,
     pub refresh_retry: RefreshRetry,
@@ -130,6 +132,7 @@ impl Default for ClientSettings {
             subject_type: SubjectType::Public,
             sector_identifier_uri: None,
             require_pkce: true,
+            require_pushed_authorization_requests: false,
             refresh_rotation: None,
             refresh_retry: RefreshRetry::Window,
             refresh_grace_seconds: 30,

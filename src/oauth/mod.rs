@@ -9,6 +9,7 @@ pub mod grants;
 pub mod introspect;
 pub mod issue;
 mod login_link;
+pub mod par;
 pub mod parameters;
 pub mod resources;
 pub mod revoke;

@@ -71,6 +71,17 @@ impl Parameters {
         self
     }
 
+    /// All but these.
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(known, _)| !names.contains(&known.as_str()));
+        self
+    }
+
+    /// Whether it is there, be it empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
     /// All of them, encoded again.
     pub fn to_query(&self) -> String {
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()

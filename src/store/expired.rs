@@ -41,6 +41,10 @@ pub async fn delete_codes(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("authorization_codes", "code_hash", "expires_at"), expired)
 }
 
+pub async fn delete_pushed_requests(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("pushed_requests", "hash", "expires_at"), expired)
+}
+
 /// Families past their absolute lifetime: however they ended, they end there as well.
 pub async fn delete_expired_families(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("token_families", "id", "expires_at"), expired)

@@ -21,6 +21,7 @@ pub mod liveness;
 pub mod outbox;
 pub mod project_rows;
 pub mod projects;
+pub mod pushed_requests;
 pub mod resource_servers;
 pub mod revoked_tokens;
 pub mod scopes;

@@ -28,6 +28,7 @@ macro_rules! batch_of {
 /// One batch of each table, children before their parents. A test compares this list with the schema.
 const BATCHES: &[&str] = &[
     batch_of!("authorization_codes", "code_hash"),
+    batch_of!("pushed_requests", "hash"),
     batch_of!("token_families", "id"),
     batch_of!("consents", "user_id"),
     batch_of!("revoked_tokens", "jti"),

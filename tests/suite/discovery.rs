@@ -44,6 +44,7 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
         "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
         "token_endpoint": format!("{issuer}/oauth2/token"),
         "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
+        "pushed_authorization_request_endpoint": format!("{issuer}/oauth2/par"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],

@@ -61,6 +61,7 @@ mod next_request;
 mod oauth_endpoints;
 mod openapi;
 mod pairwise;
+mod par;
 mod passwords;
 mod people_created;
 mod people_definitions;

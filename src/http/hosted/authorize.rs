@@ -6,12 +6,13 @@ use super::form::Aim;
 use super::page::Page;
 use super::{consent, redirect, select_account, sign_in};
 use crate::app::Ctx;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, invalid_request};
 use crate::identity::consent::{is_missing, missing};
 use crate::identity::sign_in::{NewCode, find_session, resume};
 use crate::model::client::Client;
 use crate::oauth::authorize::{AuthorizationRequest, WayBack, check, check_redirect_uri, find_client, parse};
 use crate::oauth::is_meant;
+use crate::oauth::par;
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
@@ -47,16 +48,34 @@ async fn from_form(page: &Page) -> Result<Response> {
 /// Errors are shown on a page until client and redirect URI are proven, and sent there from then on (RFC 6749, 4.1.2.1).
 pub async fn begin(page: &Page, parameters: &Parameters) -> Result<Response> {
     let client = find_client(&page.ctx, parameters).await?;
+    let name = pushed_name(parameters)?;
+    let pushed = match name {
+        Some(name) => Some(par::pushed(&page.ctx, &client, name).await?),
+        None => None,
+    };
+    // RFC 9101, 5: what stands beside the name is no part of the request.
+    let parameters = pushed.as_ref().unwrap_or(parameters);
     let back = WayBack::new(check_redirect_uri(&client, parameters)?, parameters);
-    match proven(page, &client, &back, parameters).await {
+    match proven(page, &client, &back, parameters, name).await {
         Ok(response) => Ok(response),
         Err(error) => redirect::to_client(&page.ctx, &back, Err(&error)),
     }
 }
 
-async fn proven(page: &Page, client: &Client, back: &WayBack, parameters: &Parameters) -> Result<Response> {
+async fn proven(
+    page: &Page,
+    client: &Client,
+    back: &WayBack,
+    parameters: &Parameters,
+    name: Option<&str>,
+) -> Result<Response> {
     let ctx = &page.ctx;
+    // RFC 9126, 6.
+    if name.is_none() && client.settings.require_pushed_authorization_requests {
+        return Err(invalid_request("this client must push its authorization requests"));
+    }
     let request = check(ctx, client, back, parameters)?;
+    let request = AuthorizationRequest { request_uri: name.map(str::to_owned), ..request };
     let cookie = page.cookie();
     if let Some(cookie) = cookie.as_ref().filter(|_| !request.prompt.login)
         && let Some(session) = find_session(ctx, cookie).await?
@@ -68,6 +87,15 @@ async fn proven(page: &Page, client: &Client, back: &WayBack, parameters: &Param
         };
     }
     ask(page, client, request, cookie)
+}
+
+/// The name of a request that was pushed (RFC 9126, 4). An address is refused further on, and never fetched.
+fn pushed_name(parameters: &Parameters) -> Result<Option<&str>> {
+    let name = parameters.get("request_uri").filter(|name| par::is_ours(name));
+    if name.is_some() && parameters.is_repeated("request_uri") {
+        return Err(invalid_request("The application named two requests."));
+    }
+    Ok(name)
 }
 
 /// Whether the person needs not sign in again for this.

@@ -49,7 +49,8 @@ async fn from_link(page: &Page) -> Result<Response> {
         pairs.extend(parameters.get("login_hint").map(|hint| ("login_hint", hint)));
         return redirect::see_other(&redirect::with_query(uri, &pairs));
     }
-    if client.requires_pkce() && parameters.get("code_challenge").is_none() {
+    let without_pkce = client.requires_pkce() && parameters.get("code_challenge").is_none();
+    if without_pkce || client.settings.require_pushed_authorization_requests {
         return browser_session(page, &client, &parameters).await;
     }
     let default = client.settings.redirect_uris.first().map_or("", String::as_str);

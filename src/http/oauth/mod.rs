@@ -3,6 +3,7 @@
 pub mod discovery;
 mod form;
 pub mod introspect;
+pub mod par;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;

@@ -67,6 +67,7 @@ fn client_settings() -> Vec<Member> {
         ("sector_identifier_uri", json!({"type": ["string", "null"]})),
         ("default_max_age", json!({"type": ["integer", "null"]})),
         ("require_pkce", flag()),
+        ("require_pushed_authorization_requests", flag()),
         ("refresh_rotation", json!({"type": ["boolean", "null"]})),
         ("refresh_retry", one_of(&["window", "until_used"])),
         ("refresh_grace_seconds", number()),

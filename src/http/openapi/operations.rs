@@ -215,6 +215,23 @@ fn protocol() -> Vec<Operation> {
             .form()
             .body(credentials().into_iter().chain([("token!", text()), ("token_type_hint", text())])),
         operation(
+            &oidc("POST /~/oauth2/par"),
+            "push_authorization_request",
+            "Takes an authorization request ahead (RFC 9126)",
+        )
+        .by(Caller::Client)
+        .form()
+        .body(credentials().into_iter().chain([
+            ("response_type!", one_of(&["code"])),
+            ("redirect_uri", text()),
+            ("scope", text()),
+            ("state", text()),
+            ("nonce", text()),
+            ("code_challenge", text()),
+            ("code_challenge_method", one_of(&["S256"])),
+        ]))
+        .answers(201, answer([("request_uri!", text()), ("expires_in!", number())])),
+        operation(
             &oidc("GET /~/oauth2/userinfo"),
             "userinfo",
             "Claims about the user (OpenID Connect Core, 5.3)",

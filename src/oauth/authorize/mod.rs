@@ -68,6 +68,7 @@ pub fn check(
         max_age: check_max_age(client, parameters)?,
         login_hint: parameters.get("login_hint").map(str::to_owned),
         claims: check_claims(client, parameters)?,
+        request_uri: None,
         hint: check_id_token_hint(ctx, client, parameters)?,
     })
 }

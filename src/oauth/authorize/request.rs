@@ -30,6 +30,8 @@ pub struct AuthorizationRequest {
     pub login_hint: Option<String>,
     /// Single claims that are asked for.
     pub claims: Option<AskedClaims>,
+    /// The name of the request, if it was pushed: a code uses it up.
+    pub request_uri: Option<String>,
     /// The one person who will do.
     pub hint: Option<IdTokenHint>,
 }
@@ -82,6 +84,12 @@ impl AuthorizationRequest {
 
     /// The parameters again, for a link that makes the same request.
     pub fn to_query(&self) -> String {
+        if let Some(name) = &self.request_uri {
+            return url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("client_id", &self.client_id.to_string())
+                .append_pair("request_uri", name)
+                .finish();
+        }
         let (max_age, prompt) = (self.max_age.map(|seconds| seconds.to_string()), self.prompt.to_text());
         let mode = (self.back.response_mode != ResponseMode::Query).then(|| self.back.response_mode.as_str());
         let optional = [

@@ -1,0 +1,105 @@
+//! Pushed authorization requests (RFC 9126): the client sends its request ahead, proves itself, and gets a name for it that
+//! the browser carries in its place. The request is used up by the unit that makes a code of it, and by nothing else.
+
+use super::authorize::{WayBack, check, check_redirect_uri};
+use super::client_auth::Presented;
+use super::parameters::Parameters;
+use crate::app::{Ctx, Visit};
+use crate::error::{Error, Result, invalid_request, not_found};
+use crate::ids::ProjectId;
+use crate::keys::data_key::DataKey;
+use crate::keys::master::Place;
+use crate::model::client::Client;
+use crate::secret::Secret;
+use crate::session::standing::{Asker, prove};
+use crate::store::liveness::Question;
+use crate::store::pushed_requests::{self, NewPushedRequest};
+
+/// RFC 9126, 2.2.
+const URN: &str = "urn:ietf:params:oauth:request_uri:";
+
+/// Long enough for a redirect; the person may take longer.
+const LIVES_SECONDS: i64 = 90;
+
+/// What a client proves itself with at this endpoint is no part of the request.
+const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
+
+/// The name of a request that was pushed.
+pub struct Pushed {
+    pub request_uri: Secret,
+    pub expires_in: i64,
+}
+
+/// Whether this is a name that we gave, rather than an address, which nobody fetches.
+pub fn is_ours(request_uri: &str) -> bool {
+    request_uri.starts_with(URN)
+}
+
+/// What a request is stored under.
+pub fn hash(request_uri: &str) -> Vec<u8> {
+    Secret::new(request_uri).sha256()
+}
+
+/// Checks the request as the authorization endpoint will again, and keeps it.
+///
+/// # Errors
+/// `invalid_client`; whatever is wrong with the request, by the codes of the authorization endpoint (RFC 9126, 2.3).
+pub async fn push(visit: &Visit, presented: Presented, parameters: Parameters) -> Result<Pushed> {
+    let client_id = presented.client_id.clone();
+    let proven = prove(visit, &Asker::Client(presented), |_| Ok(((), Question::default()))).await?;
+    let ctx = &proven.ctx;
+    if !ctx.project.is_active() {
+        return Err(not_found("no such project"));
+    }
+    let client = &proven.client.ok_or_else(|| Error::internal("no client was proven"))?.client;
+    if parameters.has("request_uri") {
+        return Err(Error::invalid_field("request_uri", "request_uri has no place in a pushed request"));
+    }
+    let parameters = parameters.or("client_id", &client_id).without(&CREDENTIALS);
+    let back = WayBack::new(check_redirect_uri(client, &parameters)?, &parameters);
+    check(ctx, client, &back, &parameters)?;
+    let request_uri = ctx.app.entropy.token(URN)?;
+    let request = NewPushedRequest {
+        hash: request_uri.sha256(),
+        client_id: client.id,
+        sealed_parameters: key(&request_uri).seal(
+            &ctx.app.entropy,
+            &place(ctx.project.id),
+            parameters.to_query().as_bytes(),
+        )?,
+        expires_at: ctx.now.plus_seconds(LIVES_SECONDS),
+    };
+    let request = &request;
+    let insert = |conn| async move { pushed_requests::insert(&conn, ctx.project.id, ctx.now, request).await };
+    ctx.app.db.write(insert).await?;
+    Ok(Pushed { request_uri, expires_in: LIVES_SECONDS })
+}
+
+/// The parameters that the client pushed under this name. Nothing is used up.
+///
+/// # Errors
+/// A name that is unknown, expired, used, or another client's. No redirect URI is proven, so the text is for the person.
+pub async fn pushed(ctx: &Ctx, client: &Client, request_uri: &str) -> Result<Parameters> {
+    let (hash, id) = (&hash(request_uri), client.id);
+    let find = |conn| async move { pushed_requests::find(&conn, ctx.project.id, ctx.now, id, hash).await };
+    let sealed = ctx.app.db.read(find).await?.ok_or_else(gone)?;
+    let plain = key(&Secret::new(request_uri)).open(&place(ctx.project.id), &sealed)?;
+    let parameters = std::str::from_utf8(&plain).ok().and_then(Parameters::parse);
+    parameters.ok_or_else(|| Error::internal("a pushed request does not parse"))
+}
+
+/// The name leads nowhere, any more or at all.
+pub fn gone() -> Error {
+    invalid_request(
+        "The application's request has expired or was used already. Please go back to it and start again.",
+    )
+}
+
+/// Only whoever has the name can read the request.
+fn key(request_uri: &Secret) -> DataKey {
+    DataKey::of(request_uri, "tessera/pushed/v1")
+}
+
+fn place(project: ProjectId) -> Place<'static> {
+    Place { table: "pushed_requests", project, row: "", column: "sealed_parameters" }
+}

@@ -24,6 +24,8 @@ pub enum Code {
     RequestUriNotSupported,
     RegistrationNotSupported,
     InvalidToken,
+    InvalidDpopProof,
+    UseDpopNonce,
     InsufficientScope,
     Forbidden,
     ConfirmationFailed,
@@ -62,6 +64,9 @@ impl Code {
             Self::RequestUriNotSupported => ("request_uri_not_supported", 400),
             Self::RegistrationNotSupported => ("registration_not_supported", 400),
             Self::InvalidToken => ("invalid_token", 401),
+            // RFC 9449, 5 and 8; at a resource it is 401.
+            Self::InvalidDpopProof => ("invalid_dpop_proof", 400),
+            Self::UseDpopNonce => ("use_dpop_nonce", 400),
             Self::InsufficientScope => ("insufficient_scope", 403),
             Self::Forbidden => ("forbidden", 403),
             Self::ConfirmationFailed => ("confirmation_failed", 403),
@@ -100,6 +105,8 @@ struct Inner {
     details: Option<serde_json::Value>,
     cause: Option<anyhow::Error>,
     retry_unit: bool,
+    dpop_nonce: Option<String>,
+    at_resource: bool,
 }
 
 impl Error {
@@ -112,6 +119,8 @@ impl Error {
             details: None,
             cause: None,
             retry_unit: false,
+            dpop_nonce: None,
+            at_resource: false,
         }))
     }
 
@@ -163,6 +172,20 @@ impl Error {
         self
     }
 
+    /// The nonce that the client's next proof has to have (RFC 9449, 8).
+    #[must_use]
+    pub fn with_dpop_nonce(mut self, nonce: String) -> Self {
+        self.0.dpop_nonce = Some(nonce);
+        self
+    }
+
+    /// The refusal of an access token and what came with it: 401, with a challenge (RFC 9449, 7.1).
+    #[must_use]
+    pub fn at_resource(mut self) -> Self {
+        self.0.at_resource = true;
+        self
+    }
+
     pub fn code(&self) -> Code {
         self.0.code
     }
@@ -181,6 +204,19 @@ impl Error {
     }
     pub fn cause(&self) -> Option<&anyhow::Error> {
         self.0.cause.as_ref()
+    }
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        self.0.dpop_nonce.as_deref()
+    }
+    pub fn is_at_resource(&self) -> bool {
+        self.0.at_resource
+    }
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self.0.code {
+            Code::InvalidDpopProof | Code::UseDpopNonce if self.0.at_resource => 401,
+            code => code.status(),
+        }
     }
     pub fn may_retry_unit(&self) -> bool {
         self.0.retry_unit
@@ -212,6 +248,7 @@ speech! {
     invalid_scope => InvalidScope,
     invalid_target => InvalidTarget,
     invalid_token => InvalidToken,
+    invalid_dpop_proof => InvalidDpopProof,
     insufficient_scope => InsufficientScope,
     forbidden => Forbidden,
     not_found => NotFound,

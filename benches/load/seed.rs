@@ -96,6 +96,7 @@ async fn insert_families(
         browser_session_id: None,
         redirect_uri: String::new(),
         code_challenge: None,
+        dpop_jkt: None,
         scope: "openid profile".into(),
         requested_scope: None,
         nonce: None,
@@ -125,6 +126,7 @@ async fn insert_families(
             mac_key_id,
             lifetime,
             client_version: 0,
+            cnf_jkt: None,
             first_party: true,
             subject: None,
         };

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::body;
 use crate::error::{Code, Error, Result, invalid_request};
+use crate::oauth::dpop::ALGS;
 
 tokio::task_local! {
     /// The id of the request that this task serves.
@@ -45,7 +46,7 @@ pub fn json_error(error: &Error) -> Response {
             object.extend(details.clone());
         }
     }
-    let status = StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(body)).into_response();
     response.extensions_mut().insert(error.code());
     let headers = response.headers_mut();
@@ -69,7 +70,24 @@ pub fn json_error(error: &Error) -> Response {
         }
         _ => {}
     }
+    add_dpop(headers, error);
     response
+}
+
+/// RFC 9449, 7.1 and 8: what the next request has to prove, and with which nonce.
+fn add_dpop(headers: &mut HeaderMap, error: &Error) {
+    if error.is_at_resource() {
+        let challenge = format!(r#"DPoP error="{}", algs="{ALGS}""#, error.code().as_str());
+        headers.extend(HeaderValue::from_str(&challenge).map(|value| (header::WWW_AUTHENTICATE, value)));
+    }
+    if let Some(nonce) = error.dpop_nonce() {
+        add_dpop_nonce(headers, nonce);
+    }
+}
+
+/// The nonce for the client's next proof.
+pub fn add_dpop_nonce(headers: &mut HeaderMap, nonce: &str) {
+    headers.extend(HeaderValue::from_str(nonce).map(|value| (HeaderName::from_static("dpop-nonce"), value)));
 }
 
 /// A JSON body of a known shape: unknown fields are refused by name, another content type with 415.
@@ -107,10 +125,15 @@ pub fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750, 2.1); the scheme in any case.
+/// The token of `Authorization: Bearer …` (RFC 6750, 2.1).
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = header_text(headers, "authorization")?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    authorization(headers, "bearer")
+}
+
+/// What `Authorization` has for this scheme, which may be written in any case.
+pub fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let (given, token) = header_text(headers, "authorization")?.split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then(|| token.trim())
 }
 
 /// 200 with a JSON body.

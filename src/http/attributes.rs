@@ -40,7 +40,7 @@ pub async fn update(call: Call) -> Result<Response> {
         attributes::update(&ctx, &actor, user, &change, seen).await?
     } else {
         let token = call.access_token(None)?;
-        let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
+        let (ctx, live) = require_live(&call.visit()?, &token).await?;
         let (named, change) = asked(&call)?;
         if named.is_some() {
             let why = "user is for admin keys; a token changes its own user";

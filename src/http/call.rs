@@ -10,17 +10,21 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::RequestId;
-use super::answer::{bearer, header_text, parse_json, parse_query};
+use super::answer::{authorization, bearer, header_text, parse_json, parse_query};
 use super::connections::Connection;
 use super::permissions::{self, Reach};
 use crate::app::{App, Ctx, Visit};
 use crate::audit::Actor;
-use crate::error::{Code, Error, Result, forbidden, invalid_request, invalid_token, not_found};
+use crate::error::{
+    Code, Error, Result, forbidden, invalid_dpop_proof, invalid_request, invalid_token, not_found,
+};
 use crate::ids::ProjectId;
 use crate::model::names::check_slug;
 use crate::oauth::client_auth::{InBody, Presented, presented};
+use crate::oauth::dpop::Sent;
 use crate::projects::admin_keys::{self, Admin};
 use crate::secret::Secret;
+use crate::session::access_token::Carried;
 
 /// Everything that a handler may ask of its request. Reading the body is the extractor's work, so that every endpoint
 /// answers an oversized one alike.
@@ -125,14 +129,37 @@ impl Call {
         header_text(&self.headers, name)
     }
 
-    /// The access token of the Authorization header, or the one of the body.
-    pub fn access_token(&self, in_body: Option<Secret>) -> Result<Secret> {
-        let in_header = bearer(&self.headers).map(Secret::new);
+    /// The access token of the Authorization header, with the proof that belongs to it, or the one of the body.
+    pub fn access_token(&self, in_body: Option<Secret>) -> Result<Carried> {
+        let in_header = match authorization(&self.headers, "dpop") {
+            // RFC 9449, 7.1: the scheme promises a proof.
+            Some(token) => {
+                let proof = self.proof().and_then(|proof| proof.ok_or_else(no_proof));
+                Some(Carried { token: Secret::new(token), proof: Some(proof.map_err(Error::at_resource)?) })
+            }
+            None => bearer(&self.headers).map(|token| Carried::plain(Secret::new(token))),
+        };
         // RFC 6750, 2: one way at a time.
         if in_header.is_some() && in_body.is_some() {
             return Err(invalid_request("the access token is given in two ways at once"));
         }
-        in_header.or(in_body).ok_or_else(|| invalid_token("the request carries no access token"))
+        let carried = in_header.or(in_body.map(Carried::plain));
+        carried.ok_or_else(|| invalid_token("the request carries no access token").at_resource())
+    }
+
+    /// The proof of the DPoP header, if there is one, and the request that it has to be for.
+    ///
+    /// # Errors
+    /// `invalid_dpop_proof` for a second header (RFC 9449, 4.3).
+    pub fn proof(&self) -> Result<Option<Sent>> {
+        let mut lines = self.headers.get_all("dpop").iter();
+        let Some(line) = lines.next() else { return Ok(None) };
+        if lines.next().is_some() {
+            return Err(invalid_dpop_proof("the request has more than one DPoP header"));
+        }
+        let proof = line.to_str().map_err(|_| invalid_dpop_proof("the DPoP proof is not a signed JWT"))?;
+        let path = self.path.replace("{project}", &self.path::<String>("project")?);
+        Ok(Some(Sent { proof: proof.to_owned(), method: self.method.to_string(), path }))
     }
 
     /// The client's credentials, from the Authorization header or the body.
@@ -218,4 +245,8 @@ impl Call {
         }
         Ok(())
     }
+}
+
+fn no_proof() -> Error {
+    invalid_dpop_proof("the request has no DPoP header")
 }

@@ -48,8 +48,8 @@ struct GetTokenFromCode {
 
 pub async fn get_token_from_code(call: Call) -> Result<Response> {
     let body: GetTokenFromCode = call.json()?;
-    let credentials = call.credentials(in_body!(body))?;
-    let credentials = credentials.for_grant(GrantType::AuthorizationCode);
+    let key = dpop::admit(&call.visit()?, call.proof()?).await?;
+    let credentials = call.credentials(in_body!(body))?.for_grant(GrantType::AuthorizationCode).with_key(key);
     let request = authorization_code::Request {
         code: body.code,
         redirect_uri: body.redirect_uri,
@@ -73,8 +73,8 @@ struct Refresh {
 
 pub async fn refresh(call: Call) -> Result<Response> {
     let body: Refresh = call.json()?;
-    let credentials = call.credentials(in_body!(body))?;
-    let credentials = credentials.for_grant(GrantType::RefreshToken);
+    let key = dpop::admit(&call.visit()?, call.proof()?).await?;
+    let credentials = call.credentials(in_body!(body))?.for_grant(GrantType::RefreshToken).with_key(key);
     let request = refresh_token::Request {
         refresh_token: body.refresh_token,
         scope: body.scope,
@@ -132,7 +132,7 @@ struct AccessTokenBody {
 pub async fn user_info_from_access_token(call: Call) -> Result<Response> {
     let body: AccessTokenBody = call.json_or_default()?;
     let token = call.access_token(body.access_token)?;
-    Ok(ok(&user_info::own_user_info(&call.visit()?, token.expose()).await?))
+    Ok(ok(&user_info::own_user_info(&call.visit()?, &token).await?))
 }
 
 #[derive(Default, Deserialize)]
@@ -154,7 +154,7 @@ pub async fn global_sign_out(call: Call) -> Result<Response> {
         return Ok(ok(&sign_out::sign_out(&ctx, &actor, user, browser_too).await?));
     }
     let token = call.access_token(None)?;
-    let (ctx, live) = require_live(&call.visit()?, token.expose()).await?;
+    let (ctx, live) = require_live(&call.visit()?, &token).await?;
     if body.user.is_some() {
         let why = "user is for admin keys; a token signs out its own user";
         return Err(Error::invalid_field("user", why));

@@ -218,6 +218,7 @@ fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in:
         browser_session_id: Some(sign_in.id),
         redirect_uri: request.back.redirect_uri.clone(),
         code_challenge: request.code_challenge.clone(),
+        dpop_jkt: request.dpop_jkt.clone(),
         // Once more: the registration may have changed while the form was open.
         scope: allowed_scope(client, &request.scope),
         requested_scope: request.requested_scope.clone(),

@@ -99,6 +99,10 @@ pub struct ClientSettings {
     pub require_pkce: bool,
     /// RFC 9126, 6.
     pub require_pushed_authorization_requests: bool,
+    /// RFC 9449, 5.2: its tokens are bound to a key, or there are none.
+    pub dpop_bound_access_tokens: bool,
+    /// Its proofs have a nonce of ours (RFC 9449, 8).
+    pub require_dpop_nonce: bool,
     /// `None`: on for public clients, off for confidential ones (FAPI 2.0, 5.3.2.1).
     pub refresh_rotation: Option<bool>,
     pub refresh_retry: RefreshRetry,
@@ -133,6 +137,8 @@ impl Default for ClientSettings {
             sector_identifier_uri: None,
             require_pkce: true,
             require_pushed_authorization_requests: false,
+            dpop_bound_access_tokens: false,
+            require_dpop_nonce: false,
             refresh_rotation: None,
             refresh_retry: RefreshRetry::Window,
             refresh_grace_seconds: 30,

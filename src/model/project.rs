@@ -64,6 +64,8 @@ pub struct ProjectSettings {
     pub deletion_confirmation: DeletionConfirmation,
     /// Days between the confirmation of a deletion and its execution, 0 to 30; it can be cancelled meanwhile.
     pub deletion_restore_days: i64,
+    /// DPoP proofs have a nonce of ours (RFC 9449, 8), whatever their client.
+    pub require_dpop_nonce: bool,
 }
 
 impl Default for ProjectSettings {
@@ -72,6 +74,7 @@ impl Default for ProjectSettings {
             max_families: 100,
             deletion_confirmation: DeletionConfirmation::default(),
             deletion_restore_days: 0,
+            require_dpop_nonce: false,
         }
     }
 }

@@ -7,11 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
 use super::client_assertion::{self, Assertion};
+use super::dpop::Admitted;
 use crate::app::Ctx;
 use crate::cache::ClientEntry;
-use crate::error::{Code, Error, Result, invalid_client, invalid_request, unauthorized_client};
+use crate::error::{
+    Code, Error, Result, invalid_client, invalid_dpop_proof, invalid_request, unauthorized_client,
+};
 use crate::ids::ClientId;
-use crate::model::client::{AuthMethod, GrantType};
+use crate::model::client::{AuthMethod, Client, GrantType};
 use crate::model::timestamp::Timestamp;
 use crate::secret::{Secret, equal_in_constant_time};
 
@@ -22,6 +25,8 @@ pub struct Presented {
     proof: Proof,
     /// The grant that it asks for, and so must be registered for.
     grant: Option<GrantType>,
+    /// The key that tokens are asked to be bound to, proven.
+    key: Option<Admitted>,
 }
 
 #[derive(Debug)]
@@ -33,7 +38,7 @@ enum Proof {
 
 impl Presented {
     fn new(client_id: String, proof: Proof) -> Self {
-        Self { client_id, proof, grant: None }
+        Self { client_id, proof, grant: None, key: None }
     }
 
     /// These credentials, for a request that uses the grant.
@@ -41,6 +46,29 @@ impl Presented {
     pub fn for_grant(mut self, grant: GrantType) -> Self {
         self.grant = Some(grant);
         self
+    }
+
+    /// The same with the DPoP proof that came along.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<Admitted>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// The thumbprint of the key that proved itself.
+    pub fn jkt(&self) -> Option<&str> {
+        self.key.as_ref().map(|key| key.jkt.as_str())
+    }
+
+    /// RFC 9449, 5.2 and 8: what a client has to prove when it asks for tokens.
+    fn check_key(&self, ctx: &Ctx, client: &Client) -> Result<()> {
+        match &self.key {
+            Some(key) => key.check_nonce(ctx, client),
+            None if client.settings.dpop_bound_access_tokens => {
+                Err(invalid_dpop_proof("this client must send a DPoP proof"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether there is more than a name.
@@ -155,7 +183,8 @@ fn accept(ctx: &Ctx, entry: &ClientEntry, presented: &Presented) -> Result<Optio
         Some(grant) if !client.may_use(grant) => {
             Err(unauthorized_client("the client is not registered for this grant type"))
         }
-        _ => Ok(assertion),
+        Some(_) => presented.check_key(ctx, client).map(|()| assertion),
+        None => Ok(assertion),
     }
 }
 

@@ -48,6 +48,7 @@ pub fn document(issuer: &str, signing_algs: &[Alg], scopes: &[&str]) -> Value {
         "grant_types_supported": GrantType::ALL,
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": signing_algs,
+        "dpop_signing_alg_values_supported": Alg::ALL,
         "scopes_supported": scopes,
         "token_endpoint_auth_methods_supported": with_none,
         "token_endpoint_auth_signing_alg_values_supported": Alg::ALL,

@@ -37,13 +37,14 @@ pub struct TokenSet {
 }
 
 impl TokenSet {
-    fn of_access_token(access_token: String, expires_in: i64, scope: &str) -> Self {
+    fn of_access_token(access_token: String, expires_in: i64, scope: &str, is_bound: bool) -> Self {
         Self {
             id_token: None,
             access_token,
             refresh_token: None,
             issued_token_type: None,
-            token_type: "Bearer",
+            // RFC 9449, 5.
+            token_type: if is_bound { "DPoP" } else { "Bearer" },
             expires_in,
             refresh_expires_in: None,
             scope: scope.to_owned(),
@@ -85,7 +86,10 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>, face: Face) -> Resul
         true => Some(id_token(ctx, client, grant, claims, &access_token)?),
         false => None,
     };
-    let mut tokens = TokenSet { id_token, ..TokenSet::of_access_token(access_token, expires_in, &scope) };
+    let mut tokens = TokenSet {
+        id_token,
+        ..TokenSet::of_access_token(access_token, expires_in, &scope, grant.cnf_jkt.is_some())
+    };
     if client.may_use(GrantType::RefreshToken) {
         let (keys, project) = (&ctx.app.master_keys, ctx.project.id);
         let token = RefreshToken::make(keys, project, grant.mac_key_id, grant.family, grant.seq)?;
@@ -99,7 +103,7 @@ pub fn issue(ctx: &Ctx, client: &Client, grant: &Grant<'_>, face: Face) -> Resul
 pub fn issue_alone(ctx: &Ctx, client: &Client, claims: &AccessClaims) -> Result<TokenSet> {
     let signer = ctx.signer(client.settings.access_token_signed_response_alg)?;
     let token = signer.sign("at+jwt", claims)?;
-    Ok(TokenSet::of_access_token(token, claims.exp - claims.iat, &claims.scope))
+    Ok(TokenSet::of_access_token(token, claims.exp - claims.iat, &claims.scope, claims.cnf.is_some()))
 }
 
 /// The epochs of a client that acts in its own name.

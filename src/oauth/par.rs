@@ -46,6 +46,7 @@ pub fn hash(request_uri: &str) -> Vec<u8> {
 /// `invalid_client`; whatever is wrong with the request, by the codes of the authorization endpoint (RFC 9126, 2.3).
 pub async fn push(visit: &Visit, presented: Presented, parameters: Parameters) -> Result<Pushed> {
     let client_id = presented.client_id.clone();
+    let jkt = presented.jkt().map(str::to_owned);
     let proven = prove(visit, &Asker::Client(presented), |_| Ok(((), Question::default()))).await?;
     let ctx = &proven.ctx;
     if !ctx.project.is_active() {
@@ -56,6 +57,7 @@ pub async fn push(visit: &Visit, presented: Presented, parameters: Parameters) -
         return Err(Error::invalid_field("request_uri", "request_uri has no place in a pushed request"));
     }
     let parameters = parameters.or("client_id", &client_id).without(&CREDENTIALS);
+    let parameters = for_key(parameters, jkt.as_deref())?;
     let back = WayBack::new(check_redirect_uri(client, &parameters)?, &parameters);
     check(ctx, client, &back, &parameters)?;
     let request_uri = ctx.app.entropy.token(URN)?;
@@ -73,6 +75,17 @@ pub async fn push(visit: &Visit, presented: Presented, parameters: Parameters) -
     let insert = |conn| async move { pushed_requests::insert(&conn, ctx.project.id, ctx.now, request).await };
     ctx.app.db.write(insert).await?;
     Ok(Pushed { request_uri, expires_in: LIVES_SECONDS })
+}
+
+/// RFC 9449, 10.1: a proof that comes with the request says which key the code is for.
+fn for_key(parameters: Parameters, jkt: Option<&str>) -> Result<Parameters> {
+    match (parameters.get("dpop_jkt"), jkt) {
+        (Some(named), Some(proven)) if named != proven => {
+            Err(Error::invalid_field("dpop_jkt", "dpop_jkt is not the thumbprint of the proof's key"))
+        }
+        (None, Some(proven)) => Ok(parameters.or("dpop_jkt", proven)),
+        _ => Ok(parameters),
+    }
 }
 
 /// The parameters that the client pushed under this name. Nothing is used up.

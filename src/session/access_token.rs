@@ -9,9 +9,25 @@ use crate::app::Ctx;
 use crate::cache::ProvenToken;
 use crate::keys::verify::{TokenFault, verify_jws};
 use crate::model::token::AccessClaims;
+use crate::oauth::dpop::Sent;
+use crate::secret::Secret;
 
 /// Clocks of two machines may differ by this many seconds for `iat`.
 const LEEWAY_SECONDS: i64 = 5;
+
+/// An access token as a request carries it.
+pub struct Carried {
+    pub token: Secret,
+    /// Under the scheme `DPoP`.
+    pub proof: Option<Sent>,
+}
+
+impl Carried {
+    /// As a bearer token.
+    pub fn plain(token: Secret) -> Self {
+        Self { token, proof: None }
+    }
+}
 
 /// Why a token does not pass: the reason from the fixed list, and a sentence.
 #[derive(Clone, Debug, Serialize)]

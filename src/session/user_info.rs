@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::access_token::Carried;
 use super::person::{Person, Shown, parsed};
 use super::verify::{Live, require_live};
 use crate::app::{Ctx, Visit};
@@ -13,7 +14,7 @@ use crate::model::claims_request::ClaimsRequest;
 ///
 /// # Errors
 /// `invalid_token` naming the reason.
-pub async fn user_info(visit: &Visit, token: &str) -> Result<Map<String, Value>> {
+pub async fn user_info(visit: &Visit, token: &Carried) -> Result<Map<String, Value>> {
     let (ctx, live) = require_live(visit, token).await?;
     shown(&ctx, &live)
 }
@@ -23,7 +24,7 @@ pub async fn user_info(visit: &Visit, token: &str) -> Result<Map<String, Value>>
 ///
 /// # Errors
 /// `invalid_token` naming the reason.
-pub async fn own_user_info(visit: &Visit, token: &str) -> Result<Map<String, Value>> {
+pub async fn own_user_info(visit: &Visit, token: &Carried) -> Result<Map<String, Value>> {
     let (ctx, live) = require_live(visit, token).await?;
     let mut answer = shown(&ctx, &live)?;
     let family = &live.family;

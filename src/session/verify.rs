@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::standing::{Asker, prove};
 use crate::app::{Ctx, Visit};
-use crate::error::{Error, Result, forbidden, invalid_token};
+use crate::error::{Code, Error, Result, forbidden};
 use crate::model::token::{AccessClaims, Family};
-use crate::oauth::dpop;
+use crate::oauth::dpop::{self, Proof};
 use crate::projects::admin_keys::{Admin, not_valid};
 use crate::store::db::Conn;
 use crate::store::liveness;
 
-use super::access_token::look_at;
+use super::access_token::{Carried, look_at};
 pub use super::access_token::{Refusal, refusal};
 use super::alive::{Alive, asked, judge, question_of};
 
@@ -78,9 +78,10 @@ pub async fn verify(
     }
     let verdict = judge(ctx, proven.seen, proven.standing, demands.audience.as_deref())?;
     let verdict = match verdict {
-        Ok(alive) => check_proof(ctx, token, &alive, demands.dpop.as_ref())
-            .or(check_demands(&alive, &demands)?)
-            .map_or(Ok(alive), Err),
+        Ok(alive) => match check_proof(ctx, token, &alive, demands.dpop.as_ref()) {
+            Ok(_) => check_demands(&alive, &demands)?.map_or(Ok(alive), Err),
+            Err(refusal) => Err(refusal),
+        },
         Err(refusal) => Err(refusal),
     };
     Ok(match verdict {
@@ -94,19 +95,22 @@ pub async fn verify(
     })
 }
 
-/// A user's live access token that speaks for itself, with the context it was judged in.
+/// A user's live access token that speaks for itself, with the context it was judged in. Its proof is used up.
 ///
 /// # Errors
-/// `invalid_token` with the reason.
-pub async fn require_live(visit: &Visit, token: &str) -> Result<(Ctx, Live)> {
+/// `invalid_token` with the reason; `invalid_dpop_proof` and `use_dpop_nonce`.
+pub async fn require_live(visit: &Visit, carried: &Carried) -> Result<(Ctx, Live)> {
+    let token = carried.token.expose();
     let proven = prove(visit, &Asker::Bearer, |ctx| Ok(asked(look_at(ctx, token)))).await?;
-    let alive = judge(&proven.ctx, proven.seen, proven.standing, None)?.map_err(dead)?;
-    if let Some(refusal) = check_proof(&proven.ctx, token, &alive, None) {
-        return Err(dead(refusal));
+    let ctx = proven.ctx;
+    let alive = judge(&ctx, proven.seen, proven.standing, None)?.map_err(dead)?;
+    let sent = carried.proof.as_ref().map(|sent| sent.to(&ctx));
+    if let Some(proof) = check_proof(&ctx, token, &alive, sent.as_ref()).map_err(dead)? {
+        dpop::spend_at_resource(&ctx, &proof).await.map_err(Error::at_resource)?;
     }
     let Alive { claims, family } = alive;
     let no_user = || dead(refusal("wrong_token_use", "the token is a client's own, and of no user"));
-    Ok((proven.ctx, Live { claims, family: family.ok_or_else(no_user)? }))
+    Ok((ctx, Live { claims, family: family.ok_or_else(no_user)? }))
 }
 
 /// Judges a token again, inside a unit that holds its user's row and will act on the token's word: what ended it since it
@@ -121,17 +125,24 @@ pub async fn require_still_live(ctx: &Ctx, conn: &Conn, live: &Live) -> Result<(
 }
 
 fn dead(refusal: Refusal) -> Error {
-    invalid_token(refusal.detail).with_details(json!({"reason": refusal.reason}))
+    let code = if refusal.reason == "invalid_proof" { Code::InvalidDpopProof } else { Code::InvalidToken };
+    Error::new(code, refusal.detail).with_details(json!({"reason": refusal.reason})).at_resource()
 }
 
 /// A token that is bound to a key is worth nothing without a proof of that key (RFC 9449, 7.1).
-fn check_proof(ctx: &Ctx, token: &str, alive: &Alive, proof: Option<&dpop::Presented>) -> Option<Refusal> {
-    match (alive.bound_to(), proof) {
-        (None, None) => None,
-        (Some(_), None) => Some(refusal("missing_proof", "the token is bound to a key, and no proof came")),
-        (Some(jkt), Some(proof)) if dpop::proves(proof, token, jkt, ctx.now) => None,
+fn check_proof(
+    ctx: &Ctx,
+    token: &str,
+    alive: &Alive,
+    sent: Option<&dpop::Presented>,
+) -> Result<Option<Proof>, Refusal> {
+    let wrong = || refusal("invalid_proof", "the proof does not fit the token and the request");
+    match (alive.bound_to(), sent) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(refusal("missing_proof", "the token is bound to a key, and no proof came")),
+        (Some(jkt), Some(sent)) => sent.of_token(token, jkt, ctx.now).map(Some).ok_or_else(wrong),
         // RFC 9449, 7.1: a proof beside a token that is bound to no key proves nothing.
-        (_, Some(_)) => Some(refusal("invalid_proof", "the proof does not fit the token and the request")),
+        (None, Some(_)) => Err(wrong()),
     }
 }
 

@@ -17,6 +17,8 @@ pub struct CodeRow {
     pub browser_session_id: Option<BrowserSessionId>,
     pub redirect_uri: String,
     pub code_challenge: Option<String>,
+    /// The thumbprint of the key that has to prove itself at the exchange.
+    pub dpop_jkt: Option<String>,
     pub scope: String,
     /// What was asked for, where it is not the scope.
     pub requested_scope: Option<String>,
@@ -89,7 +91,7 @@ pub async fn present(
         Presented,
         "SELECT p.version AS project_version, p.status AS project_status, p.token_epoch AS project_token_epoch,
                 k.version AS client_version, k.token_epoch AS client_token_epoch,
-                a.client_id, a.user_id, a.browser_session_id, a.redirect_uri, a.code_challenge, a.scope,
+                a.client_id, a.user_id, a.browser_session_id, a.redirect_uri, a.code_challenge, a.dpop_jkt, a.scope,
                 a.requested_scope, a.nonce,
                 a.audience, a.for_resources, a.claims, a.auth_time, a.amr, a.acr, a.user_agent, a.address, a.project_epoch, a.client_epoch,
                 a.user_epoch, a.expires_at, a.consumed_at, a.family_id,
@@ -110,8 +112,8 @@ pub async fn find(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option
     fetch_optional!(
         conn,
         CodeRow,
-        "SELECT client_id, user_id, browser_session_id, redirect_uri, code_challenge, scope, requested_scope, nonce,
-                audience, for_resources, claims, auth_time, amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id
+        "SELECT client_id, user_id, browser_session_id, redirect_uri, code_challenge, dpop_jkt, scope, requested_scope,
+                nonce, audience, for_resources, claims, auth_time, amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id
          FROM authorization_codes WHERE project_id = $1 AND code_hash = $2",
         project,
         hash
@@ -130,9 +132,9 @@ pub async fn insert(
         conn,
         "INSERT INTO authorization_codes (project_id, code_hash, client_id, user_id, browser_session_id, redirect_uri,
            code_challenge, scope, nonce, audience, auth_time, amr, acr, user_agent, address, project_epoch,
-           client_epoch, user_epoch, created_at, expires_at, requested_scope, for_resources, claims)
+           client_epoch, user_epoch, created_at, expires_at, requested_scope, for_resources, claims, dpop_jkt)
          SELECT u.project_id, $2, c.id, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-           $22, $23
+           $22, $23, $24
          FROM users u
          JOIN projects p ON p.id = u.project_id
          JOIN clients c ON c.project_id = u.project_id AND c.id = $3
@@ -160,7 +162,8 @@ pub async fn insert(
         code.expires_at,
         code.requested_scope.as_deref(),
         code.for_resources,
-        code.claims.as_deref()
+        code.claims.as_deref(),
+        code.dpop_jkt.as_deref()
     )
 }
 

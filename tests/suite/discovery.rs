@@ -54,6 +54,7 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
             "urn:ietf:params:oauth:grant-type:token-exchange"],
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "dpop_signing_alg_values_supported": ["ES256", "RS256", "EdDSA"],
         "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access", "account"],
         "token_endpoint_auth_methods_supported": with_none,
         "token_endpoint_auth_signing_alg_values_supported": algs,

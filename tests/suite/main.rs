@@ -36,6 +36,8 @@ mod delete_user_traces;
 mod demo_callback;
 mod dev;
 mod discovery;
+mod dpop;
+mod dpop_nonce;
 mod exchange;
 mod exchange_races;
 mod flow;

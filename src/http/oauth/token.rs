@@ -4,12 +4,21 @@ use axum::response::Response;
 
 use super::form::posted;
 use crate::error::Result;
-use crate::http::answer::ok;
+use crate::http::answer::{add_dpop_nonce, ok};
 use crate::http::call::Call;
+use crate::oauth::dpop;
 use crate::oauth::token::{self, TokenRequest};
 
 pub async fn token(call: Call) -> Result<Response> {
     let visit = call.visit_by_slug()?;
     let (credentials, form) = posted(&call)?;
-    Ok(ok(&token::answer(&visit, TokenRequest { credentials, form }).await?))
+    let key = dpop::admit(&visit, call.proof()?).await?;
+    let next_nonce = key.as_ref().and_then(|key| key.next_nonce.clone());
+    let credentials = credentials.with_key(key);
+    let tokens = token::answer(&visit, TokenRequest { credentials, form }).await?;
+    let mut response = ok(&tokens);
+    if let Some(nonce) = next_nonce {
+        add_dpop_nonce(response.headers_mut(), &nonce);
+    }
+    Ok(response)
 }

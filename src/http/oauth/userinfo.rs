@@ -10,5 +10,5 @@ use crate::session::user_info;
 /// By GET or POST, the token in the Authorization header.
 pub async fn user_info(call: Call) -> Result<Response> {
     let token = call.access_token(None)?;
-    Ok(ok(&user_info::user_info(&call.visit_by_slug()?, token.expose()).await?))
+    Ok(ok(&user_info::user_info(&call.visit_by_slug()?, &token).await?))
 }

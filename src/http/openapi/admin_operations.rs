@@ -68,6 +68,8 @@ fn client_settings() -> Vec<Member> {
         ("default_max_age", json!({"type": ["integer", "null"]})),
         ("require_pkce", flag()),
         ("require_pushed_authorization_requests", flag()),
+        ("dpop_bound_access_tokens", flag()),
+        ("require_dpop_nonce", flag()),
         ("refresh_rotation", json!({"type": ["boolean", "null"]})),
         ("refresh_retry", one_of(&["window", "until_used"])),
         ("refresh_grace_seconds", number()),

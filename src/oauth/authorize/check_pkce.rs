@@ -12,12 +12,13 @@ pub fn check_pkce(client: &Client, parameters: &Parameters) -> Result<Option<Str
         (Some(_), method) if method != Some("S256") => {
             Err(invalid_request("code_challenge_method must be S256"))
         }
-        (Some(challenge), _) => {
-            let shape = challenge.len() == 43
-                && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-            shape
-                .then(|| Some(challenge.to_owned()))
-                .ok_or_else(|| invalid_request("code_challenge has 43 base64url characters"))
-        }
+        (Some(challenge), _) => is_hash(challenge)
+            .then(|| Some(challenge.to_owned()))
+            .ok_or_else(|| invalid_request("code_challenge has 43 base64url characters")),
     }
+}
+
+/// SHA-256 in base64url.
+pub fn is_hash(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }

@@ -2,6 +2,7 @@
 //! rule has a file of its own.
 
 mod check_claims;
+mod check_dpop_jkt;
 mod check_id_token_hint;
 mod check_max_age;
 mod check_pkce;
@@ -24,6 +25,7 @@ pub use self::find_client::{active_client, find_client};
 pub use self::request::{AuthorizationRequest, WayBack, parse};
 
 use self::check_claims::check_claims;
+use self::check_dpop_jkt::check_dpop_jkt;
 use self::check_id_token_hint::check_id_token_hint;
 use self::check_max_age::check_max_age;
 use self::check_pkce::check_pkce;
@@ -64,6 +66,7 @@ pub fn check(
         resources: check_resource(ctx, client, parameters)?,
         nonce: nonce.map(str::to_owned),
         code_challenge: check_pkce(client, parameters)?,
+        dpop_jkt: check_dpop_jkt(parameters)?,
         prompt: check_prompt(parameters)?,
         max_age: check_max_age(client, parameters)?,
         login_hint: parameters.get("login_hint").map(str::to_owned),

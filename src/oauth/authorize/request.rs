@@ -24,6 +24,8 @@ pub struct AuthorizationRequest {
     pub resources: Vec<String>,
     pub nonce: Option<String>,
     pub code_challenge: Option<String>,
+    /// The thumbprint of the key that the code is for (RFC 9449, 10).
+    pub dpop_jkt: Option<String>,
     pub prompt: Prompt,
     /// Seconds that a sign-in may lie back.
     pub max_age: Option<i64>,
@@ -98,6 +100,7 @@ impl AuthorizationRequest {
             ("nonce", self.nonce.as_deref()),
             ("code_challenge", self.code_challenge.as_deref()),
             ("code_challenge_method", self.code_challenge.as_ref().map(|_| "S256")),
+            ("dpop_jkt", self.dpop_jkt.as_deref()),
             ("login_hint", self.login_hint.as_deref()),
             ("claims", self.claims.as_ref().map(|claims| claims.text.as_str())),
             ("id_token_hint", self.hint.as_ref().map(|hint| hint.token.as_str())),

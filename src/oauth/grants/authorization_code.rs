@@ -72,7 +72,7 @@ pub async fn exchange(
     for _ in 0..ATTEMPTS {
         let ctx = visit.remembered().await?;
         let client = client_auth::authenticate(&ctx, presented).await?;
-        let granted = match consume(&ctx, &client.client, request, &hash, family).await? {
+        let granted = match consume(&ctx, &client.client, request, presented.jkt(), &hash, family).await? {
             Verdict::Granted(granted) => granted,
             Verdict::Denied(why) => return Err(invalid_grant(why)),
             Verdict::Stale => {
@@ -81,7 +81,9 @@ pub async fn exchange(
                 continue;
             }
         };
-        return issue(&ctx, &client.client, &grant(&ctx, &client.client, family, &granted), request.face);
+        let grant = grant(&ctx, &client.client, family, &granted);
+        let grant = Grant { cnf_jkt: presented.jkt(), ..grant };
+        return issue(&ctx, &client.client, &grant, request.face);
     }
     Err(Error::unavailable(1, "the project or the client changed at every attempt"))
 }
@@ -91,6 +93,7 @@ async fn consume(
     ctx: &Ctx,
     client: &Client,
     request: &Request,
+    jkt: Option<&str>,
     hash: &[u8],
     family: FamilyId,
 ) -> Result<Verdict> {
@@ -104,7 +107,7 @@ async fn consume(
         }
         let Some(code) = &presented.code else { return Ok(Verdict::Denied("the code is unknown")) };
         // RFC 6749, 4.1.3: client, redirect URI and verifier come first, so that a stranger neither burns nor revokes.
-        if let Err(why) = check_binding(client, request, code) {
+        if let Err(why) = check_binding(client, request, jkt, code) {
             return Ok(Verdict::Denied(why));
         }
         if code.consumed_at.is_some() {
@@ -124,7 +127,7 @@ async fn consume(
         // A new sign-in in the same browser may have taken the code over since it was read.
         let code = CodeRow { browser_session_id, ..code.clone() };
         let subject = subject(ctx, client, code.user_id)?;
-        begin(ctx, &conn, client, family, (&code, &subject), request.face).await?;
+        begin(ctx, &conn, client, family, (&code, &subject), request.face, jkt).await?;
         Ok(Verdict::Granted(Box::new(Granted { code, user, audience, subject })))
     };
     ctx.app.db.unit(verdict).await
@@ -148,6 +151,7 @@ async fn begin(
     id: FamilyId,
     (code, subject): (&CodeRow, &str),
     face: Face,
+    jkt: Option<&str>,
 ) -> Result<()> {
     let (project, now) = (ctx.project.id, ctx.now);
     let is_pairwise = client.settings.subject_type == SubjectType::Pairwise;
@@ -161,6 +165,8 @@ async fn begin(
         mac_key_id: ctx.app.master_keys.current_id(),
         lifetime: lifetime(ctx, client),
         client_version: client.version,
+        // RFC 9449, 5: the refresh tokens of others are bound to the client, which proves itself.
+        cnf_jkt: jkt.filter(|_| client.is_public()),
     };
     families::insert(conn, project, now, &new).await?;
     let around = families::look_around(conn, project, now, code).await?.ok_or_else(overtaken)?;
@@ -214,12 +220,21 @@ fn grant<'a>(
     }
 }
 
-fn check_binding(client: &Client, request: &Request, code: &CodeRow) -> Result<(), &'static str> {
+fn check_binding(
+    client: &Client,
+    request: &Request,
+    jkt: Option<&str>,
+    code: &CodeRow,
+) -> Result<(), &'static str> {
     if code.client_id != client.id {
         return Err("the code is unknown");
     }
     if code.redirect_uri != request.redirect_uri {
         return Err("redirect_uri is not the one of the authorization request");
+    }
+    // RFC 9449, 10.
+    if code.dpop_jkt.is_some() && code.dpop_jkt.as_deref() != jkt {
+        return Err("the code is for a key that did not prove itself");
     }
     match (&code.code_challenge, &request.code_verifier) {
         (None, None) => Ok(()),

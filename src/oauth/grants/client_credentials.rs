@@ -5,7 +5,7 @@ use crate::app::{Ctx, Visit};
 use crate::error::{Result, invalid_scope, unauthorized_client};
 use crate::model::client::Client;
 use crate::model::status::Status;
-use crate::model::token::{AccessClaims, Audience};
+use crate::model::token::{AccessClaims, Audience, Confirmation};
 use crate::oauth::token::TokenRequest;
 use crate::secret::encode_base64url;
 use crate::session::standing::{Asker, prove};
@@ -18,6 +18,7 @@ const OF_PEOPLE: [&str; 3] = ["openid", "offline_access", "account"];
 /// `invalid_client`; `unauthorized_client` in a project that is switched off; `invalid_scope` for what the client is not
 /// registered for.
 pub async fn answer(visit: &Visit, TokenRequest { credentials, form }: TokenRequest) -> Result<TokenSet> {
+    let jkt = credentials.jkt().map(str::to_owned);
     let proven = prove(visit, &Asker::Client(credentials), |_| Ok(((), Question::default()))).await?;
     let (ctx, entry) = (&proven.ctx, proven.asking_client()?);
     let client = &entry.client;
@@ -25,11 +26,11 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, form }: TokenRequ
         return Err(unauthorized_client("the project is disabled"));
     }
     let scope = granted_scope(client, form.get("scope"))?;
-    issue_alone(ctx, client, &claims(ctx, client, scope)?)
+    issue_alone(ctx, client, &claims(ctx, client, scope, jkt)?)
 }
 
 /// RFC 9068, 2.2: where nobody signed in, the subject is the client.
-fn claims(ctx: &Ctx, client: &Client, scope: String) -> Result<AccessClaims> {
+fn claims(ctx: &Ctx, client: &Client, scope: String, jkt: Option<String>) -> Result<AccessClaims> {
     let now = ctx.now.unix();
     Ok(AccessClaims {
         iss: ctx.project.issuer.clone(),
@@ -43,7 +44,7 @@ fn claims(ctx: &Ctx, client: &Client, scope: String) -> Result<AccessClaims> {
         session: None,
         epochs: epochs(ctx, client),
         sandbox: ctx.project.is_sandbox(),
-        cnf: None,
+        cnf: jkt.map(|jkt| Confirmation { jkt }),
         attributes: serde_json::Map::new(),
     })
 }

@@ -79,6 +79,7 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
 /// than was granted.
 pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> Result<TokenSet> {
     let refused = || invalid_grant("the refresh token is not valid");
+    let jkt = presented.jkt().map(str::to_owned);
     let asker = Asker::Client(presented);
     // A concurrent call may win the compare-and-set; judging again then finds its successor.
     for _ in 0..ATTEMPTS {
@@ -99,11 +100,16 @@ pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> 
         if let Some(ended) = family.ended(ctx.now) {
             return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
         }
+        // RFC 9449, 5. Nothing is revoked: whoever stole the token has no key, and must not end the session either.
+        if family.cnf_jkt.is_some() && family.cnf_jkt != jkt {
+            return Err(invalid_grant("the refresh token is bound to a key that did not prove itself"));
+        }
         let granted = (family.audience.as_str(), family.for_resources);
         let asked = Asked {
             scope: &narrowed(&family, request.scope.as_deref())?,
             audience: &resources::narrowed(&ctx.entry, client, granted, &request.resources)?,
             face: request.face,
+            jkt: jkt.as_deref(),
         };
         if let Some(tokens) = advance(ctx, client, token, &family, asked).await? {
             return Ok(tokens);
@@ -140,6 +146,7 @@ struct Asked<'a> {
     scope: &'a str,
     audience: &'a str,
     face: Face,
+    jkt: Option<&'a str>,
 }
 
 /// One attempt; `None` when another call changed the row first.
@@ -148,10 +155,11 @@ async fn advance(
     client: &Client,
     token: &RefreshToken,
     family: &Family,
-    Asked { scope, audience, face }: Asked<'_>,
+    Asked { scope, audience, face, jkt }: Asked<'_>,
 ) -> Result<Option<TokenSet>> {
     let (db, project) = (&ctx.app.db, ctx.project.id);
-    let issue = |grant: Grant<'_>| issue(ctx, client, &Grant { audience, ..grant }, face).map(Some);
+    let issue =
+        |grant: Grant<'_>| issue(ctx, client, &Grant { audience, cnf_jkt: jkt, ..grant }, face).map(Some);
     let idle = ctx.now.plus_seconds(client.settings.validity.refresh_idle);
     let current = ctx.app.master_keys.current_id();
     let lifetime = Lifetime { idle_expires_at: idle, expires_at: family.expires_at };
@@ -246,7 +254,7 @@ pub(super) fn grant<'a>(
         nonce: None,
         person: family.into(),
         claims: family.claims.as_deref(),
-        cnf_jkt: family.cnf_jkt.as_deref(),
+        cnf_jkt: None,
         user_version: family.user_version,
         idle_expires_at: idle_expires_at.min(family.expires_at),
         expires_at: family.expires_at,

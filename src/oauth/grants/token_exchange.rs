@@ -24,6 +24,7 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: TokenRequest) -> Result<TokenSet> {
     check_types(&form)?;
     let subject = form.required_secret("subject_token")?;
+    let jkt = credentials.jkt().map(str::to_owned);
     let look = |ctx: &Ctx| Ok(asked(look_at(ctx, subject.expose())));
     let proven = prove(visit, &Asker::Client(credentials), look).await?;
     let (ctx, entry) = (&proven.ctx, proven.asking_client()?);
@@ -38,7 +39,7 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
     let base = grant(&family, &scope, &family.mac_key_id, family.seq, family.idle_expires_at);
     let grant = Grant {
         audience: &audience(client, &form)?,
-        cnf_jkt: None,
+        cnf_jkt: jkt.as_deref(),
         expires_at: Timestamp::from_unix(of_subject.exp).min(family.expires_at),
         ..base
     };

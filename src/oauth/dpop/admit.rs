@@ -1,0 +1,94 @@
+//! A proof that comes to one of our own endpoints: for this request, with a nonce that is good, and never seen before.
+
+use super::proof::{Proof, WINDOW_SECONDS, read};
+use super::{Presented, nonce};
+use crate::app::{Ctx, Visit};
+use crate::error::{Result, invalid_dpop_proof};
+use crate::model::client::Client;
+use crate::model::timestamp::Timestamp;
+use crate::store::used_jtis::{self, Kind};
+
+/// A proof as it came, and the request it came with.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub proof: String,
+    pub method: String,
+    /// From the root of the server.
+    pub path: String,
+}
+
+impl Sent {
+    /// The address of the request is ours to say: a Host header may say anything.
+    pub fn to(&self, ctx: &Ctx) -> Presented {
+        let issuer = ctx.project.issuer.as_str();
+        let base = issuer.strip_suffix(&format!("/projects/{}", ctx.project.slug)).unwrap_or(issuer);
+        Presented {
+            proof: self.proof.clone(),
+            method: self.method.clone(),
+            url: format!("{base}{}", self.path),
+        }
+    }
+}
+
+/// A proof that was used for this request and can be used for no other.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The thumbprint of its key, which the tokens of the answer are bound to.
+    pub jkt: String,
+    /// The nonce for the next proof, for a client that uses nonces.
+    pub next_nonce: Option<String>,
+}
+
+impl Admitted {
+    /// # Errors
+    /// `use_dpop_nonce` when the client or its project has to use nonces and this proof has none.
+    pub fn check_nonce(&self, ctx: &Ctx, client: &Client) -> Result<()> {
+        let needed = client.settings.require_dpop_nonce || ctx.project.settings.require_dpop_nonce;
+        if needed && self.next_nonce.is_none() { Err(nonce::demanded(ctx)) } else { Ok(()) }
+    }
+}
+
+/// Reads the proof of a request to an endpoint that gives tokens, and uses it up. Without one there is nothing to admit.
+///
+/// # Errors
+/// `invalid_dpop_proof`, `use_dpop_nonce`: a bad proof is never taken for none (RFC 9449, 5).
+pub async fn admit(visit: &Visit, sent: Option<Sent>) -> Result<Option<Admitted>> {
+    let Some(sent) = sent else { return Ok(None) };
+    let ctx = visit.remembered().await?;
+    let proof = read(&sent.to(&ctx), ctx.now).map_err(invalid_dpop_proof)?;
+    let next_nonce = spend(&ctx, &proof).await?;
+    Ok(Some(Admitted { jkt: proof.jkt, next_nonce }))
+}
+
+/// Uses the proof up; of many that are the same one gets through, on all nodes. Gives the next nonce if it has one.
+///
+/// # Errors
+/// `use_dpop_nonce` for a nonce that is old or not ours; `invalid_dpop_proof` for a proof that was used before.
+pub async fn spend(ctx: &Ctx, proof: &Proof) -> Result<Option<String>> {
+    let next_nonce = match &proof.nonce {
+        Some(given) if nonce::is_fresh(ctx, given) => Some(nonce::current(ctx)?),
+        Some(_) => return Err(nonce::demanded(ctx)),
+        None => None,
+    };
+    let (project, hash) = (ctx.project.id, &proof.fingerprint());
+    // After that moment its time is over by every clock that is right by a minute; the row stays for longer.
+    let expires_at = Timestamp::from_unix(proof.iat + 2 * WINDOW_SECONDS);
+    let first =
+        |conn| async move { used_jtis::insert(&conn, project, Kind::DpopProof, hash, expires_at).await };
+    match ctx.app.db.write(first).await? {
+        0 => Err(invalid_dpop_proof("the DPoP proof was used already")),
+        _ => Ok(next_nonce),
+    }
+}
+
+/// The same for an access token that came with its proof. What its client has to do is not at hand there; the project's
+/// rule is.
+///
+/// # Errors
+/// As [`spend`].
+pub async fn spend_at_resource(ctx: &Ctx, proof: &Proof) -> Result<()> {
+    if ctx.project.settings.require_dpop_nonce && proof.nonce.is_none() {
+        return Err(nonce::demanded(ctx));
+    }
+    spend(ctx, proof).await.map(|_| ())
+}

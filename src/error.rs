@@ -24,6 +24,9 @@ pub enum Code {
     RequestUriNotSupported,
     RegistrationNotSupported,
     InvalidToken,
+    AuthorizationPending,
+    SlowDown,
+    ExpiredToken,
     InvalidDpopProof,
     UseDpopNonce,
     InsufficientScope,
@@ -64,6 +67,10 @@ impl Code {
             Self::RequestUriNotSupported => ("request_uri_not_supported", 400),
             Self::RegistrationNotSupported => ("registration_not_supported", 400),
             Self::InvalidToken => ("invalid_token", 401),
+            // RFC 8628, 3.5.
+            Self::AuthorizationPending => ("authorization_pending", 400),
+            Self::SlowDown => ("slow_down", 400),
+            Self::ExpiredToken => ("expired_token", 400),
             // RFC 9449, 5 and 8; at a resource it is 401.
             Self::InvalidDpopProof => ("invalid_dpop_proof", 400),
             Self::UseDpopNonce => ("use_dpop_nonce", 400),

@@ -53,6 +53,8 @@ ids! {
     ResourceServerId,
     /// One requested deletion of a user.
     DeletionId,
+    /// A device that waits for somebody to sign in elsewhere.
+    DeviceGrantId,
     /// A message waiting in the outbox.
     OutboxId,
 }

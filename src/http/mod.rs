@@ -28,8 +28,8 @@ use axum::routing::{get, post};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use self::hosted::{assets, authorize, consent, demo, select_account, sign_in};
-use self::oauth::{discovery, introspect, par, revoke, token, userinfo};
+use self::hosted::{assets, authorize, consent, demo, device, select_account, sign_in};
+use self::oauth::{device_authorization, discovery, introspect, par, revoke, token, userinfo};
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
@@ -55,6 +55,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/oauth2/userinfo", get(userinfo::user_info).post(userinfo::user_info))
         .route("/oauth2/token", post(token::token))
         .route("/oauth2/par", post(par::push))
+        .route("/oauth2/device_authorization", post(device_authorization::begin))
+        .route(
+            "/device",
+            get(device::ask).head(device::head).post(device::enter).fallback(hosted::wrong_method),
+        )
+        .route("/device/confirm", get(device::confirm).post(device::decide).fallback(hosted::wrong_method))
         .route("/oauth2/introspect", post(introspect::introspect))
         .route("/oauth2/revoke", post(revoke::revoke))
         .route(

@@ -23,6 +23,8 @@ const DAY: i64 = 24 * HOUR;
 enum Kind {
     Codes,
     PushedRequests,
+    DeviceGrants,
+    UserCodeFailures,
     ExpiredFamilies,
     RevokedFamilies,
     ExpiredBrowserSessions,
@@ -35,9 +37,11 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Codes,
         Self::PushedRequests,
+        Self::DeviceGrants,
+        Self::UserCodeFailures,
         Self::ExpiredFamilies,
         Self::RevokedFamilies,
         Self::ExpiredBrowserSessions,
@@ -53,6 +57,8 @@ impl Kind {
         match self {
             Self::Codes => "authorization_codes",
             Self::PushedRequests => "pushed_requests",
+            Self::DeviceGrants => "device_grants",
+            Self::UserCodeFailures => "user_code_failures",
             Self::ExpiredFamilies => "expired token_families",
             Self::RevokedFamilies => "revoked token_families",
             Self::ExpiredBrowserSessions => "expired browser_sessions",
@@ -72,6 +78,8 @@ impl Kind {
             Self::Codes => DAY,
             // Somebody may be about to sign in for it.
             Self::PushedRequests => 2 * HOUR,
+            // Until then a device is told that its code has expired, and not that there is none.
+            Self::DeviceGrants | Self::UserCodeFailures => HOUR,
             Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
             // A code of its last second looks for it, and finds whether it was ended.
             Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => HOUR,
@@ -96,6 +104,8 @@ impl Kind {
             match self {
                 Self::Codes => expired::delete_codes(&conn, end).await,
                 Self::PushedRequests => expired::delete_pushed_requests(&conn, end).await,
+                Self::DeviceGrants => expired::delete_device_grants(&conn, end).await,
+                Self::UserCodeFailures => expired::delete_user_code_failures(&conn, end).await,
                 Self::ExpiredFamilies => expired::delete_expired_families(&conn, end).await,
                 Self::RevokedFamilies => expired::delete_revoked_families(&conn, end).await,
                 Self::ExpiredBrowserSessions => expired::delete_expired_browser_sessions(&conn, end).await,

@@ -15,11 +15,19 @@ pub enum GrantType {
     /// RFC 8693.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
     TokenExchange,
+    /// RFC 8628.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 4] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
+    pub const ALL: [Self; 5] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::TokenExchange,
+        Self::DeviceCode,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,6 +35,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 
@@ -39,7 +48,7 @@ impl GrantType {
     pub const fn of_kind(kind: ClientKind) -> &'static [Self] {
         match kind {
             ClientKind::Confidential => &Self::ALL,
-            ClientKind::Public => &[Self::AuthorizationCode, Self::RefreshToken],
+            ClientKind::Public => &[Self::AuthorizationCode, Self::RefreshToken, Self::DeviceCode],
             ClientKind::Service => &[Self::ClientCredentials, Self::TokenExchange],
         }
     }
@@ -56,7 +65,7 @@ impl GrantType {
 
     /// Whether it begins a session, which a refresh token renews.
     const fn begins_session(self) -> bool {
-        matches!(self, Self::AuthorizationCode)
+        matches!(self, Self::AuthorizationCode | Self::DeviceCode)
     }
 }
 

@@ -22,4 +22,5 @@ pub mod timestamp;
 pub mod token;
 pub mod uris;
 pub mod user;
+pub mod user_code;
 pub mod validity;

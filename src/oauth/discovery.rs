@@ -39,6 +39,7 @@ pub fn document(issuer: &str, signing_algs: &[Alg], scopes: &[&str]) -> Value {
         "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
         "token_endpoint": format!("{issuer}/oauth2/token"),
         "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
+        "device_authorization_endpoint": format!("{issuer}/oauth2/device_authorization"),
         "pushed_authorization_request_endpoint": format!("{issuer}/oauth2/par"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "response_types_supported": ["code"],

@@ -3,6 +3,7 @@
 pub mod authorize;
 pub mod client_assertion;
 pub mod client_auth;
+pub mod device;
 pub mod discovery;
 pub mod dpop;
 pub mod grants;

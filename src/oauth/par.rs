@@ -52,7 +52,7 @@ pub async fn push(visit: &Visit, presented: Presented, parameters: Parameters) -
     if !ctx.project.is_active() {
         return Err(not_found("no such project"));
     }
-    let client = &proven.client.ok_or_else(|| Error::internal("no client was proven"))?.client;
+    let client = &proven.asking_client()?.client;
     if parameters.has("request_uri") {
         return Err(Error::invalid_field("request_uri", "request_uri has no place in a pushed request"));
     }

@@ -2,7 +2,7 @@
 //! [`grants`](super::grants) and adds only what is its own, so none can forget a shared step.
 
 use super::client_auth::Presented;
-use super::grants::{authorization_code, client_credentials, refresh_token, token_exchange};
+use super::grants::{authorization_code, client_credentials, device_code, refresh_token, token_exchange};
 use super::issue::TokenSet;
 use super::parameters::Parameters;
 use crate::app::Visit;
@@ -28,5 +28,6 @@ pub async fn answer(visit: &Visit, mut request: TokenRequest) -> Result<TokenSet
         GrantType::RefreshToken => refresh_token::answer(visit, request).await,
         GrantType::ClientCredentials => client_credentials::answer(visit, request).await,
         GrantType::TokenExchange => token_exchange::answer(visit, request).await,
+        GrantType::DeviceCode => device_code::answer(visit, request).await,
     }
 }

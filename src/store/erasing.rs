@@ -114,9 +114,11 @@ pub async fn restore_user(
 }
 
 /// Of these a user may have many.
-const MANY: [&str; 3] = [
+const MANY: [&str; 4] = [
     "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
        SELECT code_hash FROM authorization_codes WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+    "DELETE FROM device_grants WHERE project_id = $1 AND id IN (
+       SELECT id FROM device_grants WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM token_families WHERE project_id = $1 AND id IN (
        SELECT id FROM token_families WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM browser_sessions WHERE project_id = $1 AND id IN (

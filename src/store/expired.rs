@@ -45,6 +45,14 @@ pub async fn delete_pushed_requests(conn: &Conn, expired: Timestamp) -> Result<u
     execute!(conn, ended!("pushed_requests", "hash", "expires_at"), expired)
 }
 
+pub async fn delete_device_grants(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("device_grants", "id", "expires_at"), expired)
+}
+
+pub async fn delete_user_code_failures(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("user_code_failures", "subject", "expires_at"), expired)
+}
+
 /// Families past their absolute lifetime: however they ended, they end there as well.
 pub async fn delete_expired_families(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("token_families", "id", "expires_at"), expired)

@@ -29,6 +29,8 @@ macro_rules! batch_of {
 const BATCHES: &[&str] = &[
     batch_of!("authorization_codes", "code_hash"),
     batch_of!("pushed_requests", "hash"),
+    batch_of!("device_grants", "id"),
+    batch_of!("user_code_failures", "subject"),
     batch_of!("token_families", "id"),
     batch_of!("consents", "user_id"),
     batch_of!("revoked_tokens", "jti"),

@@ -145,13 +145,13 @@ async fn bad_input_changes_nothing(engine: Engine) {
             "public",
             "grant_types",
             json!(["client_credentials"]),
-            "grant_types of a public client are authorization_code, refresh_token",
+            "grant_types of a public client are authorization_code, refresh_token, urn:ietf:params:oauth:grant-type:device_code",
         ),
         (
             "public",
             "grant_types",
             json!(["password"]),
-            "each of grant_types must be one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:token-exchange",
+            "each of grant_types must be one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:device_code",
         ),
         ("public", "grant_types", json!([]), "grant_types names at least one, and each once"),
         (

@@ -6,7 +6,8 @@ use tessera::projects;
 
 use crate::support::process::Server;
 use crate::support::{
-    Engine, PASSWORD, REDIRECT, Shop, TestApp, both_engines, code_of, cookie_of, sealed_of,
+    DEVICE_GRANT, Engine, PASSWORD, ProofKey, REDIRECT, Shop, TestApp, both_engines, code_of, cookie_of,
+    sealed_of,
 };
 
 both_engines!(no_secret_is_logged);
@@ -58,6 +59,7 @@ async fn no_secret_is_logged(engine: Engine) {
     }
     seen.secret(shop.secret.as_ref().unwrap());
 
+    pushed_request(&app, &shop, &mut seen).await;
     let token = sign_in(&app, &shop, &mut seen).await;
     oauth(&app, &shop, &mut seen, &token).await;
     session_api(&app, &shop, &mut seen, &token, key.expose()).await;
@@ -167,6 +169,36 @@ async fn oauth(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str) {
         seen.request(&response);
         assert!(!response.status().is_server_error(), "{endpoint}");
     }
+}
+
+/// A request that is pushed with a proof, and what the browser carries of it.
+async fn pushed_request(app: &TestApp, shop: &Shop, seen: &mut Seen) {
+    let (url, key) = (app.project_url(shop, "/oauth2/par"), ProofKey::new().await);
+    let proof = key.proof(app, "POST", &url);
+    seen.secret(&proof);
+    let form = [
+        ("response_type", "code"),
+        ("redirect_uri", REDIRECT),
+        ("state", STATE),
+        ("nonce", NONCE),
+        ("login_hint", "alice@example.com"),
+    ];
+    // The proof is of a time that the server does not live in.
+    let refused = app.post_as(shop, "/oauth2/par", &form).header("dpop", &proof).send().await.unwrap();
+    seen.request(&refused);
+    assert_eq!(refused.status(), 400);
+    let pushed = app.post_as(shop, "/oauth2/par", &form).send().await.unwrap();
+    seen.request(&pushed);
+    let pushed: Value = pushed.json().await.unwrap();
+    let name = pushed["request_uri"].as_str().unwrap();
+    seen.secret(name.rsplit_once(':').unwrap().1);
+    let link = app.http.get(app.project_url(shop, "/oauth2/authorize"));
+    let page = link.query(&[("client_id", shop.id.as_str()), ("request_uri", name)]).send().await.unwrap();
+    seen.request(&page);
+    assert_eq!(page.status(), 200);
+    let code = [("grant_type", DEVICE_GRANT), ("device_code", WRONG)];
+    let refused = app.post_as(shop, "/oauth2/token", &code).send().await.unwrap();
+    seen.request(&refused);
 }
 
 async fn session_api(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, key: &str) {

@@ -35,6 +35,8 @@ mod delete_user_races;
 mod delete_user_traces;
 mod demo_callback;
 mod dev;
+mod device;
+mod device_pages;
 mod discovery;
 mod dpop;
 mod dpop_nonce;

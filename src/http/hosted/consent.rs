@@ -72,21 +72,27 @@ pub async fn show(
 
 /// Each scope, and then each single claim, as a line that goes on from "It will be able to".
 fn allowances(ctx: &Ctx, wanted: &Permission) -> Vec<String> {
-    let own = |name: &String| {
-        let known = ctx.entry.scopes.iter().find(|scope| scope.name == *name);
-        known.filter(|scope| !scope.description.is_empty()).map(|scope| scope.description.clone())
+    let claim = |name: &String| format!("see your {}", name.replace('_', " "));
+    let scopes = wanted.scopes.iter().map(|name| in_words(ctx, name));
+    scopes.chain(wanted.claims.iter().map(claim)).collect()
+}
+
+/// What a scope lets an application do.
+pub fn in_words(ctx: &Ctx, scope: &str) -> String {
+    let own = || {
+        let known = ctx.entry.scopes.iter().find(|known| known.name == scope);
+        known.filter(|known| !known.description.is_empty()).map(|known| known.description.clone())
     };
-    let scope = |name: &String| match name.as_str() {
+    match scope {
         "openid" => "know that it is you".into(),
         "profile" => "see your name, your picture and other details of your profile".into(),
         "email" => "see your mail address".into(),
         "address" => "see your postal address".into(),
         "phone" => "see your phone number".into(),
         "offline_access" => "keep this access while you are not there".into(),
-        _ => own(name).unwrap_or_else(|| name.clone()),
-    };
-    let claim = |name: &String| format!("see your {}", name.replace('_', " "));
-    wanted.scopes.iter().map(scope).chain(wanted.claims.iter().map(claim)).collect()
+        "account" => "change your account".into(),
+        _ => own().unwrap_or_else(|| scope.to_owned()),
+    }
 }
 
 fn servers(ctx: &Ctx, wanted: &Permission) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! another one after each sign-in, so a value that somebody planted before is worth nothing.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 
 use crate::app::Ctx;
 use crate::error::{Error, Result};
@@ -46,4 +47,19 @@ pub fn set(ctx: &Ctx, value: &Secret) -> Result<HeaderValue> {
     let mut header = HeaderValue::from_str(&text).map_err(Error::internal)?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+/// What is shown, bound to the browser's cookie; a browser without one gets one that proves nothing yet.
+pub fn bind(
+    ctx: &Ctx,
+    cookie: Option<Secret>,
+    show: impl FnOnce(&Secret) -> Result<Response>,
+) -> Result<Response> {
+    if let Some(cookie) = cookie {
+        return show(&cookie);
+    }
+    let cookie = ctx.app.entropy.token("")?;
+    let mut response = show(&cookie)?;
+    response.headers_mut().append(header::SET_COOKIE, set(ctx, &cookie)?);
+    Ok(response)
 }

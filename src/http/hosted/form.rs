@@ -4,13 +4,14 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::device::NamedDevice;
 use super::page::Page;
 use crate::app::Ctx;
 use crate::error::{Error, Result, invalid_request};
 use crate::ids::ClientId;
 use crate::keys::master::Place;
 use crate::model::timestamp::Timestamp;
-use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::authorize::{AuthorizationRequest, parse};
 use crate::oauth::parameters::Parameters;
 use crate::secret::{Secret, decode_base64url, encode_base64url, equal_in_constant_time};
 
@@ -35,6 +36,8 @@ pub enum Aim {
     Code(Box<AuthorizationRequest>),
     /// A browser that is signed in: the application makes its own requests, with PKCE, and will find it so.
     BrowserSession(ClientId),
+    /// A decision about a device.
+    Device(NamedDevice),
 }
 
 impl Aim {
@@ -42,6 +45,7 @@ impl Aim {
         match self {
             Self::Code(request) => request.client_id,
             Self::BrowserSession(client) => *client,
+            Self::Device(named) => named.client_id,
         }
     }
 }
@@ -55,6 +59,7 @@ impl Content for Aim {
             Self::BrowserSession(client) => {
                 format!("/projects/{}/sign-in?client_id={client}", ctx.project.slug)
             }
+            Self::Device(named) => named.link(ctx),
         }
     }
 }
@@ -99,10 +104,23 @@ pub struct Posted<T> {
 /// # Errors
 /// `invalid_request` for what this project did not seal for this use, and for what another site sent.
 pub fn receive<T: Content>(page: &Page) -> Result<Received<T>> {
-    let (fields, cookie) = (page.form()?, page.cookie());
+    let fields = page.form()?;
     if page.is_from_elsewhere() {
         return Err(invalid_request(STALE));
     }
+    judge(page, fields)
+}
+
+/// The same of a link that this browser was sent to. It does nothing but show the next form.
+///
+/// # Errors
+/// `invalid_request` for what this project did not seal for this use.
+pub fn follow<T: Content>(page: &Page) -> Result<Received<T>> {
+    judge(page, parse(page.call.raw_query())?)
+}
+
+fn judge<T: Content>(page: &Page, fields: Parameters) -> Result<Received<T>> {
+    let cookie = page.cookie();
     let text = fields.get("request").unwrap_or_default();
     let sealed = open::<T>(&page.ctx, text).ok_or_else(|| invalid_request(STALE))?;
     let is_ours = |cookie: &Secret| {

@@ -16,6 +16,7 @@ pub mod authorize;
 pub mod consent;
 mod cookie;
 pub mod demo;
+pub mod device;
 mod form;
 mod form_post;
 mod page;

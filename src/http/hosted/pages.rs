@@ -85,6 +85,46 @@ pub struct SignedInPage<'a> {
     pub other: &'a str,
 }
 
+/// Asks for the code that a device shows.
+#[derive(Template)]
+#[template(path = "device_code.html")]
+pub struct DeviceCodePage<'a> {
+    pub project_name: &'a str,
+    pub action: &'a str,
+    /// Sealed, as in [`SignInPage`].
+    pub request: &'a str,
+    /// What was typed before, or came with the link.
+    pub code: &'a str,
+    /// Must read the same for a code that is unknown, expired or used.
+    pub error: Option<&'a str>,
+}
+
+/// Asks whether the device may go on: which application, for what, as whom.
+#[derive(Template)]
+#[template(path = "device_confirm.html")]
+pub struct DeviceConfirmPage<'a> {
+    pub project_name: &'a str,
+    pub client_name: &'a str,
+    pub action: &'a str,
+    /// Sealed, as in [`SignInPage`].
+    pub request: &'a str,
+    /// To be compared with what the device shows.
+    pub code: &'a str,
+    pub username: &'a str,
+    /// Where somebody else signs in.
+    pub other: &'a str,
+    pub scopes: &'a [String],
+}
+
+/// Says what became of it.
+#[derive(Template)]
+#[template(path = "device_done.html")]
+pub struct DeviceDonePage<'a> {
+    pub project_name: &'a str,
+    pub title: &'a str,
+    pub message: &'a str,
+}
+
 /// What happened and what to do, when there is nobody to redirect to.
 #[derive(Template)]
 #[template(path = "error.html")]

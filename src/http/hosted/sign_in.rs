@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::form::{self, Aim, Content, Received};
 use super::page::Page;
 use super::pages::{self, SignInPage, SignedInPage};
-use super::{authorize, consent, cookie, policy, redirect};
+use super::{authorize, consent, cookie, device, policy, redirect};
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result, invalid_request};
 use crate::identity::consent::is_missing;
@@ -81,15 +81,7 @@ pub fn show(
     cookie: Option<Secret>,
     username: &str,
 ) -> Result<Response> {
-    let (cookie, fresh) = match cookie {
-        Some(cookie) => (cookie, false),
-        None => (page.ctx.app.entropy.token("")?, true),
-    };
-    let mut response = render(&page.ctx, client, aim, &cookie, username, 200, None)?;
-    if fresh {
-        response.headers_mut().append(header::SET_COOKIE, cookie::set(&page.ctx, &cookie)?);
-    }
-    Ok(response)
+    cookie::bind(&page.ctx, cookie, |cookie| render(&page.ctx, client, aim, cookie, username, 200, None))
 }
 
 fn render(
@@ -169,7 +161,7 @@ async fn finish(ctx: &Ctx, aim: &Aim, sign_in: &SignIn, replaced: &Secret) -> Re
                 false => Some(NewCode::new(ctx, &client, request, sign_in)?),
             }
         }
-        Aim::BrowserSession(_) => None,
+        Aim::BrowserSession(_) | Aim::Device(_) => None,
     };
     let cookie = ctx.app.entropy.token("")?;
     if !begin(ctx, sign_in, &cookie, Some(replaced), code.as_ref()).await? {
@@ -180,6 +172,7 @@ async fn finish(ctx: &Ctx, aim: &Aim, sign_in: &SignIn, replaced: &Secret) -> Re
         (Aim::Code(request), None) => {
             consent::show(ctx, &client, request.as_ref().clone(), sign_in, true, &cookie).await?
         }
+        (Aim::Device(named), _) => redirect::see_other(&device::confirm_link(ctx, named, &cookie)?)?,
         // By GET, so that reloading the page posts nothing.
         _ => redirect::see_other(&format!("{}/sign-in?client_id={}", ctx.project.issuer, client.id))?,
     };

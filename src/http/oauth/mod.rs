@@ -1,5 +1,6 @@
 //! The OAuth 2 and OpenID Connect endpoints on the wire: extract, call, respond.
 
+pub mod device_authorization;
 pub mod discovery;
 mod form;
 pub mod introspect;

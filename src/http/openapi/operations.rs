@@ -30,7 +30,7 @@ fn tokens() -> Value {
         ("id_token!", text()),
         ("access_token!", text()),
         ("refresh_token!", text()),
-        ("token_type!", json!({"const": "Bearer"})),
+        ("token_type!", one_of(&["Bearer", "DPoP"])),
         ("expires_in!", number()),
         ("refresh_expires_in!", number()),
         ("scope!", text()),
@@ -181,6 +181,7 @@ fn protocol() -> Vec<Operation> {
                 ("code", text()),
                 ("redirect_uri", text()),
                 ("code_verifier", text()),
+                ("device_code", text()),
                 ("refresh_token", text()),
                 ("scope", text()),
                 ("subject_token", text()),
@@ -192,7 +193,7 @@ fn protocol() -> Vec<Operation> {
                 200,
                 answer([
                     ("access_token!", text()),
-                    ("token_type!", json!({"const": "Bearer"})),
+                    ("token_type!", one_of(&["Bearer", "DPoP"])),
                     ("expires_in!", number()),
                     ("scope", text()),
                     ("id_token", text()),
@@ -231,6 +232,25 @@ fn protocol() -> Vec<Operation> {
             ("code_challenge_method", one_of(&["S256"])),
         ]))
         .answers(201, answer([("request_uri!", text()), ("expires_in!", number())])),
+        operation(
+            &oidc("POST /~/oauth2/device_authorization"),
+            "device_authorization",
+            "Gives a device its codes (RFC 8628, 3.1)",
+        )
+        .by(Caller::Client)
+        .form()
+        .body(credentials().into_iter().chain([("scope", text())]))
+        .answers(
+            200,
+            answer([
+                ("device_code!", text()),
+                ("user_code!", text()),
+                ("verification_uri!", text()),
+                ("verification_uri_complete!", text()),
+                ("expires_in!", number()),
+                ("interval!", number()),
+            ]),
+        ),
         operation(
             &oidc("GET /~/oauth2/userinfo"),
             "userinfo",

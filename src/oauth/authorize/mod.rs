@@ -21,6 +21,7 @@ pub use self::check_id_token_hint::IdTokenHint;
 pub use self::check_prompt::{Prompt, check_prompt};
 pub use self::check_redirect_uri::check_redirect_uri;
 pub use self::check_response_mode::ResponseMode;
+pub use self::check_scope::{check_scope, requested_scope};
 pub use self::find_client::{active_client, find_client};
 pub use self::request::{AuthorizationRequest, WayBack, parse};
 
@@ -32,7 +33,6 @@ use self::check_pkce::check_pkce;
 use self::check_resource::check_resource;
 use self::check_response_mode::check_response_mode;
 use self::check_response_type::check_response_type;
-use self::check_scope::{check_scope, requested_scope};
 use self::check_unsupported::check_unsupported;
 use super::parameters::Parameters;
 use super::resources::RESOURCE;

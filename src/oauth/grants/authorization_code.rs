@@ -44,11 +44,11 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
 }
 
 /// A code that was used up, whose it is, and what its tokens say of that.
-struct Granted {
-    code: CodeRow,
-    user: SignedIn,
-    audience: String,
-    subject: String,
+pub(super) struct Granted {
+    pub(super) code: CodeRow,
+    pub(super) user: SignedIn,
+    pub(super) audience: String,
+    pub(super) subject: String,
 }
 
 /// The verdict of the unit: the denial of a replay leaves a trace, so it is committed before it is answered. The others
@@ -144,7 +144,7 @@ fn is_current(presented: &Presented, code: &CodeRow, now: Timestamp) -> bool {
 
 /// Begins the family, and looks around once more: whoever ends the browser session from now on waits for the code that is
 /// used up here, and finds the family.
-async fn begin(
+pub(super) async fn begin(
     ctx: &Ctx,
     conn: &Conn,
     client: &Client,
@@ -181,7 +181,7 @@ async fn begin(
 }
 
 /// Somebody changed what was read, or used the code, at the same time. The unit is undone and run again, and then sees it.
-fn overtaken() -> Error {
+pub(super) fn overtaken() -> Error {
     Error::unavailable(1, "an exchange was overtaken at every attempt").retrying_unit()
 }
 
@@ -193,7 +193,7 @@ fn lifetime(ctx: &Ctx, client: &Client) -> Lifetime {
     }
 }
 
-fn grant<'a>(
+pub(super) fn grant<'a>(
     ctx: &'a Ctx,
     client: &Client,
     family: FamilyId,

@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use serde_json::{Value, json};
 use tessera::keys::generate::{NewKey, RsaSize, generate};
 use tessera::keys::jwks::thumbprint;
@@ -45,13 +49,24 @@ impl ProofKey {
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| encode_base64url(value.to_string().as_bytes());
         let signed = format!("{}.{}", part(header), part(claims));
-        let der = &self.key.private_der;
-        let (key, alg) = match self.key.alg {
-            Alg::ES256 => (jsonwebtoken::EncodingKey::from_ec_der(der), jsonwebtoken::Algorithm::ES256),
-            Alg::RS256 => (jsonwebtoken::EncodingKey::from_rsa_der(der), jsonwebtoken::Algorithm::RS256),
-            Alg::EdDSA => (jsonwebtoken::EncodingKey::from_ed_der(der), jsonwebtoken::Algorithm::EdDSA),
-        };
-        format!("{signed}.{}", jsonwebtoken::crypto::sign(signed.as_bytes(), &key, alg).unwrap())
+        format!("{signed}.{}", encode_base64url(&self.signature(signed.as_bytes())))
+    }
+
+    fn signature(&self, message: &[u8]) -> Vec<u8> {
+        let (der, random) = (&self.key.private_der, SystemRandom::new());
+        match self.key.alg {
+            Alg::ES256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).unwrap();
+                pair.sign(&random, message).unwrap().as_ref().to_vec()
+            }
+            Alg::RS256 => {
+                let pair = RsaKeyPair::from_pkcs8(der).unwrap();
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).unwrap();
+                signature
+            }
+            Alg::EdDSA => Ed25519KeyPair::from_pkcs8(der).unwrap().sign(message).as_ref().to_vec(),
+        }
     }
 
     /// A proof for a request of now.

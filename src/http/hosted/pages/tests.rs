@@ -73,9 +73,35 @@ fn demo(code: Option<&str>, error: Option<&str>) -> String {
     page.render().unwrap()
 }
 
+fn devices(text: &str) -> [String; 3] {
+    let code = DeviceCodePage {
+        project_name: text,
+        action: "/device",
+        request: text,
+        code: text,
+        error: Some(text),
+    };
+    let confirm = DeviceConfirmPage {
+        project_name: text,
+        client_name: text,
+        action: "/device/confirm",
+        request: text,
+        code: text,
+        username: text,
+        other: text,
+        scopes: &[text.to_owned()],
+    };
+    let done = DeviceDonePage { project_name: text, title: text, message: text };
+    [code.render().unwrap(), confirm.render().unwrap(), done.render().unwrap()]
+}
+
 #[test]
 fn hostile_text_stays_text() {
+    let [code, confirm, done] = devices(HOSTILE);
     let pages = [
+        code,
+        confirm,
+        done,
         sign_in(HOSTILE, Some(HOSTILE)),
         sign_in(HOSTILE, None),
         select_account(HOSTILE),

@@ -1,0 +1,209 @@
+//! `device`: where a person types the code that a device shows, and allows the device to go on (RFC 8628, 3.3).
+//!
+//! ```text
+//! GET device ──> form ──> POST device ──> 303 to device/confirm ─┬─> Allow / Deny ──> POST device/confirm
+//!                                               ^                └─> form of the sign-in ─┐
+//!                                               └──────────────── 303 ────────────────────┘
+//! ```
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::consent::in_words;
+use super::form::{self, Aim, Content, Received};
+use super::page::Page;
+use super::pages::{self, DeviceCodePage, DeviceConfirmPage, DeviceDonePage};
+use super::{cookie, redirect, sign_in};
+use crate::app::Ctx;
+use crate::error::{Result, invalid_request};
+use crate::identity::sign_in::find_session;
+use crate::ids::{ClientId, DeviceGrantId};
+use crate::model::client::Client;
+use crate::oauth::authorize::{active_client, parse};
+use crate::oauth::device::{self, Entry};
+use crate::secret::Secret;
+use crate::store::browser_sessions::SignIn;
+use crate::store::device_grants::Waiting;
+use crate::store::users;
+
+const UNKNOWN: &str =
+    "This code is not known, or no longer valid. Please compare it with the one on your device.";
+const TOO_MANY: &str = "Too many codes were not right. Please wait for ten minutes.";
+/// A code with blanks is hardly longer; what is, is not shown again.
+const MOST_SHOWN: usize = 40;
+
+/// The form for the code carries nothing but its binding to the browser.
+#[derive(Serialize, Deserialize)]
+struct AskForCode;
+
+impl Content for AskForCode {
+    const KIND: &'static str = "device";
+
+    fn link(&self, ctx: &Ctx) -> String {
+        path(ctx)
+    }
+}
+
+/// A device that somebody has named by its code.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NamedDevice {
+    id: DeviceGrantId,
+    pub client_id: ClientId,
+    /// As the device shows it.
+    code: String,
+}
+
+impl Content for NamedDevice {
+    const KIND: &'static str = "device_confirm";
+
+    fn link(&self, ctx: &Ctx) -> String {
+        path(ctx)
+    }
+}
+
+fn path(ctx: &Ctx) -> String {
+    format!("/projects/{}/device", ctx.project.slug)
+}
+
+/// Where this browser decides about the device.
+pub fn confirm_link(ctx: &Ctx, named: &NamedDevice, cookie: &Secret) -> Result<String> {
+    Ok(format!("{}/confirm?request={}", path(ctx), form::seal(ctx, named, cookie)?))
+}
+
+pub async fn ask(page: Page) -> Response {
+    page.answer(ask_for_code(&page))
+}
+
+pub async fn head(page: Page) -> Response {
+    sign_in::without_cookie(ask(page.without_browser()).await)
+}
+
+/// A code in the address is filled in, and still sent by the person (RFC 8628, 3.3.1).
+fn ask_for_code(page: &Page) -> Result<Response> {
+    let parameters = parse(page.call.raw_query())?;
+    let typed = parameters.get("user_code").unwrap_or_default();
+    cookie::bind(&page.ctx, page.cookie(), |cookie| render_form(&page.ctx, cookie, typed, 200, None))
+}
+
+fn render_form(
+    ctx: &Ctx,
+    cookie: &Secret,
+    typed: &str,
+    status: u16,
+    error: Option<&str>,
+) -> Result<Response> {
+    let shown = DeviceCodePage {
+        project_name: &ctx.project.name,
+        action: &path(ctx),
+        request: &form::seal(ctx, &AskForCode, cookie)?,
+        code: if typed.chars().count() > MOST_SHOWN { "" } else { typed },
+        error,
+    };
+    pages::html(status, &shown, &[])
+}
+
+pub async fn enter(page: Page) -> Response {
+    page.answer(entered(&page).await)
+}
+
+async fn entered(page: &Page) -> Result<Response> {
+    let ctx = &page.ctx;
+    let posted = match form::receive::<AskForCode>(page)? {
+        Received::Valid(posted) => posted,
+        Received::Stale(form) => return pages::stale(ctx, &form.link(ctx)),
+    };
+    let typed = posted.fields.get("user_code").unwrap_or_default();
+    match device::enter(ctx, typed, &posted.cookie, &page.call.client_address()).await? {
+        Entry::Found(Waiting { id, client_id, .. }, code) => {
+            let named = NamedDevice { id, client_id, code: code.to_string() };
+            redirect::see_other(&confirm_link(ctx, &named, &posted.cookie)?)
+        }
+        Entry::Unknown => render_form(ctx, &posted.cookie, typed, 400, Some(UNKNOWN)),
+        Entry::TooMany => render_form(ctx, &posted.cookie, typed, 429, Some(TOO_MANY)),
+    }
+}
+
+pub async fn confirm(page: Page) -> Response {
+    page.answer(ask_to_confirm(&page).await)
+}
+
+async fn ask_to_confirm(page: &Page) -> Result<Response> {
+    let ctx = &page.ctx;
+    let followed = match form::follow::<NamedDevice>(page)? {
+        Received::Valid(followed) => followed,
+        Received::Stale(named) => return pages::stale(ctx, &named.link(ctx)),
+    };
+    let named = followed.content;
+    let Some(waiting) = device::waiting(ctx, named.id).await? else { return over(ctx) };
+    let client = active_client(ctx, named.client_id).await?;
+    let another = followed.fields.get("prompt") == Some("login");
+    let session = if another { None } else { find_session(ctx, &followed.cookie).await? };
+    match session {
+        Some(session) => render_confirm(ctx, &client, &named, &waiting, &session, &followed.cookie).await,
+        None => sign_in::show(page, &client, &Aim::Device(named), Some(followed.cookie), ""),
+    }
+}
+
+async fn render_confirm(
+    ctx: &Ctx,
+    client: &Client,
+    named: &NamedDevice,
+    waiting: &Waiting,
+    session: &SignIn,
+    cookie: &Secret,
+) -> Result<Response> {
+    let user = session.user_id;
+    let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
+    let scopes = waiting.scope.split(' ').filter(|word| !word.is_empty()).map(|scope| in_words(ctx, scope));
+    let shown = DeviceConfirmPage {
+        project_name: &ctx.project.name,
+        client_name: &client.name,
+        action: &format!("{}/confirm", path(ctx)),
+        request: &form::seal(ctx, named, cookie)?,
+        code: &named.code,
+        username: &found.and_then(|user| user.username).unwrap_or_default(),
+        other: &format!("{}&prompt=login", confirm_link(ctx, named, cookie)?),
+        scopes: &scopes.collect::<Vec<_>>(),
+    };
+    pages::html(200, &shown, &[])
+}
+
+pub async fn decide(page: Page) -> Response {
+    page.answer(decided(&page).await)
+}
+
+async fn decided(page: &Page) -> Result<Response> {
+    let ctx = &page.ctx;
+    let posted = match form::receive::<NamedDevice>(page)? {
+        Received::Valid(posted) => posted,
+        Received::Stale(named) => return pages::stale(ctx, &named.link(ctx)),
+    };
+    let named = posted.content;
+    let allowed = match posted.fields.get("decision") {
+        Some("allow") => true,
+        Some("deny") => false,
+        _ => return Err(invalid_request("The form is not complete.")),
+    };
+    let client = active_client(ctx, named.client_id).await?;
+    let Some(session) = find_session(ctx, &posted.cookie).await? else {
+        // Signed out in between.
+        return sign_in::show(page, &client, &Aim::Device(named), Some(posted.cookie), "");
+    };
+    if !device::decide(ctx, &client, named.id, &session, allowed).await? {
+        return over(ctx);
+    }
+    let (title, message) = match allowed {
+        true => ("Your device is signed in", "You can close this page and go on at your device."),
+        false => ("Nothing was allowed", "The device was not signed in. You can close this page."),
+    };
+    pages::html(200, &DeviceDonePage { project_name: &ctx.project.name, title, message }, &[])
+}
+
+/// Nobody waits for this decision any more.
+fn over(ctx: &Ctx) -> Result<Response> {
+    let (title, message) = (
+        "This code is no longer valid",
+        "It has expired, or was used already. Please start again at your device, which then shows another code.",
+    );
+    pages::html(400, &DeviceDonePage { project_name: &ctx.project.name, title, message }, &[])
+}

@@ -9,7 +9,7 @@ use crate::model::client::Client;
 pub const RESOURCE: &str = "resource";
 
 /// A request names at most so many.
-const MOST: usize = 10;
+pub const MOST: usize = 10;
 
 /// The resource servers that a posted form names.
 pub fn named(form: &Parameters) -> Vec<String> {
@@ -17,7 +17,7 @@ pub fn named(form: &Parameters) -> Vec<String> {
 }
 
 /// What a client may get tokens for: registered with it, and there.
-fn is_open_to(entry: &ProjectEntry, client: &Client, resource: &str) -> bool {
+pub fn is_open_to(entry: &ProjectEntry, client: &Client, resource: &str) -> bool {
     let is_registered = client.settings.resource_servers.iter().any(|known| known == resource);
     is_registered && entry.resource_servers.iter().any(|server| server.identifier == resource)
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tessera::model::client::{ClientSettings, GrantType};
 
 use crate::support::oauth::claims_of;
-use crate::support::{Engine, REDIRECT, Shop, TestApp, both_engines};
+use crate::support::{Engine, REDIRECT, Shop, TestApp, both_engines, location_of, parameter};
 
 both_engines!(
     // C100 C103
@@ -18,6 +18,7 @@ both_engines!(
     // C131
     another_project_knows_nothing_of_it,
     what_it_costs,
+    it_is_for_the_resources_that_it_names,
 );
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
@@ -99,6 +100,15 @@ async fn who_gets_none(engine: Engine) {
     };
     let both = app.client(&nameless, "confidential", both).await;
     app.form(&both, "token", &[GRANT]).await.ok();
+    let program = ClientSettings {
+        redirect_uris: vec![REDIRECT.into()],
+        grant_types: vec![GrantType::ClientCredentials],
+        require_pkce: false,
+        ..ClientSettings::default()
+    };
+    let program = app.client(&nameless, "confidential", program).await;
+    let answer = app.http.get(app.authorize_url(&program, "")).send().await.unwrap();
+    assert_eq!(parameter(&location_of(&answer), "error").as_deref(), Some("unauthorized_client"));
     let (code, _) = app.code(&both, "&scope=openid+offline_access").await;
     let form = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", REDIRECT)];
     let tokens = app.form(&both, "token", &form).await.ok();
@@ -186,6 +196,33 @@ async fn another_project_knows_nothing_of_it(engine: Engine) {
     let abroad =
         Shop { slug: other.slug.clone(), id: service.id.clone(), secret: service.secret.clone(), ..other };
     app.form(&abroad, "token", &[GRANT]).await.refused(401, "invalid_client", "client authentication failed");
+}
+
+/// RFC 8707, 2: only what the client is registered for, and at each what means something there.
+async fn it_is_for_the_resources_that_it_names(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let desk = app.desk(&shop, "admin").await;
+    for (name, identifier) in [("orders:read", "https://orders.example"), ("stock:read", "urn:example:stock")]
+    {
+        desk.post("/scopes", json!({"name": name})).await.created();
+        let server = json!({"identifier": identifier, "scopes": [name]});
+        desk.post("/resource-servers", server).await.created();
+    }
+    let service = app.service(&shop, &[GrantType::ClientCredentials], None).await;
+    let path = format!("/clients/{}", service.id);
+    let change = json!({"scope": "orders:read stock:read", "resource_servers": ["https://orders.example"]});
+    desk.patch(&path, change).await.ok();
+    let ask = async |resource: &str| app.form(&service, "token", &[GRANT, ("resource", resource)]).await;
+    let answer = ask("https://orders.example").await.ok();
+    let claims = claims_of(answer["access_token"].as_str().unwrap());
+    assert_eq!((&claims["aud"], &answer["scope"]), (&json!("https://orders.example"), &json!("orders:read")));
+    for resource in ["urn:example:stock", "https://orders.example/", "x"] {
+        let why = "this client is registered for no such resource server";
+        ask(resource).await.refused(400, "invalid_target", why);
+    }
+    let own = claims_of(&token_of(&app, &service).await);
+    assert_eq!((&own["aud"], &own["scope"]), (&json!(service.id), &json!("orders:read stock:read")));
 }
 
 /// One read, whatever is asked.

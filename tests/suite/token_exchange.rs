@@ -153,6 +153,14 @@ async fn audiences_and_scopes_are_by_policy(engine: Engine) {
     }
     let owner = app.desk(&shop, "owner").await;
     let path = format!("/clients/{}", api.id);
+    // Resource servers that it is registered for, beside.
+    owner.post("/resource-servers", json!({"identifier": "urn:example:ledger"})).await.created();
+    let ledger = [("audience", STOCK), ("resource", "urn:example:ledger")];
+    let answer = swap(&app, &api, access, &ledger).await;
+    answer.refused(400, "invalid_target", "the client may not ask for tokens for this audience");
+    owner.patch(&path, json!({"resource_servers": ["urn:example:ledger"]})).await.ok();
+    let claims = claims_of(&swapped(&app, &api, access, &ledger).await);
+    assert_eq!(claims["aud"], json!([STOCK, "urn:example:ledger"]));
     owner.patch(&path, json!({"scope": "email", "token_exchange_audiences": []})).await.ok();
     assert_eq!(claims_of(&swapped(&app, &api, access, &[]).await)["scope"], "email");
     let answer = swap(&app, &api, access, &[("audience", STOCK)]).await;

@@ -3,6 +3,7 @@
 
 mod check_claims;
 mod check_dpop_jkt;
+mod check_grant;
 mod check_id_token_hint;
 mod check_max_age;
 mod check_pkce;
@@ -27,6 +28,7 @@ pub use self::request::{AuthorizationRequest, WayBack, parse};
 
 use self::check_claims::check_claims;
 use self::check_dpop_jkt::check_dpop_jkt;
+use self::check_grant::check_grant;
 use self::check_id_token_hint::check_id_token_hint;
 use self::check_max_age::check_max_age;
 use self::check_pkce::check_pkce;
@@ -50,6 +52,7 @@ pub fn check(
     if parameters.repeated_beside(RESOURCE).is_some() {
         return Err(invalid_request("a parameter is given twice"));
     }
+    check_grant(client)?;
     check_response_type(parameters)?;
     check_response_mode(parameters)?;
     check_unsupported(parameters)?;

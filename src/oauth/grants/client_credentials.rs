@@ -6,6 +6,7 @@ use crate::error::{Result, invalid_scope, unauthorized_client};
 use crate::model::client::Client;
 use crate::model::status::Status;
 use crate::model::token::{AccessClaims, Audience, Confirmation};
+use crate::oauth::resources::{RESOURCE, check_resources, scope_for};
 use crate::oauth::token::TokenRequest;
 use crate::secret::encode_base64url;
 use crate::session::standing::{Asker, prove};
@@ -15,8 +16,8 @@ use crate::store::liveness::Question;
 const OF_PEOPLE: [&str; 3] = ["openid", "offline_access", "account"];
 
 /// # Errors
-/// `invalid_client`; `unauthorized_client` in a project that is switched off; `invalid_scope` for what the client is not
-/// registered for.
+/// `invalid_client`; `unauthorized_client` in a project that is switched off; `invalid_scope` and `invalid_target` for what
+/// the client is not registered for.
 pub async fn answer(visit: &Visit, TokenRequest { credentials, form }: TokenRequest) -> Result<TokenSet> {
     let jkt = credentials.jkt().map(str::to_owned);
     let proven = prove(visit, &Asker::Client(credentials), |_| Ok(((), Question::default()))).await?;
@@ -25,26 +26,30 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, form }: TokenRequ
     if ctx.project.status != Status::Active {
         return Err(unauthorized_client("the project is disabled"));
     }
+    let resources = check_resources(&ctx.entry, client, &form.all(RESOURCE))?;
+    let audience = if resources.is_empty() { client.audience() } else { resources.join(" ") };
     let scope = granted_scope(client, form.get("scope"))?;
-    issue_alone(ctx, client, &claims(ctx, client, scope, jkt)?)
+    let mut claims = claims(ctx, client, &audience, &scope)?;
+    claims.cnf = jkt.map(|jkt| Confirmation { jkt });
+    issue_alone(ctx, client, &claims)
 }
 
 /// RFC 9068, 2.2: where nobody signed in, the subject is the client.
-fn claims(ctx: &Ctx, client: &Client, scope: String, jkt: Option<String>) -> Result<AccessClaims> {
+fn claims(ctx: &Ctx, client: &Client, audience: &str, scope: &str) -> Result<AccessClaims> {
     let now = ctx.now.unix();
     Ok(AccessClaims {
         iss: ctx.project.issuer.clone(),
         sub: client.id.to_string(),
-        aud: Audience::of_words(&client.audience()),
+        aud: Audience::of_words(audience),
         client_id: client.id.to_string(),
         exp: now + client.settings.validity.access_token,
         iat: now,
         jti: encode_base64url(&ctx.app.entropy.bytes::<16>()?),
-        scope,
+        scope: scope_for(&ctx.entry, scope, audience),
         session: None,
         epochs: epochs(ctx, client),
         sandbox: ctx.project.is_sandbox(),
-        cnf: jkt.map(|jkt| Confirmation { jkt }),
+        cnf: None,
         attributes: serde_json::Map::new(),
     })
 }

@@ -9,6 +9,7 @@ use crate::model::client::{ACCOUNT, Client};
 use crate::model::timestamp::Timestamp;
 use crate::oauth::issue::Grant;
 use crate::oauth::parameters::Parameters;
+use crate::oauth::resources::{MOST, RESOURCE, is_open_to};
 use crate::oauth::token::TokenRequest;
 use crate::session::access_token::look_at;
 use crate::session::alive::{Alive, asked, judge};
@@ -38,7 +39,7 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
     let scope = narrowed(client, &of_subject.scope, form.get("scope"))?;
     let base = grant(&family, &scope, &family.mac_key_id, family.seq, family.idle_expires_at);
     let grant = Grant {
-        audience: &audience(client, &form)?,
+        audience: &audience(ctx, client, &form)?,
         cnf_jkt: jkt.as_deref(),
         expires_at: Timestamp::from_unix(of_subject.exp).min(family.expires_at),
         ..base
@@ -104,13 +105,20 @@ fn narrowed(client: &Client, of_subject: &str, asked: Option<&str>) -> Result<St
     Ok(granted.into_iter().filter(|scope| asked.contains(scope)).collect::<Vec<_>>().join(" "))
 }
 
-/// One that the client is registered to ask for, or its own.
-fn audience(client: &Client, form: &Parameters) -> Result<String> {
+/// What the client asks for, each by its registration (RFC 8693, 2.1; RFC 8707, 2); otherwise its own.
+fn audience(ctx: &Ctx, client: &Client, form: &Parameters) -> Result<String> {
     let own = client.audience();
-    let Some(asked) = form.get("audience") else { return Ok(own) };
     let allowed = &client.settings.token_exchange_audiences;
-    if asked == own || allowed.iter().any(|audience| audience == asked) {
-        return Ok(asked.to_owned());
+    let mut audience = Vec::new();
+    for asked in form.get("audience").into_iter().chain(form.all(RESOURCE)) {
+        let may_have =
+            asked == own || allowed.iter().any(|name| name == asked) || is_open_to(&ctx.entry, client, asked);
+        if !may_have || audience.len() > MOST {
+            return Err(invalid_target("the client may not ask for tokens for this audience"));
+        }
+        if !audience.contains(&asked) {
+            audience.push(asked);
+        }
     }
-    Err(invalid_target("the client may not ask for tokens for this audience"))
+    Ok(if audience.is_empty() { own } else { audience.join(" ") })
 }

@@ -46,7 +46,7 @@ pub async fn sqlite_updates(file: &std::path::Path, time: Duration) -> Result<f6
         .synchronous(SqliteSynchronous::Full);
     let mut conn = SqliteConnection::connect_with(&options).await?;
     sqlx::raw_sql(
-        "CREATE TABLE bare (id integer PRIMARY KEY, seq integer NOT NULL); INSERT INTO bare VALUES (1, 0)",
+        "CREATE TABLE IF NOT EXISTS bare (id integer PRIMARY KEY, seq integer NOT NULL); INSERT OR REPLACE INTO bare VALUES (1, 0)",
     )
     .execute(&mut conn)
     .await?;

@@ -1,13 +1,10 @@
 //! Scenarios in which each request depends on the one before: sign-in, exchange, refresh.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::sync::Mutex;
 
 use crate::bare::per_second;
 use crate::http::{Answer, Http};
@@ -110,27 +107,44 @@ fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Latencies and failures of all connections.
+/// What one connection saw.
 #[derive(Default)]
-struct Tally {
-    micros: Mutex<Vec<u64>>,
-    errors: AtomicU64,
+struct Seen {
+    micros: Vec<u64>,
+    errors: u32,
 }
 
-impl Tally {
-    async fn figure(&self, begun: Instant) -> Figure {
-        let mut micros = self.micros.lock().await;
-        micros.sort_unstable();
-        let at = |share: usize| micros.get(micros.len() * share / 100).copied().unwrap_or(0);
-        let (p50, p99) = (Duration::from_micros(at(50)), Duration::from_micros(at(99)));
-        Figure {
-            per_second: per_second(micros.len() as u64, begun),
-            p50_ms: p50.as_secs_f64() * 1e3,
-            p99_ms: p99.as_secs_f64() * 1e3,
-            requests: per_second(micros.len() as u64, begun) * begun.elapsed().as_secs_f64(),
-            errors: f64::from(u32::try_from(self.errors.load(Ordering::Relaxed)).unwrap_or(u32::MAX)),
-        }
+impl Seen {
+    /// Times what is done once.
+    async fn time<T>(&mut self, once: impl Future<Output = Result<T>>) -> Result<T> {
+        let begun = Instant::now();
+        let done = once.await?;
+        self.micros.push(u64::try_from(begun.elapsed().as_micros())?);
+        Ok(done)
     }
+}
+
+/// All connections at once, each doing its own work from the same moment on.
+async fn at_once<T, Fut>(connections: Vec<T>, work: impl Fn(T, Instant) -> Fut) -> Result<Figure>
+where
+    Fut: Future<Output = Result<Seen>> + Send + 'static,
+{
+    let begun = Instant::now();
+    let tasks: Vec<_> = connections.into_iter().map(|one| tokio::spawn(work(one, begun))).collect();
+    let (mut micros, mut errors) = (Vec::new(), 0);
+    for task in tasks {
+        let seen = task.await??;
+        micros.extend(seen.micros);
+        errors += seen.errors;
+    }
+    let rate = per_second(micros.len() as u64, begun);
+    micros.sort_unstable();
+    let at = |share: usize| {
+        let micros = micros.get(micros.len() * share / 100).copied().unwrap_or(0);
+        Duration::from_micros(micros).as_secs_f64() * 1e3
+    };
+    let requests = rate * begun.elapsed().as_secs_f64();
+    Ok(Figure { per_second: rate, p50_ms: at(50), p99_ms: at(99), requests, errors: errors.into() })
 }
 
 /// Each connection refreshes the token that it got last.
@@ -143,31 +157,18 @@ pub async fn refresh(demo: &Demo, kind: &'static str, time: Duration) -> Result<
         let token = actor.exchange(&code).await?.member("refresh_token")?;
         actors.push((actor, token));
     }
-    let (tally, begun) = (Arc::new(Tally::default()), Instant::now());
-    let tasks: Vec<_> = actors
-        .into_iter()
-        .map(|(mut actor, mut token)| {
-            let tally = tally.clone();
-            tokio::spawn(async move {
-                let mut micros = Vec::new();
-                while begun.elapsed() < time {
-                    let one = Instant::now();
-                    let answer = actor.refresh(&token).await?;
-                    micros.push(u64::try_from(one.elapsed().as_micros())?);
-                    match answer.member("refresh_token") {
-                        Ok(next) => token = next,
-                        Err(_) => drop(tally.errors.fetch_add(1, Ordering::Relaxed)),
-                    }
-                }
-                tally.micros.lock().await.extend(micros);
-                anyhow::Ok(())
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await??;
-    }
-    Ok(tally.figure(begun).await)
+    at_once(actors, move |(mut actor, mut token), begun| async move {
+        let mut seen = Seen::default();
+        while begun.elapsed() < time {
+            let answer = seen.time(actor.refresh(&token)).await?;
+            match answer.member("refresh_token") {
+                Ok(next) => token = next,
+                Err(_) => seen.errors += 1,
+            }
+        }
+        Ok(seen)
+    })
+    .await
 }
 
 /// Codes that wait to be exchanged, each connection's own, of a user of its own.
@@ -176,9 +177,7 @@ pub struct Prepared(Vec<(Actor, Vec<String>)>);
 /// Makes about so many codes: as many as live long enough.
 pub async fn codes(demo: &Demo, codes: usize) -> Result<Prepared> {
     let mut signed_in = Vec::new();
-    for number in 0..CONNECTIONS {
-        let demo = demo.with_another_user(number).await?;
-        let mut actor = Actor::new(&demo, "confidential").await?;
+    for mut actor in users(demo).await? {
         let (cookie, _) = actor.sign_in().await?;
         signed_in.push((actor, cookie));
     }
@@ -194,59 +193,41 @@ pub async fn codes(demo: &Demo, codes: usize) -> Result<Prepared> {
     Ok(Prepared(prepared))
 }
 
-/// Exchanges codes that were made before.
-pub async fn exchange(Prepared(prepared): Prepared) -> Result<Figure> {
-    let (tally, begun) = (Arc::new(Tally::default()), Instant::now());
-    let tasks: Vec<_> = prepared
-        .into_iter()
-        .map(|(mut actor, codes)| {
-            let tally = tally.clone();
-            tokio::spawn(async move {
-                let mut micros = Vec::new();
-                for code in codes {
-                    let one = Instant::now();
-                    let answer = actor.exchange(&code).await?;
-                    micros.push(u64::try_from(one.elapsed().as_micros())?);
-                    tally.errors.fetch_add(u64::from(answer.status != 200), Ordering::Relaxed);
-                }
-                tally.micros.lock().await.extend(micros);
-                anyhow::Ok(())
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await??;
-    }
-    Ok(tally.figure(begun).await)
-}
-
-/// The whole round: page, password, code, tokens. Each connection signs in a user of its own.
-pub async fn login(demo: &Demo, time: Duration) -> Result<Figure> {
+/// A connection for each of as many users.
+async fn users(demo: &Demo) -> Result<Vec<Actor>> {
     let mut actors = Vec::new();
     for number in 0..CONNECTIONS {
         actors.push(Actor::new(&demo.with_another_user(number).await?, "confidential").await?);
     }
-    let (tally, begun) = (Arc::new(Tally::default()), Instant::now());
-    let tasks: Vec<_> = actors
-        .into_iter()
-        .map(|mut actor| {
-            let tally = tally.clone();
-            tokio::spawn(async move {
-                let mut micros = Vec::new();
-                while begun.elapsed() < time {
-                    let one = Instant::now();
-                    let (_, code) = actor.sign_in().await?;
-                    let answer = actor.exchange(&code).await?;
-                    micros.push(u64::try_from(one.elapsed().as_micros())?);
-                    tally.errors.fetch_add(u64::from(answer.status != 200), Ordering::Relaxed);
-                }
-                tally.micros.lock().await.extend(micros);
-                anyhow::Ok(())
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await??;
-    }
-    Ok(tally.figure(begun).await)
+    Ok(actors)
+}
+
+/// Exchanges codes that were made before.
+pub async fn exchange(Prepared(prepared): Prepared) -> Result<Figure> {
+    at_once(prepared, |(mut actor, codes), _| async move {
+        let mut seen = Seen::default();
+        for code in codes {
+            let answer = seen.time(actor.exchange(&code)).await?;
+            seen.errors += u32::from(answer.status != 200);
+        }
+        Ok(seen)
+    })
+    .await
+}
+
+/// The whole round: page, password, code, tokens. Each connection signs in a user of its own.
+pub async fn login(demo: &Demo, time: Duration) -> Result<Figure> {
+    at_once(users(demo).await?, move |mut actor, begun| async move {
+        let mut seen = Seen::default();
+        while begun.elapsed() < time {
+            let round = async {
+                let (_, code) = actor.sign_in().await?;
+                actor.exchange(&code).await
+            };
+            let answer = seen.time(round).await?;
+            seen.errors += u32::from(answer.status != 200);
+        }
+        Ok(seen)
+    })
+    .await
 }

@@ -4,8 +4,11 @@
 //! figure, so that runs on different machines can be compared.
 
 mod bare;
+mod beside;
 mod drive;
+mod growth;
 mod http;
+mod repeated;
 mod report;
 mod run;
 mod seed;
@@ -47,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = std::env::args().filter(|argument| argument != "--bench");
     match Arguments::parse_from(arguments).command {
         Command::Run(options) => run::run(options).await,
-        Command::Growth(options) => run::growth(options).await,
+        Command::Growth(options) => growth::growth(options).await,
         Command::Bare => bare::serve().await,
         Command::Seed { data, projects, families } => seed::seed(&data, projects, families).await,
     }

@@ -107,3 +107,38 @@ python_tools() {
     "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" >&2 || fail "pip could not install $*"
     printf '%s/%s\n' "$PWD" "$venv"
 }
+
+demo_server=
+demo_dir=
+
+stop_demo() {
+    local status=$?
+    trap - EXIT
+    [ -z "$demo_server" ] || kill "$demo_server" 2>/dev/null || true
+    [ -z "$demo_dir" ] || rm -rf "$demo_dir"
+    exit "$status"
+}
+
+# Starts `dev` of this binary on a store of its own until the script ends: demo_url, and its dev.json in demo_json.
+start_demo() {
+    [ -x "$1" ] || fail "$1 is missing: build it first"
+    demo_dir=$(mktemp -d)
+    trap stop_demo EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    local port=$((20000 + RANDOM % 12000))
+    "$1" dev --data "$demo_dir/store" --listen "127.0.0.1:$port" >"$demo_dir/log" 2>&1 &
+    demo_server=$!
+    demo_url="http://127.0.0.1:$port"
+    demo_json="$demo_dir/store/dev.json"
+    for _ in $(seq 100); do
+        [ ! -f "$demo_json" ] || ! "$1" health --address "127.0.0.1:$port" 2>/dev/null || return 0
+        kill -0 "$demo_server" 2>/dev/null || { cat "$demo_dir/log" >&2; fail "the server did not start"; }
+        sleep 0.1
+    done
+    cat "$demo_dir/log" >&2
+    fail "the server does not answer"
+}
+
+# The end of the demo server's log, for a check that failed.
+demo_log() { tail -n 50 "$demo_dir/log" >&2; }

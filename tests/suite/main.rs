@@ -23,6 +23,7 @@ mod browser;
 mod claims;
 mod client_assertion;
 mod commands;
+mod conformance;
 mod connections;
 mod consents;
 mod crash;

@@ -80,5 +80,9 @@ fn the_document_says_where_each_row_is_shown() {
     if std::env::var_os("TESSERA_UPDATE_DOCS").is_some() {
         fs::write(&file, &updated).unwrap();
     }
-    assert_eq!(fs::read_to_string(&file).unwrap(), updated, "TESSERA_UPDATE_DOCS=1 writes what has to stand there");
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        updated,
+        "TESSERA_UPDATE_DOCS=1 writes what has to stand there"
+    );
 }

@@ -22,6 +22,7 @@ mod authorize_people;
 mod browser;
 mod claims;
 mod client_assertion;
+mod client_openidconnect;
 mod commands;
 mod conformance;
 mod connections;

@@ -46,6 +46,7 @@ mod exchange;
 mod exchange_races;
 mod flow;
 mod hang_up;
+mod hostile_input;
 mod if_match;
 mod input;
 mod introspection;

@@ -13,6 +13,8 @@ async function webApplication() {
   const baseURL = `http://127.0.0.1:${server.address().port}`
   const { client_id, client_secret } = await register('express-openid-connect', 'confidential', {
     redirect_uris: [`${baseURL}/callback`],
+    // What the library expects unless it is told otherwise.
+    id_token_signed_response_alg: 'RS256',
     post_logout_redirect_uris: [baseURL],
   })
   app.use(openidConnect.auth({

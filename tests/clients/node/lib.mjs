@@ -25,7 +25,7 @@ export const register = (name, type, more) => admin('POST', '/clients', { client
 const unescaped = (text) =>
   text.replaceAll('&amp;', '&').replaceAll('&quot;', '"').replaceAll('&#34;', '"').replaceAll('&#x2F;', '/')
 
-/** The first form of a page: where it goes, and its hidden fields. */
+/** The first form of a page: where it goes, and what is filled in already. */
 function form(html) {
   const found = /<form[^>]*>([\s\S]*?)<\/form>/.exec(html)
   assert.ok(found, `a form is expected: ${html}`)
@@ -33,7 +33,7 @@ function form(html) {
   const fields = new URLSearchParams()
   for (const [tag] of found[1].matchAll(/<input[^>]*>/g)) {
     const name = /name="([^"]*)"/.exec(tag)?.[1]
-    if (name && /type="hidden"/.test(tag)) fields.append(name, unescaped(/value="([^"]*)"/.exec(tag)?.[1] ?? ''))
+    if (name) fields.append(name, unescaped(/value="([^"]*)"/.exec(tag)?.[1] ?? ''))
   }
   return { action, fields }
 }
@@ -61,37 +61,36 @@ export class Person {
       body: fields.toString(),
     })
 
-  /** Opens an address of the server, signs in or agrees where asked, and gives the address that it ends at: the first one
-   * that begins with `until`. */
-  async go(url, until) {
+  /** Opens an address of the server, signs in or agrees where asked, and gives the first address that begins with `until`. */
+  go = (url, until) => this.walk(url, (next) => next?.href.startsWith(until))
+
+  /** The same, until a page asks for nothing. */
+  finish = (url) => this.walk(url, (next, html) => html && !html.includes('<form'))
+
+  async walk(url, isEnd) {
     let response = await this.request(url)
-    for (let step = 0; step < 8; step++) {
+    for (let step = 0; step < 10; step++) {
       if (response.status >= 300 && response.status < 400) {
-        const next = new URL(response.headers.get('location'), url)
-        if (next.href.startsWith(until)) return next
-        response = await this.request(next)
+        url = new URL(response.headers.get('location'), url)
+        if (isEnd(url)) return url
+        response = await this.request(url)
         continue
       }
       const html = await response.text()
       assert.equal(response.status, 200, html)
-      if (html.includes('name="password"')) {
-        const { action, fields } = form(html)
+      if (isEnd(undefined, html)) return html
+      const { action, fields } = form(html)
+      if (fields.has('password')) {
         fields.set('username', demo.user.username)
         fields.set('password', demo.user.password)
-        response = await this.post(new URL(action, url), fields)
-      } else {
-        response = await this.answer(html, url)
       }
+      // The first button is the one that goes on.
+      const button = /<button[^>]*name="([^"]*)"[^>]*value="([^"]*)"/.exec(html)
+      if (button) fields.set(button[1], button[2])
+      url = new URL(action, url)
+      response = await this.post(url, fields)
     }
     assert.fail('the person is led in a circle')
-  }
-
-  /** Presses the first button of a page. */
-  answer(html, url) {
-    const { action, fields } = form(html)
-    const button = /<button[^>]*name="([^"]*)"[^>]*value="([^"]*)"/.exec(html)
-    if (button) fields.set(button[1], button[2])
-    return this.post(new URL(action, url), fields)
   }
 }
 

@@ -1,12 +1,13 @@
-"""Authlib: a confidential web application with requests."""
+"""Authlib, with joserfc for the ID token: a confidential web application with requests."""
 
 import os
 import secrets
 
 import requests
 from authlib.integrations.requests_client import OAuth2Session
-from authlib.jose import JsonWebKey, jwt
 from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.jwk import KeySet
 from person import DEMO, ISSUER, Person, register
 
 # Authlib refuses plain http otherwise; the demo listens on loopback.
@@ -39,13 +40,13 @@ def check():
     token = client.fetch_token(
         server["token_endpoint"], authorization_response=back, code_verifier=verifier, state=state
     )
-    keys = JsonWebKey.import_key_set(requests.get(server["jwks_uri"], timeout=10).json())
-    claims = jwt.decode(
-        token["id_token"],
-        keys,
-        claims_cls=CodeIDToken,
-        claims_options={"iss": {"essential": True, "value": ISSUER}},
-        claims_params={"nonce": nonce, "client_id": registered["client_id"], "access_token": token["access_token"]},
+    keys = KeySet.import_key_set(requests.get(server["jwks_uri"], timeout=10).json())
+    decoded = jwt.decode(token["id_token"], keys, algorithms=server["id_token_signing_alg_values_supported"])
+    claims = CodeIDToken(
+        decoded.claims,
+        decoded.header,
+        {"iss": {"essential": True, "value": ISSUER}},
+        {"nonce": nonce, "client_id": registered["client_id"], "access_token": token["access_token"]},
     )
     claims.validate()
     info = client.get(server["userinfo_endpoint"], timeout=10).json()

@@ -23,14 +23,14 @@ def register(name, kind, **members):
 
 
 def form(page):
-    """Where the first form of a page goes, and its hidden fields."""
+    """Where the first form of a page goes, and what is filled in already."""
     found = re.search(r"<form[^>]*>.*?</form>", page, re.S)
     assert found, f"a form is expected: {page}"
     action = html.unescape(re.search(r'action="([^"]*)"', found[0])[1])
     fields = {}
     for tag in re.findall(r"<input[^>]*>", found[0]):
         name = re.search(r'name="([^"]*)"', tag)
-        if name and 'type="hidden"' in tag:
+        if name:
             value = re.search(r'value="([^"]*)"', tag)
             fields[name[1]] = html.unescape(value[1] if value else "")
     return action, fields
@@ -54,11 +54,11 @@ class Person:
                 continue
             assert answer.status_code == 200, answer.text
             action, fields = form(answer.text)
-            if 'name="password"' in answer.text:
+            if "password" in fields:
                 fields |= DEMO["user"]
-            else:
-                button = re.search(r'<button[^>]*name="([^"]*)"[^>]*value="([^"]*)"', answer.text)
-                if button:
-                    fields[button[1]] = button[2]
+            # The first button is the one that goes on.
+            button = re.search(r'<button[^>]*name="([^"]*)"[^>]*value="([^"]*)"', answer.text)
+            if button:
+                fields[button[1]] = button[2]
             answer = self.browser.post(urljoin(url, action), fields, allow_redirects=False, timeout=10)
         raise AssertionError("the person is led in a circle")

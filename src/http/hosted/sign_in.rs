@@ -122,7 +122,7 @@ async fn judge(page: &Page) -> Result<Response> {
     let (username, password) = (fields.take("username"), Secret::new(fields.take("password")));
     let again = |status, text| render(ctx, &client, &aim, &cookie, &username, status, Some(text));
     match prove_password(ctx, &username, password, page.browser()).await {
-        Ok(Some(sign_in)) => match finish(ctx, &aim, &sign_in, &cookie).await? {
+        Ok(Some(sign_in)) => match finish(ctx, &client, &aim, &sign_in, &cookie).await? {
             Some(response) => Ok(response),
             None => again(400, WRONG),
         },
@@ -140,10 +140,17 @@ async fn judge(page: &Page) -> Result<Response> {
 
 /// The browser session under a new cookie, and the way on. `None`: the proof was overtaken by a sign-out or a reset.
 ///
-/// The client is read again, because its address may have been taken away while the password waited in the queue; and the
-/// request is judged again, by who has signed in.
-async fn finish(ctx: &Ctx, aim: &Aim, sign_in: &SignIn, replaced: &Secret) -> Result<Option<Response>> {
-    let client = active_client(ctx, aim.client_id()).await?;
+/// The client is read again, because its address may have been taken away while the password waited in the queue; but its
+/// epoch is the one from before the proof, or what ended meanwhile would live. The request is judged again, by who has signed in.
+async fn finish(
+    ctx: &Ctx,
+    client: &Client,
+    aim: &Aim,
+    sign_in: &SignIn,
+    replaced: &Secret,
+) -> Result<Option<Response>> {
+    let token_epoch = client.token_epoch;
+    let client = Client { token_epoch, ..active_client(ctx, client.id).await? };
     let code = match aim {
         Aim::Code(request) => {
             if !client.allows_redirect(&request.back.redirect_uri) {

@@ -9,13 +9,19 @@ use crate::support::{
 };
 
 both_engines!(
+    // C104
     a_device_is_signed_in,
+    // C104
     a_hasty_device_is_slowed_down,
+    // C104
     the_person_may_say_no,
+    // C104
     codes_expire,
+    // C104
     codes_are_bound_to_their_client,
     clients_are_checked,
     an_approval_ends_with_its_sign_in,
+    // C104
     an_approval_is_used_once,
     tokens_may_be_bound_to_a_key,
 );
@@ -28,7 +34,6 @@ fn refused(answer: Answer, (code, description): (&str, &str)) {
     answer.refused(400, code, description);
 }
 
-// C104
 async fn a_device_is_signed_in(engine: Engine) {
     let app = TestApp::new(engine).await;
     for kind in ["public", "confidential"] {
@@ -76,7 +81,6 @@ async fn a_device_is_signed_in(engine: Engine) {
     }
 }
 
-// C104
 async fn a_hasty_device_is_slowed_down(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.device_shop("shop", "public").await;
@@ -113,7 +117,6 @@ async fn a_hasty_device_is_slowed_down(engine: Engine) {
     app.poll(&shop, &device).await.ok();
 }
 
-// C104
 async fn the_person_may_say_no(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.device_shop("shop", "confidential").await;
@@ -129,7 +132,6 @@ async fn the_person_may_say_no(engine: Engine) {
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM token_families").await, 0);
 }
 
-// C104
 async fn codes_expire(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.device_shop("shop", "public").await;
@@ -156,7 +158,6 @@ async fn codes_expire(engine: Engine) {
     refused(app.poll(&shop, &pending).await, ("invalid_grant", "the device code is unknown"));
 }
 
-// C104
 async fn codes_are_bound_to_their_client(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.device_shop("shop", "public").await;
@@ -259,7 +260,6 @@ async fn an_approval_ends_with_its_sign_in(engine: Engine) {
     refused(app.poll(&shop, &device).await, ended);
 }
 
-// C104
 async fn an_approval_is_used_once(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.device_shop("shop", "public").await;

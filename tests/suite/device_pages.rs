@@ -6,9 +6,13 @@ use serde_json::json;
 use crate::support::{Engine, PASSWORD, Seen, TestApp, both_engines, cookie_of, number, sealed_of};
 
 both_engines!(
+    // C105
     a_person_allows_a_device,
+    // C105
     a_wrong_code_is_harmless,
+    // C105
     guessing_is_bounded,
+    // C105
     forged_posts_come_to_nothing,
     somebody_else_may_sign_in,
     the_first_decision_counts,
@@ -19,7 +23,6 @@ const UNKNOWN: &str =
     "This code is not known, or no longer valid. Please compare it with the one on your device.";
 const TOO_MANY: &str = "Too many codes were not right. Please wait for ten minutes.";
 
-// C105
 async fn a_person_allows_a_device(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.device_shop("shop", "confidential").await;
@@ -61,7 +64,6 @@ async fn a_person_allows_a_device(engine: Engine) {
     app.poll(&shop, &next).await.ok();
 }
 
-// C105
 async fn a_wrong_code_is_harmless(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.device_shop("shop", "public").await;
@@ -79,7 +81,6 @@ async fn a_wrong_code_is_harmless(engine: Engine) {
     app.poll(&shop, &device).await.ok();
 }
 
-// C105
 async fn guessing_is_bounded(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.device_shop("shop", "public").await;
@@ -123,7 +124,6 @@ async fn guessing_is_bounded(engine: Engine) {
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM user_code_failures").await, 0);
 }
 
-// C105
 async fn forged_posts_come_to_nothing(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (shop, other) = (app.device_shop("shop", "public").await, app.device_shop("other", "public").await);

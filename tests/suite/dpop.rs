@@ -2,9 +2,8 @@
 
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
-use tessera::model::client::ClientSettings;
+use tessera::model::client::{ClientSettings, GrantType};
 use tessera::model::signing_key::Alg;
-use tessera::secret::decode_base64url;
 
 use crate::support::{
     Answer, Engine, ProofKey, REDIRECT, Shop, TestApp, both_engines, code_of, location_of, number, parameter,
@@ -12,15 +11,24 @@ use crate::support::{
 };
 
 both_engines!(
+    // C114
     tokens_are_bound_to_the_key,
+    // C111 C116
     a_bad_proof_is_an_error,
+    // C112
     addresses_are_ours_to_say,
+    // C113
     proofs_are_used_once,
+    // C115
     public_clients_keep_their_key,
+    // C114
     confidential_clients_may_change_it,
+    machines_may_be_bound,
+    // C115
     a_code_may_be_for_one_key,
     a_client_may_have_to_prove,
     the_session_api_takes_proofs,
+    // C111 C113
     resources_judge_the_proof,
 );
 
@@ -68,8 +76,7 @@ async fn ask_with(app: &TestApp, shop: &Shop, key: &ProofKey, form: Vec<(&'stati
 }
 
 fn claims_of(answer: &Value) -> Value {
-    let token = answer["access_token"].as_str().unwrap();
-    serde_json::from_slice(&decode_base64url(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+    crate::support::oauth::claims_of(answer["access_token"].as_str().unwrap())
 }
 
 /// Calls userinfo with a token, a scheme and a proof.
@@ -84,7 +91,6 @@ fn challenges(response: &Response) -> Vec<String> {
     all.map(|value| value.to_str().unwrap().to_owned()).collect()
 }
 
-// C114
 async fn tokens_are_bound_to_the_key(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("open", "public").await;
@@ -127,7 +133,6 @@ async fn tokens_are_bound_to_the_key(engine: Engine) {
     assert_eq!(found["dpop_signing_alg_values_supported"], json!(["ES256", "RS256", "EdDSA"]));
 }
 
-// C111 C116
 async fn a_bad_proof_is_an_error(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -207,7 +212,6 @@ async fn a_bad_proof_is_an_error(engine: Engine) {
     assert_eq!(tokens["token_type"], "DPoP");
 }
 
-// C112
 async fn addresses_are_ours_to_say(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -225,7 +229,6 @@ async fn addresses_are_ours_to_say(engine: Engine) {
     ask(request).await.refused(400, "invalid_dpop_proof", why);
 }
 
-// C113
 async fn proofs_are_used_once(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
@@ -266,7 +269,6 @@ async fn proofs_are_used_once(engine: Engine) {
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM used_jtis").await, 0);
 }
 
-// C115
 async fn public_clients_keep_their_key(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("open", "public").await;
@@ -308,6 +310,10 @@ async fn confidential_clients_may_change_it(engine: Engine) {
     assert_eq!(claims_of(&first)["cnf"]["jkt"], json!(key.jkt));
     let second = ask_with(&app, &shop, &next, refresh_form(&first["refresh_token"])).await.ok();
     assert_eq!(claims_of(&second)["cnf"]["jkt"], json!(next.jkt));
+    // Introspection tells the resource which key it has to ask for.
+    let told = app.introspect(&shop, first["access_token"].as_str().unwrap()).await;
+    assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("DPoP")));
+    assert_eq!(told["cnf"], json!({"jkt": key.jkt}));
     // Each token is bound to the key that it was asked for with.
     let url = app.project_url(&shop, "/oauth2/userinfo");
     for (tokens, own, other) in [(&first, &key, &next), (&second, &next, &key)] {
@@ -322,7 +328,20 @@ async fn confidential_clients_may_change_it(engine: Engine) {
     assert_eq!((&plain["token_type"], &claims_of(&plain)["cnf"]), (&json!("Bearer"), &Value::Null));
 }
 
-// C115
+async fn machines_may_be_bound(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let service = app.service(&shop, &[GrantType::ClientCredentials], None).await;
+    let key = ProofKey::new().await;
+    let form = vec![("grant_type", "client_credentials".to_owned())];
+    let tokens = ask_with(&app, &service, &key, form.clone()).await.ok();
+    assert_eq!((&tokens["token_type"], &claims_of(&tokens)["cnf"]["jkt"]), (&json!("DPoP"), &json!(key.jkt)));
+    let verdict = app.verify(&service, tokens["access_token"].as_str().unwrap()).await;
+    assert_eq!(verdict["reason"], "missing_proof");
+    let plain = ask(request(&app, &service, form)).await.ok();
+    assert_eq!((&plain["token_type"], &claims_of(&plain)["cnf"]), (&json!("Bearer"), &Value::Null));
+}
+
 async fn a_code_may_be_for_one_key(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -433,7 +452,6 @@ async fn the_session_api_takes_proofs(engine: Engine) {
     ask(bad).await.refused(400, "invalid_dpop_proof", "the DPoP proof is not a signed JWT");
 }
 
-// C111 C113
 async fn resources_judge_the_proof(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;

@@ -7,7 +7,7 @@ use tessera::secret::{encode_base64url, sha256};
 
 use crate::support::{Answer, Engine, ProofKey, REDIRECT, Shop, TestApp, both_engines};
 
-both_engines!(a_client_may_need_nonces, a_project_may_need_nonces, nonces_are_good_for_minutes);
+both_engines!(a_client_may_need_nonces, a_project_may_need_nonces, nonces_are_good_for_minutes,);
 
 const WHY: &str = "the DPoP proof needs the nonce of the DPoP-Nonce header";
 

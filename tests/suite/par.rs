@@ -11,13 +11,20 @@ use crate::support::{
 };
 
 both_engines!(
+    // C106 C107 C108
     a_pushed_request_becomes_a_code,
+    // C110 C108
     what_is_wrong_is_told_early,
+    // C106
     clients_prove_themselves,
+    // C107
     a_name_serves_its_client_and_project,
+    // C109
     names_expire,
+    // C107
     of_two_at_once_one_gets_a_code,
     a_client_may_have_to_push,
+    // C026
     addresses_are_not_fetched,
     the_store_keeps_nothing_that_can_be_read,
 );
@@ -71,7 +78,6 @@ async fn open(app: &TestApp, url: &str) -> (String, String) {
     (cookie_of(&page), sealed_of(&page.text().await.unwrap()))
 }
 
-// C106 C107 C108
 async fn a_pushed_request_becomes_a_code(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -119,7 +125,6 @@ async fn open_as(app: &TestApp, shop: &Shop, cookie: &str) -> String {
     sealed_of(&page.send().await.unwrap().text().await.unwrap())
 }
 
-// C110 C108
 async fn what_is_wrong_is_told_early(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (shop, open) = (app.shop("shop", "confidential").await, app.shop("open", "public").await);
@@ -157,7 +162,6 @@ async fn what_is_wrong_is_told_early(engine: Engine) {
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM pushed_requests").await, 1);
 }
 
-// C106
 async fn clients_prove_themselves(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (shop, open) = (app.shop("shop", "confidential").await, app.shop("open", "public").await);
@@ -187,7 +191,6 @@ async fn clients_prove_themselves(engine: Engine) {
     ask(request(&app, &shop, &form(&[]))).await.refused(401, "invalid_client", failed);
 }
 
-// C107
 async fn a_name_serves_its_client_and_project(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
@@ -221,7 +224,6 @@ async fn a_name_serves_its_client_and_project(engine: Engine) {
     see(&app, &link(&app, &shop, &name, "")).await.refused(400, why);
 }
 
-// C109
 async fn names_expire(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -244,7 +246,6 @@ async fn names_expire(engine: Engine) {
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM pushed_requests").await, 0);
 }
 
-// C107
 async fn of_two_at_once_one_gets_a_code(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -296,7 +297,6 @@ async fn a_client_may_have_to_push(engine: Engine) {
     app.exchange(&shop, &code_of(&silent)).await.ok();
 }
 
-// C026
 async fn addresses_are_not_fetched(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;

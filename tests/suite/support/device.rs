@@ -20,15 +20,6 @@ impl TestApp {
         self.shop_with(slug, kind, settings).await
     }
 
-    /// Posts a form as the client.
-    pub fn post_as(&self, shop: &Shop, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
-        let request = self.http.post(self.project_url(shop, path));
-        match &shop.secret {
-            Some(secret) => request.basic_auth(&shop.id, Some(secret)).form(form),
-            None => request.form(&[form, &[("client_id", shop.id.as_str())]].concat()),
-        }
-    }
-
     /// A device begins.
     pub async fn device(&self, shop: &Shop, scope: &str) -> Device {
         let answer = self.post_as(shop, "/oauth2/device_authorization", &[("scope", scope)]).send().await;

@@ -1,5 +1,6 @@
 //! OAuth's endpoints as client libraries call them, and clients that prove themselves by a key.
 
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tessera::keys::generate::{NewKey, RsaSize, generate};
 use tessera::keys::signing::Signer;
@@ -18,13 +19,18 @@ pub fn claims_of(token: &str) -> Value {
 }
 
 impl TestApp {
-    /// Posts a form to `oauth2/…` as the client: by HTTP Basic, or by its name where it has no secret.
-    pub async fn form(&self, shop: &Shop, endpoint: &str, form: &[(&str, &str)]) -> Answer {
-        let request = self.http.post(self.project_url(shop, &format!("/oauth2/{endpoint}")));
-        let request = match &shop.secret {
+    /// A form that the client posts: by HTTP Basic, or by its name where it has no secret.
+    pub fn post_as(&self, shop: &Shop, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        let request = self.http.post(self.project_url(shop, path));
+        match &shop.secret {
             Some(secret) => request.basic_auth(&shop.id, Some(secret)).form(form),
-            None => request.form(&[form, &[("client_id", &shop.id)]].concat()),
-        };
+            None => request.form(&[form, &[("client_id", shop.id.as_str())]].concat()),
+        }
+    }
+
+    /// Posts a form to `oauth2/…` as the client.
+    pub async fn form(&self, shop: &Shop, endpoint: &str, form: &[(&str, &str)]) -> Answer {
+        let request = self.post_as(shop, &format!("/oauth2/{endpoint}"), form);
         Answer::of(request.send().await.unwrap()).await
     }
 

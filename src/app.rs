@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cache::{Cache, ProjectEntry};
+use crate::callout::Callouts;
 use crate::clock::Clock;
 use crate::config::Server;
 use crate::demo::Demo;
@@ -38,6 +39,8 @@ pub struct App {
     /// Whose word on the client's address is taken.
     pub proxies: TrustedProxies,
     pub mailer: Mailer,
+    /// The way to addresses that applications registered.
+    pub callouts: Callouts,
     /// Where this node keeps its copy of the erasure ledger; `None`: it keeps none.
     pub erasure_ledger: Option<PathBuf>,
     /// The demo of `tessera dev`, and with it its redirect page.

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::{migrate, open, server};
 use crate::app::App;
 use crate::cache::Cache;
+use crate::callout::Callouts;
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey, Passwords, Sources};
 use crate::entropy::Entropy;
@@ -68,6 +69,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
         master_keys,
         hasher,
         mailer: Mailer::Absent,
+        callouts: Callouts::new(config.callouts.clone())?,
         server: config.server.clone(),
         proxies: config.proxies.clone(),
         running: Running::default(),

@@ -4,6 +4,7 @@
 //! A new setting: its line and comment in `config/default.toml`, its field and its reading here or in `sections`, its
 //! row in `docs/configuration.md` (a test compares the three).
 
+mod callouts;
 mod layers;
 mod mail;
 mod sections;
@@ -16,6 +17,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use self::layers::Layers;
 pub use self::layers::{DEFAULTS, Sources};
 pub use self::sections::{Database, Log, LogFormat, Passwords, Server, Shutdown};
+use crate::callout::CalloutSettings;
 use crate::keys::master::MasterKeys;
 use crate::mail::SmtpSettings;
 use crate::model::proxies::{ForwardedHeader, TrustedProxies};
@@ -43,6 +45,7 @@ pub struct Config {
     pub passwords: Passwords,
     /// `None`: mail waits in the outbox.
     pub smtp: Option<SmtpSettings>,
+    pub callouts: CalloutSettings,
     pub shutdown: Shutdown,
 }
 
@@ -97,6 +100,7 @@ impl Config {
             log: Log::read(layers),
             passwords: Passwords::read(layers),
             smtp: mail::read(layers),
+            callouts: callouts::read(layers),
             shutdown: Shutdown::read(layers),
         }
     }

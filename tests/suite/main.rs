@@ -23,6 +23,7 @@ mod browser;
 mod claims;
 mod client_assertion;
 mod client_openidconnect;
+mod callouts;
 mod commands;
 mod conformance;
 mod connections;

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use self::files::DataDirectory;
 use super::{open, serve, server};
 use crate::app::App;
+use crate::callout::Reach;
 use crate::config::{Config, MasterKey, Sources};
 use crate::demo::{Demo, moving};
 use crate::mail::Mailer;
@@ -61,7 +62,10 @@ impl Dev {
             ("master_key", String::new(), "tessera dev"),
             ("master_key_file", String::new(), "tessera dev"),
         ]);
-        Config::load(&sources, MasterKey::Optional)
+        let mut config = Config::load(&sources, MasterKey::Optional)?;
+        // Applications under development run on the same machine.
+        config.callouts.reach = config.callouts.reach.max(Reach::Loopback);
+        Ok(config)
     }
 }
 

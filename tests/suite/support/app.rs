@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::{Client as Http, redirect};
 use tessera::app::App;
 use tessera::cache::Cache;
+use tessera::callout::{CalloutSettings, Callouts, Reach};
 use tessera::clock::Clock;
 use tessera::config::Server;
 use tessera::entropy::Entropy;
@@ -90,6 +91,8 @@ impl TestApp {
             },
             proxies: TrustedProxies::default(),
             mailer: Mailer::Absent,
+            // Whom tests call runs beside them.
+            callouts: Callouts::new(CalloutSettings { reach: Reach::Loopback, ..CalloutSettings::default() }).unwrap(),
             erasure_ledger: None,
             demo: None,
         };

@@ -1,0 +1,141 @@
+//! Calls that we make to addresses which applications registered: keys, sector documents, logout tokens.
+//!
+//! Whoever registers an address would like us to call it from inside of our network. So a name is looked up once, every
+//! address that it has must be allowed (`reach.rs`), and the connection goes to one of these very addresses, whatever the
+//! name says a moment later. Redirects are not followed, time and size are bounded, and nothing is sent but the request.
+
+mod connect;
+mod exchange;
+mod reach;
+mod target;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use hyper::{HeaderMap, Method};
+use tokio::sync::Semaphore;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+
+pub use self::reach::Reach;
+use self::target::Target;
+use bytes::Bytes;
+
+/// Calls at a time on this node; more wait, and their time runs.
+const AT_ONCE: usize = 32;
+
+/// What calls may do and take.
+#[derive(Clone, Debug)]
+pub struct CalloutSettings {
+    /// How close to us a called address may be.
+    pub reach: Reach,
+    /// Certificates in PEM form that are trusted besides the public ones.
+    pub extra_roots: Option<Vec<u8>>,
+    /// The longest that a call may take in all, the look-up of the name included.
+    pub time: Duration,
+    /// The most that an answer's body may hold.
+    pub bytes: usize,
+}
+
+impl Default for CalloutSettings {
+    fn default() -> Self {
+        Self { reach: Reach::Public, extra_roots: None, time: Duration::from_secs(5), bytes: 64 * 1024 }
+    }
+}
+
+/// What came back, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Why there is no answer: a fixed sentence without an address in it, so that nobody learns from it what lies in our network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// We do not call such an address.
+    Refused(&'static str),
+    /// It could not be reached, or did not answer as it should.
+    Failed(&'static str),
+}
+
+impl Fault {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused(why) | Self::Failed(why) => why,
+        }
+    }
+}
+
+/// The one way out.
+pub struct Callouts {
+    settings: CalloutSettings,
+    tls: Arc<ClientConfig>,
+    places: Semaphore,
+}
+
+impl Callouts {
+    /// # Errors
+    /// Certificates that do not parse.
+    pub fn new(settings: CalloutSettings) -> anyhow::Result<Self> {
+        let roots = roots(settings.extra_roots.as_deref())?;
+        let mut tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { settings, tls: Arc::new(tls), places: Semaphore::new(AT_ONCE) })
+    }
+
+    /// Fetches a document.
+    ///
+    /// # Errors
+    /// Without an answer; one with any status is an [`Answer`], redirects among them.
+    pub async fn get(&self, url: &str) -> Result<Answer, Fault> {
+        self.call(Method::GET, url, None).await
+    }
+
+    /// Posts a form (`application/x-www-form-urlencoded`).
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post_form(&self, url: &str, form: String) -> Result<Answer, Fault> {
+        self.call(Method::POST, url, Some(form)).await
+    }
+
+    async fn call(&self, method: Method, url: &str, form: Option<String>) -> Result<Answer, Fault> {
+        let target = Target::parse(url)?;
+        let request = exchange::request(method, &target, form)?;
+        let called = async {
+            let _place = self.places.acquire().await.map_err(|_| Fault::Failed("no call can be made"))?;
+            let stream = connect::connect(&target, self.settings.reach, &self.tls).await?;
+            exchange::exchange(stream, request, self.settings.bytes).await
+        };
+        tokio::time::timeout(self.settings.time, called)
+            .await
+            .unwrap_or(Err(Fault::Failed("the address did not answer in time")))
+    }
+}
+
+/// The public authorities, and those of a file.
+///
+/// # Errors
+/// A file without a certificate, or with something that is none.
+fn roots(extra: Option<&[u8]>) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let public = roots.len();
+    let Some(pem) = extra else { return Ok(roots) };
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.context("not a certificate in PEM form")?)?;
+    }
+    anyhow::ensure!(roots.len() > public, "no certificate in PEM form");
+    Ok(roots)
+}
+
+/// Whether a file holds certificates in PEM form, and nothing that does not parse.
+pub fn are_authorities(pem: &[u8]) -> bool {
+    roots(Some(pem)).is_ok()
+}

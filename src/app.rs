@@ -20,6 +20,7 @@ use crate::model::timestamp::Timestamp;
 use crate::running::Running;
 use crate::store::db::Db;
 use crate::store::standings::Standings;
+use crate::tls::Tls;
 
 /// The application.
 pub struct App {
@@ -36,6 +37,8 @@ pub struct App {
     pub running: Running,
     /// What connections may take.
     pub server: Server,
+    /// The certificate of our own; `None`: plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     /// Whose word on the client's address is taken.
     pub proxies: TrustedProxies,
     pub mailer: Mailer,

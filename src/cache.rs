@@ -12,7 +12,7 @@ use aws_lc_rs::digest;
 use moka::sync::Cache as Lru;
 
 use crate::app::App;
-use crate::error::{Error, Result, not_found};
+use crate::error::{Code, Error, Result, not_found};
 use crate::ids::{ClientId, ProjectId};
 use crate::keys::client_keys::ClientKeys;
 use crate::keys::jwks::jwks_document;
@@ -28,6 +28,7 @@ use crate::model::signing_key::SigningKey;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::AccessClaims;
 use crate::oauth::discovery::{self, Published};
+use crate::store::client_origins;
 use crate::store::client_secrets::{self, StoredSecret};
 use crate::store::{
     attribute_definitions, clients, projects, resource_servers, scopes, signing_keys, subject_salts,
@@ -36,12 +37,18 @@ use crate::store::{
 const MOST_PROJECTS: u64 = 1000;
 const MOST_CLIENTS: u64 = 4000;
 const MOST_TOKENS: u64 = 4000;
+const MOST_ORIGINS: u64 = 4000;
+
+/// Seconds for which an origin is taken for what it was.
+const ORIGIN_SECONDS: i64 = 5;
 
 pub struct Cache {
     /// A slug is never given to another project, so this needs no validation.
     ids: Lru<String, ProjectId>,
     projects: Lru<ProjectId, Arc<ProjectEntry>>,
     clients: Lru<(ProjectId, ClientId), Arc<ClientEntry>>,
+    /// Whether a client of the project registered the origin, and when the store said so.
+    origins: Lru<(ProjectId, String), (bool, Timestamp)>,
     /// Access tokens whose signature was right.
     tokens: Lru<ProvenToken, Arc<AccessClaims>>,
 }
@@ -69,6 +76,7 @@ impl Default for Cache {
             ids: Lru::new(MOST_PROJECTS),
             projects: Lru::new(MOST_PROJECTS),
             clients: Lru::new(MOST_CLIENTS),
+            origins: Lru::new(MOST_ORIGINS),
             tokens: Lru::new(MOST_TOKENS),
         }
     }
@@ -307,6 +315,32 @@ impl Cache {
             self.clients.insert((project, id), entry.clone());
         }
         Ok(entry)
+    }
+
+    /// Whether pages of this origin may call the project: as it was at most five seconds ago.
+    pub async fn is_registered_origin(
+        &self,
+        app: &App,
+        project: &str,
+        origin: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let entry = match self.project(app, project).await {
+            Ok(entry) => entry,
+            Err(error) if error.code() == Code::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let key = (entry.project.id, origin.to_owned());
+        let remembered = self.origins.get(&key);
+        let is_recent = |at: Timestamp| (0..ORIGIN_SECONDS).contains(&now.seconds_since(at));
+        if let Some((registered, _)) = remembered.filter(|(_, at)| is_recent(*at)) {
+            return Ok(registered);
+        }
+        let id = entry.project.id;
+        let read = |conn| async move { client_origins::is_registered(&conn, id, origin).await };
+        let registered = app.db.read(read).await?;
+        self.origins.insert(key, (registered, now));
+        Ok(registered)
     }
 
     /// The claims of a token that was proven before under the same keys.

@@ -33,7 +33,7 @@ impl Reach {
             // Link-local, with the metadata of most clouds.
             [0, ..] | [169, 254, ..] | [192, 0, 0, _] => Self::Never,
             [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Self::Never,
-            [192, 88, 99, _] | [198, 18..=19, ..] | [224.., ..] => Self::Never,
+            [192, 88, 99, _] | [198, 18..=19, ..] | [224..=255, ..] => Self::Never,
             _ => Self::Public,
         }
     }

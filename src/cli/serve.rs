@@ -20,6 +20,7 @@ use crate::running::Running;
 use crate::store::db::Db;
 use crate::store::standings::Standings;
 use crate::telemetry;
+use crate::tls::Tls;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -46,8 +47,10 @@ pub async fn run(serve: &Serve, sources: &Sources) -> anyhow::Result<()> {
     }
     let db = open::open_or_make(&config).await?;
     migrate::at_start(&db, serve.no_migrate).await?;
+    let tls = config.tls.clone().map(Tls::load).transpose()?;
     let mut app = app(db, &config.base_url, keys, &config)?;
     app.mailer = Mailer::of(config.smtp.take())?;
+    app.tls = tls.map(Arc::new);
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} cannot be listened on", config.listen))?;
@@ -71,6 +74,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
         mailer: Mailer::Absent,
         callouts: Callouts::new(config.callouts.clone())?,
         server: config.server.clone(),
+        tls: None,
         proxies: config.proxies.clone(),
         running: Running::default(),
         erasure_ledger: Some(config.erasure_ledger.clone()),

@@ -4,11 +4,8 @@ use super::layers::Layers;
 use crate::callout::{CalloutSettings, Reach, are_authorities};
 
 pub(super) fn read(layers: &mut Layers) -> CalloutSettings {
-    let reach = layers.choice(
-        "callouts.allow_private_addresses",
-        ("false", Reach::Public),
-        ("true", Reach::Private),
-    );
+    let reach =
+        layers.choice("callouts.allow_private_addresses", ("false", Reach::Public), ("true", Reach::Private));
     CalloutSettings { reach, extra_roots: extra_roots(layers), ..CalloutSettings::default() }
 }
 

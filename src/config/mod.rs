@@ -8,6 +8,7 @@ mod callouts;
 mod layers;
 mod mail;
 mod sections;
+mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use self::layers::Layers;
 pub use self::layers::{DEFAULTS, Sources};
 pub use self::sections::{Database, Log, LogFormat, Passwords, Server, Shutdown};
+pub use self::tls::TlsFiles;
 use crate::callout::CalloutSettings;
 use crate::keys::master::MasterKeys;
 use crate::mail::SmtpSettings;
@@ -46,6 +48,8 @@ pub struct Config {
     /// `None`: mail waits in the outbox.
     pub smtp: Option<SmtpSettings>,
     pub callouts: CalloutSettings,
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
     pub shutdown: Shutdown,
 }
 
@@ -75,6 +79,12 @@ impl Config {
         let data_dir = PathBuf::from(
             layers.read("data_dir", "is a directory", ".".into(), |text| Some(text.to_owned())),
         );
+        let base_url = layers.read(
+            "base_url",
+            "is http(s)://host[:port] in lower case, without the scheme's own port and without a path or a slash at its end",
+            String::new(),
+            |text| is_origin(text).then(|| text.to_owned()),
+        );
         Self {
             listen: layers.read(
                 "listen",
@@ -82,12 +92,8 @@ impl Config {
                 SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
                 |text| text.parse().ok(),
             ),
-            base_url: layers.read(
-                "base_url",
-                "is http(s)://host[:port] in lower case, without the scheme's own port and without a path or a slash at its end",
-                String::new(),
-                |text| is_origin(text).then(|| text.to_owned()),
-            ),
+            tls: tls::read(layers, &base_url),
+            base_url,
             database_url: database_url(layers),
             master_keys: master_keys(layers, master_key),
             proxies: trusted_proxies(layers),

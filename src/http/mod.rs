@@ -6,6 +6,7 @@ pub mod attributes;
 pub mod body;
 pub mod call;
 pub mod connections;
+mod cors;
 pub mod deletion;
 pub mod hosted;
 pub mod members;
@@ -99,6 +100,7 @@ pub fn router(app: Arc<App>) -> Router {
             answer::json_error(&Error::new(Code::MethodNotAllowed, "this address takes another method"))
         })
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(from_fn_with_state(app.clone(), cors::cors))
         .layer(from_fn_with_state(app.clone(), to_the_end))
         .with_state(app)
 }

@@ -59,6 +59,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     versioned(Method::DELETE, "/admin/projects/{project}", Permission::Own),
     endpoint(Method::POST, "/admin/projects/{project}/end-all-sessions", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}/audit", Permission::Read),
+    endpoint(Method::GET, "/admin/projects/{project}/outbox", Permission::Read),
+    endpoint(Method::POST, "/admin/projects/{project}/outbox/{id}/retry", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}/clients", Permission::Read),
     endpoint(Method::POST, "/admin/projects/{project}/clients", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}/clients/{client_id}", Permission::Read),

@@ -9,12 +9,13 @@ use crate::model::consent::Permission;
 use crate::model::names::check_username;
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::par;
+use crate::projects::user_sessions::end_families_of;
 use crate::secret::Secret;
 use crate::store::browser_sessions::{self, Replaced, SignIn};
 use crate::store::codes::{self, CodeRow};
 use crate::store::db::Conn;
 use crate::store::users::{self, PasswordProof};
-use crate::store::{families, pushed_requests, user_sessions};
+use crate::store::{families, pushed_requests};
 
 /// The hosted cookie lives one hour from the sign-in, absolute.
 pub const BROWSER_SESSION_SECONDS: i64 = 3600;
@@ -171,7 +172,7 @@ async fn replace(conn: &Conn, ctx: &Ctx, old: Replaced, new: &SignIn) -> Result<
     if same_person {
         families::move_to_browser_session(conn, project, old, heir).await?;
     } else {
-        user_sessions::end_families_of(conn, project, ctx.now, old.id, "browser_session_replaced").await?;
+        end_families_of(ctx, conn, old.id, "browser_session_replaced").await?;
     }
     Ok(())
 }

@@ -5,9 +5,9 @@
 
 use futures_util::{StreamExt, stream};
 
+use super::logout_token::{self, Silent};
 use super::outbox::{Kind, open_mail};
 use super::{Done, Run};
-use crate::app::App;
 use crate::error::Result;
 use crate::model::delivery::{Failure, LIFE_SECONDS, Next};
 use crate::store::outbox::{self, Due, Leased};
@@ -33,7 +33,7 @@ enum Ending {
 
 /// Delivers what is due until nothing is, or the run has to end.
 pub(super) async fn deliver(run: &Run) -> Result<Done> {
-    let mut endings = Vec::new();
+    let (mut endings, silent) = (Vec::new(), &Silent::default());
     let more = loop {
         let now = run.app.clock.now();
         let due = run.app.db.read(|conn| async move { outbox::list_due(&conn, now, BATCH).await }).await?;
@@ -41,8 +41,11 @@ pub(super) async fn deliver(run: &Run) -> Result<Done> {
             break !due.is_empty();
         }
         // All of them end before a failure is told: dropping a delivery under way would repeat it.
-        let ended: Vec<_> =
-            stream::iter(due).map(|due| deliver_one(run, due)).buffer_unordered(AT_ONCE).collect().await;
+        let ended: Vec<_> = stream::iter(due)
+            .map(|due| deliver_one(run, silent, due))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
         endings.extend(ended.into_iter().collect::<Result<Vec<_>>>()?);
     };
     let count = |ending| endings.iter().filter(|ended| **ended == ending).count();
@@ -51,7 +54,7 @@ pub(super) async fn deliver(run: &Run) -> Result<Done> {
 }
 
 /// Takes one message, hands it over, and writes down what came of it.
-async fn deliver_one(run: &Run, due: Due) -> Result<Ending> {
+async fn deliver_one(run: &Run, silent: &Silent, due: Due) -> Result<Ending> {
     if !run.may_go_on() {
         return Ok(Ending::NotOurs);
     }
@@ -63,7 +66,7 @@ async fn deliver_one(run: &Run, due: Due) -> Result<Ending> {
     let outcome = if leased.created_at.plus_seconds(LIFE_SECONDS) <= now {
         Err(Failure::Hopeless("older than 7 days"))
     } else {
-        hand_over(app, &due, &leased).await
+        hand_over(run, silent, &due, &leased).await
     };
     let now = app.clock.now();
     let Err(failure) = outcome else {
@@ -87,11 +90,12 @@ async fn deliver_one(run: &Run, due: Due) -> Result<Ending> {
 }
 
 /// One attempt, by kind.
-async fn hand_over(app: &App, due: &Due, leased: &Leased) -> Result<(), Failure> {
+async fn hand_over(run: &Run, silent: &Silent, due: &Due, leased: &Leased) -> Result<(), Failure> {
     match Kind::from_text(&leased.kind) {
+        Some(Kind::LogoutToken) => logout_token::post(run, silent, due, leased).await,
         Some(Kind::Mail) => {
-            let message = open_mail(app, due, &leased.sealed_body)?;
-            app.mailer.send(due.id, leased.created_at, &message).await
+            let message = open_mail(&run.app, due, leased.sealed_body.as_deref())?;
+            run.app.mailer.send(due.id, leased.created_at, &message).await
         }
         // A newer node wrote it, and will deliver it.
         None => Err(Failure::Unsent("unknown kind")),

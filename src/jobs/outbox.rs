@@ -15,17 +15,20 @@ use crate::store::outbox::Due;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Mail,
+    /// Has no body: it is made when it is sent, of the row's ids.
+    LogoutToken,
 }
 
 impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mail => "mail",
+            Self::LogoutToken => "logout_token",
         }
     }
 
     pub(super) fn from_text(text: &str) -> Option<Self> {
-        [Self::Mail].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Mail, Self::LogoutToken].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -53,7 +56,8 @@ fn seal(app: &App, project: ProjectId, now: Timestamp, kind: Kind, body: &impl S
 ///
 /// # Errors
 /// A body that does not open: perhaps on this node alone, because a master key is missing in its settings.
-pub(super) fn open_mail(app: &App, due: &Due, sealed: &[u8]) -> Result<Message, Failure> {
+pub(super) fn open_mail(app: &App, due: &Due, sealed: Option<&[u8]>) -> Result<Message, Failure> {
+    let sealed = sealed.ok_or(Failure::Hopeless("the body is erased"))?;
     let plain = app.master_keys.open(&place(due.project_id, &due.id.to_string()), sealed);
     let plain = plain.map_err(|_| Failure::Failed("the body does not open".into()))?;
     serde_json::from_slice(&plain).map_err(|_| Failure::Hopeless("the body does not parse"))

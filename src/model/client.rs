@@ -13,7 +13,7 @@ use super::signing_key::Alg;
 use super::status::Status;
 use super::timestamp::Timestamp;
 use super::token::Audience;
-use super::uris::{check_redirect_uri, check_web_uri};
+use super::uris::{check_return_uri, check_web_uri};
 use super::validity::Validity;
 use crate::error::{Error, Result};
 use crate::ids::ClientId;
@@ -114,6 +114,14 @@ pub struct ClientSettings {
     /// OpenID Connect Registration, 2. A project has the key before a client names it.
     pub id_token_signed_response_alg: Alg,
     pub access_token_signed_response_alg: Alg,
+    /// OpenID Connect RP-Initiated Logout 1.0, 3.1.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Where logout tokens are posted to (OpenID Connect Back-Channel Logout 1.0, 2.2).
+    pub backchannel_logout_uri: Option<String>,
+    /// Every logout token has a `sid` anyway.
+    pub backchannel_logout_session_required: bool,
+    /// Web origins whose pages may call this project.
+    pub allowed_origins: Vec<String>,
     pub validity: Validity,
 }
 
@@ -146,6 +154,10 @@ impl Default for ClientSettings {
             resource_servers: Vec::new(),
             id_token_signed_response_alg: Alg::default(),
             access_token_signed_response_alg: Alg::default(),
+            post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
+            allowed_origins: Vec::new(),
             validity: Validity::default(),
         }
     }
@@ -164,7 +176,7 @@ impl ClientSettings {
             let bound = format!("redirect_uris has at most {MOST_REDIRECT_URIS} entries");
             return Err(Error::invalid_field("redirect_uris", bound));
         }
-        self.redirect_uris.iter().try_for_each(|uri| check_redirect_uri(uri))?;
+        self.redirect_uris.iter().try_for_each(|uri| check_return_uri("redirect_uris", uri))?;
         self.check_pages()?;
         if self.default_max_age.is_some_and(|seconds| !(0..=MOST_MAX_AGE).contains(&seconds)) {
             let bound = format!("default_max_age must lie between 0 and {MOST_MAX_AGE}");
@@ -194,6 +206,7 @@ impl ClientSettings {
         self.check_kind(kind)?;
         self.check_keys()?;
         self.check_exchange()?;
+        self.check_places()?;
         self.validity.check()
     }
 

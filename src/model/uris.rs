@@ -2,13 +2,13 @@
 
 use crate::error::{Error, Result};
 
-/// A redirect URI that may be registered: absolute, without a fragment (RFC 6749, 3.1.2), https or loopback http,
+/// A URI that a browser may be sent back to: absolute, without a fragment (RFC 6749, 3.1.2), https or loopback http,
 /// or a private-use scheme that contains a dot (RFC 8252, 7.1).
 ///
 /// # Errors
 /// `invalid_request` naming the bound.
-pub fn check_redirect_uri(uri: &str) -> Result<()> {
-    let refuse = |why: &'static str| Err(Error::invalid_field("redirect_uris", why));
+pub fn check_return_uri(field: &'static str, uri: &str) -> Result<()> {
+    let refuse = |why: &'static str| Err(Error::invalid_field(field, why));
     if uri.len() > 2048 || !uri.bytes().all(|b| b.is_ascii_graphic()) {
         return refuse("a redirect URI has at most 2048 visible ASCII characters");
     }
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn redirect_uris_that_may_be_registered() {
         for good in ["https://app.example/cb?x=1", "http://127.0.0.1:8080/cb", "com.example.app:/cb"] {
-            assert!(check_redirect_uri(good).is_ok(), "{good}");
+            assert!(check_return_uri("redirect_uris", good).is_ok(), "{good}");
         }
         for bad in [
             "/cb",
@@ -66,7 +66,7 @@ mod tests {
             "javascript:alert(1)",
             "https://a/\r\n",
         ] {
-            assert!(check_redirect_uri(bad).is_err(), "{bad}");
+            assert!(check_return_uri("redirect_uris", bad).is_err(), "{bad}");
         }
     }
 

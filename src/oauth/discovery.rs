@@ -64,5 +64,7 @@ pub fn document(issuer: &str, signing_algs: &[Alg], scopes: &[&str]) -> Value {
         "claims_parameter_supported": true,
         "claims_supported": claims,
         "acr_values_supported": ACRS,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
     })
 }

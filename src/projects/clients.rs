@@ -17,7 +17,7 @@ use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::store::db::Conn;
-use crate::store::{client_secrets, clients, resource_servers, scopes};
+use crate::store::{client_origins, client_secrets, clients, resource_servers, scopes};
 
 /// What every client secret begins with.
 pub(super) const PREFIX: &str = "tcs_";
@@ -73,6 +73,7 @@ pub async fn create(
         .unit(|conn| async move {
             check_names(&conn, project, &ClientSettings::default(), &made.settings).await?;
             clients::insert(&conn, project, now, made).await?;
+            client_origins::replace(&conn, project, made.id, &made.settings.allowed_origins).await?;
             if let Some(hash) = hash {
                 client_secrets::put(&conn, project, now, made.id, 1, hash).await?;
             }
@@ -151,6 +152,9 @@ pub async fn change(
             if clients::update(&conn, ctx.project.id, ctx.now, asked, ends).await? == 0 {
                 return Err(stale(seen.is_some()));
             }
+            if changed.contains_key("allowed_origins") {
+                client_origins::replace(&conn, ctx.project.id, id, &asked.settings.allowed_origins).await?;
+            }
             let target = target(id);
             let event = actor.did(action, &target).with(json!({"changed": changed}));
             audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
@@ -214,6 +218,7 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -
                 return Err(stale(seen.is_some()));
             }
             client_secrets::delete_all(&conn, project, id).await?;
+            client_origins::replace(&conn, project, id, &[]).await?;
             let target = target(id);
             let event = actor.did("client.deleted", &target).with(json!({"client_name": asked.name}));
             audit::append(&conn, project, ctx.now, &event).await.map(|_| ())

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod consents;
 pub mod holdings;
 pub mod labels;
+pub mod outbox;
 pub mod resource_servers;
 pub mod scopes;
 mod shorthand;

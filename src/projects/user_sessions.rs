@@ -12,6 +12,8 @@ use crate::ids::{BrowserSessionId, ClientId, FamilyId, UserId};
 use crate::model::timestamp::Timestamp;
 use crate::model::token::Vitals;
 use crate::session::sign_out::SignedOut;
+use crate::store::db::Conn;
+use crate::store::logout_tokens;
 use crate::store::user_sessions::{self, BrowserSessionRow, FamilyRow};
 
 /// Why a family was ended, for its row.
@@ -144,7 +146,9 @@ pub async fn end(ctx: &Ctx, actor: &Actor, user: UserId, id: Uuid) -> Result<Sig
                 _ => 0,
             };
             if browsers_ended > 0 {
-                families_ended = user_sessions::end_families_of(&conn, project, now, browser, REASON).await?;
+                families_ended = end_families_of(ctx, &conn, browser, REASON).await?;
+            } else if families_ended > 0 {
+                logout_tokens::owe_for_family(&conn, project, now, family).await?;
             }
             let ended = SignedOut {
                 families_ended: i64::try_from(families_ended).map_err(Error::internal)?,
@@ -162,4 +166,12 @@ pub async fn end(ctx: &Ctx, actor: &Actor, user: UserId, id: Uuid) -> Result<Sig
             Ok(ended)
         })
         .await
+}
+
+/// Ends what a browser session gave and did not grant to outlive it, and owes the clients their logout tokens.
+pub async fn end_families_of(ctx: &Ctx, conn: &Conn, session: BrowserSessionId, reason: &str) -> Result<u64> {
+    let (project, now) = (ctx.project.id, ctx.now);
+    let ended = user_sessions::end_families_of(conn, project, now, session, reason).await?;
+    logout_tokens::owe_for_browser_session(conn, project, now, session).await?;
+    Ok(ended)
 }

@@ -15,6 +15,7 @@ use crate::secret::Secret;
 use crate::session::sign_out::SignedOut;
 use crate::store::db::Conn;
 use crate::store::deletions;
+use crate::store::logout_tokens;
 use crate::store::user_keys;
 use crate::store::user_lists::{self, Span};
 use crate::store::users::{self, Record};
@@ -177,6 +178,7 @@ pub async fn change(
                 (false, _) => "user.enabled",
             };
             if action == "user.disabled" {
+                logout_tokens::owe_for_user(&conn, ctx.project.id, ctx.now, id).await?;
                 users::raise_epochs(&conn, ctx.project.id, ctx.now, id, true).await?;
             }
             let target = audit::user_name(ctx, id);
@@ -244,6 +246,7 @@ pub async fn set_password(
             users::set_password(&conn, project, now, *credential, id, phc).await?;
             let families_ended = users::count_live_families(&conn, project, now, id).await?;
             let browser_sessions_ended = users::count_live_browser_sessions(&conn, project, now, id).await?;
+            logout_tokens::owe_for_user(&conn, project, now, id).await?;
             users::raise_epochs(&conn, project, now, id, true).await?;
             let target = audit::user_name(ctx, id);
             let detail =

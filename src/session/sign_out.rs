@@ -11,7 +11,7 @@ use crate::ids::UserId;
 use crate::model::timestamp::Timestamp;
 use crate::projects::users::locked;
 use crate::store::db::Conn;
-use crate::store::users;
+use crate::store::{logout_tokens, users};
 
 #[derive(Debug, Serialize)]
 pub struct SignedOut {
@@ -71,6 +71,7 @@ async fn end(
         true => users::count_live_browser_sessions(conn, project, now, user).await?,
         false => 0,
     };
+    logout_tokens::owe_for_user(conn, project, now, user).await?;
     users::raise_epochs(conn, project, now, user, browser_too).await?;
     let target = audit::user_name(ctx, user);
     let detail = json!({"families_ended": families_ended, "browser_sessions_ended": browser_sessions_ended});

@@ -48,8 +48,9 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Cl
     execute!(
         conn,
         "INSERT INTO clients
-         (project_id, id, client_name, type, status, token_epoch, version, shortened_in, settings, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9)",
+         (project_id, id, client_name, type, status, token_epoch, version, shortened_in, settings, created_at, updated_at,
+          backchannel_logout)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9, $10)",
         project,
         client.id,
         &client.name,
@@ -58,7 +59,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Cl
         client.token_epoch,
         client.version,
         settings.as_str(),
-        now
+        now,
+        client.settings.backchannel_logout_uri.is_some()
     )
 }
 
@@ -114,7 +116,7 @@ pub async fn update(
     let settings = serde_json::to_string(&client.settings).map_err(Error::internal)?;
     execute!(
         conn,
-        "UPDATE clients SET client_name = $1, status = $2, settings = $3, updated_at = $4,
+        "UPDATE clients SET client_name = $1, status = $2, settings = $3, updated_at = $4, backchannel_logout = $10,
            version = CASE WHEN version >= $6 THEN version + 1 ELSE $6 END,
            token_epoch = CASE WHEN NOT $5 THEN token_epoch WHEN token_epoch >= $6 THEN token_epoch + 1 ELSE $6 END
          WHERE project_id = $7 AND id = $8 AND version = $9 AND status <> 'deleted'",
@@ -126,7 +128,8 @@ pub async fn update(
         now.micros(),
         project,
         client.id,
-        client.version
+        client.version,
+        client.settings.backchannel_logout_uri.is_some()
     )
 }
 

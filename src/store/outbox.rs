@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
-use crate::ids::{OutboxId, ProjectId};
+use crate::ids::{ClientId, OutboxId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 
 /// A message whose time has come.
@@ -20,9 +20,14 @@ pub struct Due {
 #[derive(Clone, Debug, FromRow)]
 pub struct Leased {
     pub kind: String,
-    pub sealed_body: Vec<u8>,
+    /// Of a letter.
+    pub sealed_body: Option<Vec<u8>>,
+    /// Of a logout token: whom it is for, and whose session it was.
+    pub client_id: Option<ClientId>,
+    pub user_id: Option<UserId>,
     /// This one included.
     pub attempts: i64,
+    /// When it was written, or when an admin had it sent again.
     pub created_at: Timestamp,
 }
 
@@ -73,7 +78,7 @@ pub async fn lease(
         Leased,
         "UPDATE outbox SET lease = $1, next_attempt_at = $2, attempts = attempts + 1
          WHERE project_id = $3 AND id = $4 AND state = 'waiting' AND next_attempt_at <= $5
-         RETURNING kind, sealed_body, attempts, created_at",
+         RETURNING kind, sealed_body, client_id, user_id, attempts, COALESCE(retried_at, created_at) AS created_at",
         lease,
         until,
         project,
@@ -82,11 +87,12 @@ pub async fn lease(
     )
 }
 
-/// Marks as delivered and erases the body, whoever holds the lease by now: delivered is a fact.
+/// Marks as delivered and erases what it held, whoever holds the lease by now: delivered is a fact.
 pub async fn mark_delivered(conn: &Conn, project: ProjectId, now: Timestamp, id: OutboxId) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE outbox SET state = 'delivered', sealed_body = NULL, lease = NULL, last_error = NULL, finished_at = $1
+        "UPDATE outbox SET state = 'delivered', sealed_body = NULL, user_id = NULL, lease = NULL, last_error = NULL,
+           finished_at = $1
          WHERE project_id = $2 AND id = $3 AND state = 'waiting'",
         now,
         project,
@@ -94,7 +100,7 @@ pub async fn mark_delivered(conn: &Conn, project: ProjectId, now: Timestamp, id:
     )
 }
 
-/// Gives up for good and erases the body.
+/// Gives up and erases the body. A logout token has none: its ids stay, so that it can be sent again.
 pub async fn mark_dead(
     conn: &Conn,
     project: ProjectId,
@@ -134,5 +140,84 @@ pub async fn postpone(
         project,
         id,
         lease
+    )
+}
+
+/// A message as an admin sees it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Message {
+    pub id: OutboxId,
+    pub kind: String,
+    pub state: String,
+    pub client_id: Option<ClientId>,
+    pub attempts: i64,
+    pub last_error: Option<String>,
+    pub next_attempt_at: Timestamp,
+    pub created_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    /// What it would be sent with is still there.
+    pub has_content: bool,
+}
+
+macro_rules! seen {
+    () => {
+        "id, kind, state, client_id, attempts, last_error, next_attempt_at, created_at, finished_at, \
+         (sealed_body IS NOT NULL OR user_id IS NOT NULL) AS has_content"
+    };
+}
+
+/// The first messages of a project after an id, in the order in which they were written.
+pub async fn list(
+    conn: &Conn,
+    project: ProjectId,
+    state: &str,
+    after: OutboxId,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    fetch_all!(
+        conn,
+        Message,
+        concat!(
+            "SELECT ",
+            seen!(),
+            " FROM outbox WHERE project_id = $1 AND state = $2 AND id > $3 ORDER BY id LIMIT $4"
+        ),
+        project,
+        state,
+        after,
+        limit
+    )
+}
+
+pub async fn find(conn: &Conn, project: ProjectId, id: OutboxId) -> Result<Option<Message>> {
+    fetch_optional!(
+        conn,
+        Message,
+        concat!("SELECT ", seen!(), " FROM outbox WHERE project_id = $1 AND id = $2"),
+        project,
+        id
+    )
+}
+
+/// Lets a dead message begin anew. No row: it is not dead, or nothing is left of it.
+pub async fn revive(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: OutboxId,
+) -> Result<Option<Message>> {
+    fetch_optional!(
+        conn,
+        Message,
+        concat!(
+            "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $1, retried_at = $1, last_error = NULL,
+               finished_at = NULL
+             WHERE project_id = $2 AND id = $3 AND state = 'dead' AND (sealed_body IS NOT NULL OR user_id IS NOT NULL)
+             RETURNING ",
+            seen!()
+        ),
+        now,
+        project,
+        id
     )
 }

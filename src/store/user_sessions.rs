@@ -178,3 +178,22 @@ pub async fn exists(conn: &Conn, project: ProjectId, user: UserId, id: Uuid) -> 
     )?;
     Ok(count.n > 0)
 }
+
+/// Ends a family that was not granted to outlive its browser session.
+pub async fn end_bound_family(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: FamilyId,
+    reason: &str,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families SET revoked_at = $1, revoked_reason = $2
+         WHERE project_id = $3 AND id = $4 AND NOT offline AND revoked_at IS NULL",
+        now,
+        reason,
+        project,
+        id
+    )
+}

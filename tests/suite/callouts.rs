@@ -18,7 +18,8 @@ fn callouts(settings: CalloutSettings) -> Callouts {
 async fn a_document_is_fetched_and_a_form_posted() {
     let server = Receiver::start().await;
     server.react(Reaction::Says(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: a=b\r\ncontent-length: 2\r\n\r\n{}".into(),
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: a=b\r\ncontent-length: 2\r\n\r\n{}"
+            .into(),
     ));
     let callouts = callouts(within(Reach::Loopback));
     let answer = callouts.get(&server.url("/keys?of=us")).await.unwrap();
@@ -69,7 +70,8 @@ async fn metadata_is_never_called() {
 async fn redirects_are_not_followed() {
     let (server, elsewhere) = (Receiver::start().await, Receiver::start().await);
     let to = elsewhere.url("/");
-    server.react(Reaction::Says(format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n")));
+    server
+        .react(Reaction::Says(format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n")));
     let answer = callouts(within(Reach::Loopback)).get(&server.url("/")).await.unwrap();
     assert_eq!(answer.status, 302);
     assert!(elsewhere.received().is_empty());
@@ -79,7 +81,8 @@ async fn redirects_are_not_followed() {
 async fn time_and_size_are_bounded() {
     let server = Receiver::start().await;
     let callouts = callouts(CalloutSettings { time: Duration::from_millis(300), ..within(Reach::Loopback) });
-    let get = || callouts.get(&server.url("/"));
+    let url = server.url("/");
+    let get = || callouts.get(&url);
     server.react(Reaction::Silent(Duration::from_secs(60)));
     assert_eq!(get().await.unwrap_err(), Fault::Failed("the address did not answer in time"));
     server.react(Reaction::Endless);

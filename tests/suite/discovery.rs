@@ -73,6 +73,8 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
             "locale", "phone_number", "phone_number_verified", "address", "preferred_username", "updated_at", "email",
             "email_verified", "roles", "groups"],
         "acr_values_supported": ["1"],
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
     });
     for location in LOCATIONS {
         let answer = get(&app, location, None).await;

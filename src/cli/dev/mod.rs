@@ -58,6 +58,8 @@ impl Dev {
             ("base_url", "http://localhost".to_owned(), "tessera dev"),
             ("data_dir", data, "--data"),
             ("database_url", database_url, "--database-url"),
+            ("tls.certificate_file", String::new(), "tessera dev"),
+            ("tls.key_file", String::new(), "tessera dev"),
             ("erasure_ledger", String::new(), "tessera dev"),
             ("master_key", String::new(), "tessera dev"),
             ("master_key_file", String::new(), "tessera dev"),

@@ -8,6 +8,7 @@ mod consents;
 mod fields;
 mod jobs;
 mod labels;
+mod outbox;
 pub mod paging;
 mod people;
 mod projects;
@@ -40,6 +41,8 @@ pub fn router() -> Router<Arc<App>> {
         )
         .route("/admin/projects/{project}/clients/{client_id}/rotate-secret", post(clients::rotate_secret))
         .route("/admin/projects/{project}/clients/{client_id}/secrets/{slot}", delete(clients::remove_secret))
+        .route("/admin/projects/{project}/outbox", get(outbox::list))
+        .route("/admin/projects/{project}/outbox/{id}/retry", post(outbox::retry))
         .route("/admin/admin-keys", get(admin_keys::list).post(admin_keys::create))
         .route("/admin/admin-keys/{id}", get(admin_keys::read).delete(admin_keys::revoke))
         .route("/admin/audit", get(audit::of_instance))

@@ -19,8 +19,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use self::io::Watched;
@@ -49,13 +51,15 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Outpu
         loop {
             let (stream, peer, place) = next(&listener, &places, &open).await;
             let connection = open.add(peer);
-            tokio::spawn(converse(stream, connection, router.clone(), graceful.watcher(), place));
+            let tls = app.tls.as_ref().map(|tls| tls.acceptor());
+            tokio::spawn(take_in(stream, tls, connection, router.clone(), graceful.watcher(), place));
         }
     };
     tokio::select! {
         () = stop => {}
         () = taking_in => {}
         () = open.look_after() => {}
+        () = renew(&app) => {}
     }
     drop(listener);
     tokio::select! {
@@ -95,9 +99,18 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// One connection, to its end.
-async fn converse(
+/// Keeps our certificate new, if we have one.
+async fn renew(app: &App) {
+    match &app.tls {
+        Some(tls) => tls.keep_reading().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One connection, to its end. A handshake has the time of a first head, and is over with it.
+async fn take_in(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     connection: Arc<Connection>,
     router: Router,
     watcher: Watcher,
@@ -105,7 +118,21 @@ async fn converse(
 ) {
     // An answer is written at once and whole, so there is nothing that its last packet could wait for.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Watched::new(stream, connection.clone()));
+    let stream = Watched::new(stream, connection.clone());
+    match tls {
+        None => converse(stream, connection, router, watcher).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => converse(stream, connection, router, watcher).await,
+            Err(error) => tracing::debug!(%error, "a handshake failed"),
+        },
+    }
+}
+
+async fn converse<S>(stream: S, connection: Arc<Connection>, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(stream);
     let service = service_fn(move |mut request: Request<Incoming>| {
         connection.enter(Phase::Working);
         request.extensions_mut().insert(connection.clone());

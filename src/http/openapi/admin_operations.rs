@@ -43,6 +43,18 @@ fn projects() -> Vec<Operation> {
             .query(
                 ["order", "since", "until", "actor", "action", "target", "user"].map(|name| (name, text())),
             ),
+        operation(
+            &format!("GET {PROJECT}/outbox"),
+            "list_outbox",
+            "Messages by state; without one, those that were given up",
+        )
+        .paged()
+        .query([("state", one_of(&["waiting", "delivered", "dead"]))]),
+        operation(
+            &format!("POST {PROJECT}/outbox/{{id}}/retry"),
+            "retry_message",
+            "Has a dead message sent again",
+        ),
     ]
 }
 
@@ -76,6 +88,10 @@ fn client_settings() -> Vec<Member> {
         ("audience", json!({"type": ["string", "null"]})),
         ("resource_servers", texts()),
         ("initiate_login_uri", json!({"type": ["string", "null"]})),
+        ("post_logout_redirect_uris", texts()),
+        ("backchannel_logout_uri", json!({"type": ["string", "null"]})),
+        ("backchannel_logout_session_required", flag()),
+        ("allowed_origins", texts()),
         ("id_token_signed_response_alg", one_of(&["ES256", "RS256", "EdDSA"])),
         ("access_token_signed_response_alg", one_of(&["ES256", "RS256", "EdDSA"])),
     ]

@@ -16,6 +16,7 @@ use crate::session::standing::ATTEMPTS;
 use crate::store::codes::{self, CodeRow, Presented};
 use crate::store::db::Conn;
 use crate::store::families::{self, Lifetime, NewFamily};
+use crate::store::logout_tokens;
 use crate::store::users::{self, SignedIn};
 
 /// What the client sends.
@@ -254,6 +255,7 @@ async fn revoke_replayed(ctx: &Ctx, conn: &Conn, code: &CodeRow) -> Result<Verdi
     if let Some(family) = code.family_id
         && families::revoke(conn, ctx.project.id, ctx.now, family, "code_replayed").await? == 1
     {
+        logout_tokens::owe_for_family(conn, ctx.project.id, ctx.now, family).await?;
         let actor = Actor::client(code.client_id, &ctx.request_id);
         let target = format!("token_family:{family}");
         let event = actor.did("authorization_code.replayed", &target);

@@ -16,6 +16,7 @@ use crate::session::standing::{ATTEMPTS, Asker, prove};
 use crate::store::db::Conn;
 use crate::store::families::{self, Lifetime, Renewal};
 use crate::store::liveness::Question;
+use crate::store::logout_tokens;
 
 /// What a presented sequence number means for a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,10 +224,12 @@ async fn record(ctx: &Ctx, family: &Family, action: &str, revoke: bool) -> Resul
     ctx.app
         .db
         .unit(|conn| async move {
-            if revoke
-                && families::revoke(&conn, ctx.project.id, ctx.now, family.id, "refresh_replayed").await? == 0
-            {
-                return Ok(());
+            if revoke {
+                let (project, now) = (ctx.project.id, ctx.now);
+                if families::revoke(&conn, project, now, family.id, "refresh_replayed").await? == 0 {
+                    return Ok(());
+                }
+                logout_tokens::owe_for_family(&conn, project, now, family.id).await?;
             }
             let actor = Actor::client(family.client_id, &ctx.request_id);
             let target = format!("token_family:{}", family.id);

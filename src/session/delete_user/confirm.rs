@@ -16,6 +16,7 @@ use crate::secret::equal_in_constant_time;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 use crate::store::erasing::{self, Person};
+use crate::store::logout_tokens;
 
 /// So many wrong confirmations cancel the deletion.
 const MOST_FAILURES: i64 = 5;
@@ -166,6 +167,7 @@ async fn carry_out(
         return lost_race(ctx, conn, id).await;
     }
     set_impact(ctx, conn, &mut deletion, person).await?;
+    logout_tokens::owe_for_user(conn, project, ctx.now, user).await?;
     erasing::disable_user(conn, project, ctx.now, user).await?;
     let more = json!({"execute_at": execute_at});
     record(ctx, conn, "user.deletion_scheduled", actor, &deletion, more).await?;

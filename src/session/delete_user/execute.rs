@@ -14,7 +14,7 @@ use crate::mail::deletion_notice;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 use crate::store::erasing::{self, Person};
-use crate::store::outbox;
+use crate::store::{logout_tokens, outbox};
 
 /// Rows of one kind that one unit deletes. What goes beyond is dead already, and follows in units of its own.
 const BATCH: i64 = 1000;
@@ -63,8 +63,10 @@ pub(super) async fn set_impact(
     deletions::set_impact(conn, ctx.project.id, deletion.id, &deletion.impact).await.map(|_| ())
 }
 
-/// Epochs rise first, and what they end goes second: an exchange in between waits for the row and then finds it dead.
+/// Epochs rise first, and what they end goes second: an exchange in between waits for the row and then finds it dead. What
+/// lived is told to its clients, by ids alone.
 async fn erase(ctx: &Ctx, conn: &Conn, user: UserId) -> Result<()> {
+    logout_tokens::owe_for_user(conn, ctx.project.id, ctx.now, user).await?;
     erasing::erase_user(conn, ctx.project.id, ctx.now, user).await?;
     erasing::delete_belongings(conn, ctx.project.id, user, BATCH).await.map(|_| ())
 }

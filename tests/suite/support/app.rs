@@ -89,10 +89,12 @@ impl TestApp {
                 body_timeout: Duration::from_secs(10),
                 idle_timeout: Duration::from_secs(75),
             },
+            tls: None,
             proxies: TrustedProxies::default(),
             mailer: Mailer::Absent,
             // Whom tests call runs beside them.
-            callouts: Callouts::new(CalloutSettings { reach: Reach::Loopback, ..CalloutSettings::default() }).unwrap(),
+            callouts: Callouts::new(CalloutSettings { reach: Reach::Loopback, ..CalloutSettings::default() })
+                .unwrap(),
             erasure_ledger: None,
             demo: None,
         };

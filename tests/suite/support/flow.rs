@@ -117,6 +117,14 @@ impl TestApp {
         self.call(shop, "GetTokenFromCode", json!({"code": code, "redirect_uri": REDIRECT})).await
     }
 
+    /// Exchanges a code at `oauth2/token`, where the scope decides whether the session outlives the browser's.
+    pub async fn oauth_exchange(&self, shop: &Shop, code: &str) -> Tokens {
+        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT)];
+        let request = self.http.post(self.project_url(shop, "/oauth2/token"));
+        let request = request.basic_auth(&shop.id, shop.secret.as_ref()).form(&form);
+        Tokens(Answer::of(request.send().await.unwrap()).await.ok())
+    }
+
     pub async fn sign_in(&self, shop: &Shop) -> Tokens {
         let (code, _) = self.code(shop, "&scope=openid+profile+email").await;
         Tokens(self.exchange(shop, &code).await.ok())

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -108,12 +110,6 @@ impl Receiver {
 
     pub fn received(&self) -> Vec<Received> {
         self.state.received.borrow().clone()
-    }
-
-    /// Waits until so many requests have come.
-    pub async fn wait_for(&self, count: usize) -> Vec<Received> {
-        let mut received = self.state.received.subscribe();
-        received.wait_for(|all| all.len() >= count).await.unwrap().clone()
     }
 }
 

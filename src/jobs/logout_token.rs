@@ -1,0 +1,77 @@
+//! Delivering a logout token (OpenID Connect Back-Channel Logout 1.0, 2.5 and 2.8): made now, and posted to the client.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use super::Run;
+use crate::app::Visit;
+use crate::callout::Fault;
+use crate::error::{Code, Error};
+use crate::ids::{ClientId, FamilyId, ProjectId};
+use crate::model::client::Client;
+use crate::model::delivery::Failure;
+use crate::oauth::logout_token;
+use crate::store::outbox::{Due, Leased};
+
+/// Clients that did not answer in this run. The others' messages do not wait behind them.
+#[derive(Default)]
+pub(super) struct Silent(Mutex<HashSet<(ProjectId, ClientId)>>);
+
+impl Silent {
+    fn holds(&self, key: (ProjectId, ClientId)) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&key)
+    }
+
+    fn add(&self, key: (ProjectId, ClientId)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+}
+
+pub(super) async fn post(run: &Run, silent: &Silent, due: &Due, leased: &Leased) -> Result<(), Failure> {
+    let (Some(client), Some(user)) = (leased.client_id, leased.user_id) else {
+        return Err(Failure::Hopeless("whom it was for is erased"));
+    };
+    let (project, now) = (due.project_id.to_string(), run.app.clock.now());
+    let visit = Visit { app: run.app.clone(), project, request_id: String::new(), now };
+    let ctx = visit.current().await.map_err(gone)?;
+    let entry = ctx.app.cache.current_client(&ctx.app, ctx.project.id, client, now).await.map_err(gone)?;
+    let Client { settings, .. } = &entry.client;
+    let uri = settings.backchannel_logout_uri.as_deref().filter(|_| entry.client.is_active());
+    let Some(uri) = uri else {
+        return Err(Failure::Hopeless("the client is not told of logouts any more"));
+    };
+    let key = (due.project_id, client);
+    if silent.holds(key) {
+        return Err(Failure::Unsent("its client did not answer a moment ago"));
+    }
+    // The row has the id of the family.
+    let token = logout_token::make(&ctx, &entry.client, user, FamilyId(due.id.0));
+    let token = token.map_err(|_| Failure::Failed("the token could not be signed".into()))?;
+    let form =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
+    match ctx.app.callouts.post_form(uri, form).await {
+        Ok(answer) => judge(answer.status),
+        Err(Fault::Refused(why)) => Err(Failure::Refused(why.into())),
+        Err(Fault::Failed(why)) => {
+            silent.add(key);
+            Err(Failure::Failed(why.into()))
+        }
+    }
+}
+
+fn gone(error: Error) -> Failure {
+    match error.code() {
+        Code::NotFound => Failure::Hopeless("the client is gone"),
+        _ => Failure::Failed("the client could not be read".into()),
+    }
+}
+
+/// 2.8: 200, or 204 in the wild. 4xx is an answer, and rarely another one later.
+fn judge(status: u16) -> Result<(), Failure> {
+    let why = format!("http {status}").into();
+    match status {
+        200 | 204 => Ok(()),
+        408 | 425 | 429 | 500.. => Err(Failure::Failed(why)),
+        _ => Err(Failure::Refused(why)),
+    }
+}

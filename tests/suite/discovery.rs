@@ -9,7 +9,12 @@ use crate::keys_support::change;
 use crate::support::{Engine, Shop, TestApp, both_engines};
 
 both_engines!(
+    // C001 C002 C009
     the_document_is_where_it_is_looked_for,
+    // C003 C004 C005 C006 C007
+    the_document_is_well_formed,
+    // C008
+    hosts_are_not_reflected,
     what_is_known_is_not_sent_again,
     five_seconds_from_memory
 );
@@ -93,6 +98,61 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
         format!("/projects/{id}/.well-known/openid-configuration"),
     ] {
         assert_eq!(get(&app, &nothing, None).await.status(), 404, "{nothing}");
+    }
+}
+
+/// Discovery 3 and RFC 8414, 2: what must be there is, of the right type, and nothing is null or empty.
+async fn the_document_is_well_formed(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    app.shop("shop", "confidential").await;
+    let document: Value = get(&app, LOCATIONS[0], None).await.json().await.unwrap();
+    for (name, value) in document.as_object().unwrap() {
+        match value {
+            Value::Array(values) => {
+                assert!(!values.is_empty() && values.iter().all(Value::is_string), "{name}: {value}");
+            }
+            Value::String(text) => assert!(!text.is_empty(), "{name}"),
+            Value::Bool(_) => {}
+            _ => panic!("{name}: {value}"),
+        }
+        assert_eq!(value.is_array(), name.ends_with("_supported") && !value.is_boolean(), "{name}");
+    }
+    for required in [
+        "issuer",
+        "authorization_endpoint",
+        "token_endpoint",
+        "jwks_uri",
+        "response_types_supported",
+        "subject_types_supported",
+        "id_token_signing_alg_values_supported",
+    ] {
+        assert!(document.get(required).is_some(), "{required}");
+    }
+    let has = |name: &str, value: &str| document[name].as_array().unwrap().contains(&json!(value));
+    assert!(has("id_token_signing_alg_values_supported", "RS256"));
+    assert!(!has("id_token_signing_alg_values_supported", "none"));
+    assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document["authorization_response_iss_parameter_supported"], true);
+    assert_eq!(document["request_uri_parameter_supported"], false);
+    let issuer = url::Url::parse(document["issuer"].as_str().unwrap()).unwrap();
+    assert_eq!((issuer.query(), issuer.fragment()), (None, None));
+}
+
+async fn hosts_are_not_reflected(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    app.shop("shop", "confidential").await;
+    let issuer = format!("{}/projects/shop/", app.base);
+    for location in LOCATIONS {
+        let request = app.http.get(format!("{}{location}", app.base)).header("host", "evil.example");
+        let request = request.header("x-forwarded-host", "evil.example").header("x-forwarded-proto", "https");
+        let answer = request.header("forwarded", "host=evil.example").send().await.unwrap();
+        let document: Value = answer.json().await.unwrap();
+        assert!(!document.to_string().contains("evil"), "{document}");
+        for (name, value) in document.as_object().unwrap() {
+            if name.ends_with("_endpoint") || name == "jwks_uri" {
+                assert!(value.as_str().unwrap().starts_with(&issuer), "{name}: {value}");
+            }
+        }
     }
 }
 

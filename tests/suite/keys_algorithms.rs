@@ -17,6 +17,8 @@ both_engines!(
     keys_come_with_the_project_and_its_clients,
     a_race_for_a_key_has_one_winner,
     the_key_set_has_its_shape,
+    // C010
+    the_key_set_holds_public_halves,
 );
 
 fn settings(id: Alg, access: Alg) -> ClientSettings {
@@ -141,4 +143,25 @@ async fn the_key_set_has_its_shape(engine: Engine) {
     }
     // The name is given, so that both engines are held to one text.
     insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!("jwks", set) });
+}
+
+/// RFC 7517, 4 and OpenID Connect Core, 10.1.
+async fn the_key_set_holds_public_halves(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop_with("shop", "confidential", settings(Alg::EdDSA, Alg::ES256)).await;
+    let set = app.document(&shop, "jwks.json").await;
+    let keys = set["keys"].as_array().unwrap();
+    let mut kids: Vec<&str> = keys.iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    kids.sort_unstable();
+    kids.dedup();
+    assert_eq!((keys.len(), kids.len()), (3, 3));
+    for key in keys {
+        assert_eq!(key["use"], "sig");
+        for private in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+            assert!(key.get(private).is_none(), "{key}");
+        }
+    }
+    let rsa = keys.iter().find(|key| key["alg"] == "RS256").unwrap();
+    let modulus = tessera::secret::decode_base64url(rsa["n"].as_str().unwrap()).unwrap();
+    assert!(modulus.len() * 8 >= 2048);
 }

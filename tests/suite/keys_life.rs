@@ -15,6 +15,7 @@ use crate::keys_support::{change, events, keys, kid, states};
 use crate::support::{Engine, Shop, TestApp, both_engines};
 
 both_engines!(
+    // C011
     a_rotation_under_load_ends_no_token,
     an_emergency_removal_bites_at_once,
     the_next_key_takes_over_in_an_emergency,

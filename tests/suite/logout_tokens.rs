@@ -10,8 +10,9 @@ use tessera::model::client::ClientSettings;
 use tessera::projects;
 use tessera::secret::Secret;
 
-use crate::jobs::{count, row, run_well};
+use crate::jobs::{count, row, run_sql, run_well};
 use crate::jobs_outbox::enqueue;
+use crate::support::process::Server;
 use crate::support::{
     Deleting, Engine, PASSWORD, REDIRECT, Reaction, Received, Receiver, Shop, TestApp, Tokens, both_engines,
     status,
@@ -31,6 +32,7 @@ both_engines!(
     a_silent_client_does_not_hold_up_the_others,
     an_address_within_our_network_is_refused,
     what_was_queued_outlives_the_node,
+    a_kill_in_the_middle_loses_nothing,
     what_a_client_registers_is_checked
 );
 
@@ -408,6 +410,26 @@ async fn what_was_queued_outlives_the_node(engine: Engine) {
     app.app.clock.advance(301);
     run_well(&node.app).await;
     assert_eq!(sids(&server.received()), [sid(&tokens)]);
+}
+
+/// SIGKILL while the client has not answered yet.
+async fn a_kill_in_the_middle_loses_nothing(engine: Engine) {
+    let mut app = TestApp::new(engine).await;
+    let (shop, client) = told(&app, "shop").await;
+    client.react(Reaction::Silent(std::time::Duration::from_secs(60)));
+    let settings = [("TESSERA__CALLOUTS__ALLOW_PRIVATE_ADDRESSES", "true")];
+    let node = Server::serve(&mut app, &settings);
+    let tokens = app.sign_in(&shop).await;
+    sign_out(&app, &shop, &tokens).await;
+    client.wait_for(1).await;
+    node.kill();
+    // Its leases would lapse by themselves in five minutes.
+    run_sql(&app.app, "UPDATE outbox SET next_attempt_at = created_at").await;
+    run_sql(&app.app, "UPDATE jobs SET lease_until = next_run_at").await;
+    client.react(status(200));
+    let _next = Server::serve(&mut app, &settings);
+    let received = client.wait_for(2).await;
+    assert_eq!(sids(&received), [sid(&tokens), sid(&tokens)]);
 }
 
 async fn what_a_client_registers_is_checked(engine: Engine) {

@@ -111,6 +111,12 @@ impl Receiver {
     pub fn received(&self) -> Vec<Received> {
         self.state.received.borrow().clone()
     }
+
+    /// Waits until so many requests have come.
+    pub async fn wait_for(&self, count: usize) -> Vec<Received> {
+        let mut received = self.state.received.subscribe();
+        received.wait_for(|all| all.len() >= count).await.unwrap().clone()
+    }
 }
 
 async fn serve(state: &State, stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {

@@ -29,7 +29,7 @@ use axum::routing::{get, post};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use self::hosted::{assets, authorize, consent, demo, device, select_account, sign_in};
+use self::hosted::{assets, authorize, consent, demo, device, logout, select_account, sign_in};
 use self::oauth::{device_authorization, discovery, introspect, par, revoke, token, userinfo};
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
@@ -64,6 +64,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/device/confirm", get(device::confirm).post(device::decide).fallback(hosted::wrong_method))
         .route("/oauth2/introspect", post(introspect::introspect))
         .route("/oauth2/revoke", post(revoke::revoke))
+        .route(
+            "/oauth2/logout",
+            get(logout::get).head(logout::head).post(logout::post).fallback(hosted::wrong_method),
+        )
+        .route("/sign-out", post(logout::submit).fallback(hosted::wrong_method))
         .route(
             "/sign-in",
             get(sign_in::start).head(sign_in::head).post(sign_in::submit).fallback(hosted::wrong_method),

@@ -4,3 +4,4 @@ mod argon;
 pub mod consent;
 pub mod passwords;
 pub mod sign_in;
+pub mod sign_out;

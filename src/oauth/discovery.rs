@@ -41,6 +41,7 @@ pub fn document(issuer: &str, signing_algs: &[Alg], scopes: &[&str]) -> Value {
         "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
         "device_authorization_endpoint": format!("{issuer}/oauth2/device_authorization"),
         "pushed_authorization_request_endpoint": format!("{issuer}/oauth2/par"),
+        "end_session_endpoint": format!("{issuer}/oauth2/logout"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::subject;
 use crate::app::Ctx;
 use crate::error::Result;
 use crate::ids::{FamilyId, UserId};
@@ -34,7 +35,7 @@ pub fn make(ctx: &Ctx, client: &Client, user: UserId, family: FamilyId) -> Resul
         iat: ctx.now.unix(),
         exp: ctx.now.unix() + LIFE_SECONDS,
         jti: encode_base64url(&ctx.app.entropy.bytes::<16>()?),
-        sub: user.to_string(),
+        sub: subject(ctx, client, user)?,
         sid: family.to_string(),
         events: json!({EVENT: {}}),
     };

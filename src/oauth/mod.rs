@@ -10,6 +10,7 @@ pub mod grants;
 pub mod introspect;
 pub mod issue;
 mod login_link;
+pub mod logout;
 pub mod logout_token;
 pub mod par;
 pub mod parameters;

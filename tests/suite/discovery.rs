@@ -51,6 +51,7 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
         "userinfo_endpoint": format!("{issuer}/oauth2/userinfo"),
         "device_authorization_endpoint": format!("{issuer}/oauth2/device_authorization"),
         "pushed_authorization_request_endpoint": format!("{issuer}/oauth2/par"),
+        "end_session_endpoint": format!("{issuer}/oauth2/logout"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],

@@ -65,6 +65,7 @@ mod keys_life;
 mod keys_support;
 mod log;
 mod login_link;
+mod logout;
 mod logout_tokens;
 mod machine_tokens;
 mod next_request;

@@ -35,15 +35,20 @@ pub fn read(ctx: &Ctx, headers: &HeaderMap) -> Option<Secret> {
 
 /// For an hour, however it is used: a sign-in is worth no more.
 pub fn set(ctx: &Ctx, value: &Secret) -> Result<HeaderValue> {
+    header_of(ctx, value.expose(), BROWSER_SESSION_SECONDS)
+}
+
+/// Takes the cookie out of the browser.
+pub fn remove(ctx: &Ctx) -> Result<HeaderValue> {
+    header_of(ctx, "", 0)
+}
+
+fn header_of(ctx: &Ctx, value: &str, seconds: i64) -> Result<HeaderValue> {
     let scope = match is_https(ctx) {
         true => "Path=/; Secure".to_owned(),
         false => format!("Path=/projects/{}", ctx.project.slug),
     };
-    let text = format!(
-        "{}={}; {scope}; HttpOnly; SameSite=Lax; Max-Age={BROWSER_SESSION_SECONDS}",
-        name(ctx),
-        value.expose()
-    );
+    let text = format!("{}={value}; {scope}; HttpOnly; SameSite=Lax; Max-Age={seconds}", name(ctx));
     let mut header = HeaderValue::from_str(&text).map_err(Error::internal)?;
     header.set_sensitive(true);
     Ok(header)

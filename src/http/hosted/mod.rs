@@ -9,6 +9,10 @@
 //!                            ├─> POST select-account ───┤
 //!                            └─> signed in already ─────┤
 //!                                  POST consent, for applications of others, comes before the end of each
+//!
+//! GET|POST oauth2/logout ─┬─> asks ──> POST sign-out ─┬─> 303 to the application, or a last page
+//!                         └─> an ID token of this ────┘
+//!                             very browser session
 //! ```
 
 pub mod assets;
@@ -19,6 +23,7 @@ pub mod demo;
 pub mod device;
 mod form;
 mod form_post;
+pub mod logout;
 mod page;
 pub mod pages;
 mod policy;

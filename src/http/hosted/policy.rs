@@ -24,7 +24,7 @@ pub fn web_origin(client: &Client) -> Option<String> {
         .filter(|origin| origin.contains("//"))
 }
 
-fn origin_of(uri: &str) -> Option<String> {
+pub fn origin_of(uri: &str) -> Option<String> {
     let url = Url::parse(uri).ok()?;
     match url.origin() {
         origin if origin.is_tuple() => Some(origin.ascii_serialization()),

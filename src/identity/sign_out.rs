@@ -1,0 +1,50 @@
+//! A person leaves: the browser session ends, and with it what applications were not granted for longer.
+
+use serde_json::json;
+
+use crate::app::Ctx;
+use crate::audit::{self, Actor};
+use crate::error::Result;
+use crate::ids::FamilyId;
+use crate::projects::user_sessions::end_families_of;
+use crate::store::browser_sessions::SignIn;
+use crate::store::{logout_tokens, user_sessions, users};
+
+/// Why a family ended, for its row.
+const REASON: &str = "logged_out";
+
+/// Ends the session of a browser, its families without `offline_access`, and its codes; the clients will be told.
+pub async fn end_session(ctx: &Ctx, session: &SignIn) -> Result<()> {
+    let (id, user) = (session.id, session.user_id);
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            let (project, now) = (ctx.project.id, ctx.now);
+            // As an exchange does: a code is either a family that is ended here, or nothing.
+            users::lock(&conn, project, user).await?;
+            if user_sessions::end_browser_session(&conn, project, now, user, id).await? == 0 {
+                return Ok(());
+            }
+            let families = end_families_of(ctx, &conn, id, REASON).await?;
+            let (actor, target) = (Actor::user(ctx, user), format!("browser_session:{id}"));
+            let detail = json!({"user": audit::user_name(ctx, user), "families_ended": families});
+            let event = actor.did("browser_session.ended", &target).with(detail);
+            audit::append(&conn, project, now, &event).await.map(|_| ())
+        })
+        .await
+}
+
+/// Ends one application's session, unless it was granted to outlive the browser's: its ID token was shown, and no browser
+/// session is there to end.
+pub async fn end_family(ctx: &Ctx, family: FamilyId) -> Result<()> {
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            let (project, now) = (ctx.project.id, ctx.now);
+            if user_sessions::end_bound_family(&conn, project, now, family, REASON).await? == 1 {
+                logout_tokens::owe_for_family(&conn, project, now, family).await?;
+            }
+            Ok(())
+        })
+        .await
+}

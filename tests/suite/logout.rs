@@ -369,8 +369,11 @@ async fn the_clients_are_told(engine: Engine) {
         serde_json::from_slice::<Value>(&part).unwrap()["sid"].clone()
     };
     let mut expected = [sid(tokens.get("id_token")), sid(tills.get("id_token"))].map(|sid| sid.to_string());
-    let mut told: Vec<String> =
-        server.received().iter().map(|one| sid(&one.parameter("logout_token").unwrap()).to_string()).collect();
+    let mut told: Vec<String> = server
+        .received()
+        .iter()
+        .map(|one| sid(&one.parameter("logout_token").unwrap()).to_string())
+        .collect();
     expected.sort();
     told.sort();
     assert_eq!(told, expected);

@@ -6,7 +6,7 @@ use tessera::ids::UserId;
 use tessera::jobs::Job;
 use tessera::keys::verify::verify_jws;
 use tessera::mail::deletion_notice;
-use tessera::model::client::ClientSettings;
+use tessera::model::client::{ClientSettings, SubjectType};
 use tessera::projects;
 use tessera::secret::Secret;
 
@@ -24,6 +24,7 @@ both_engines!(
     // C124
     a_global_sign_out_ends_and_tells_every_client,
     nobody_else_is_told,
+    a_pairwise_client_is_told_by_its_own_subject,
     whatever_ends_a_session_tells_of_it,
     a_browser_session_that_an_admin_ends_tells_of_its_families,
     replays_are_told_once,
@@ -180,6 +181,19 @@ async fn nobody_else_is_told(engine: Engine) {
     sign_out(&app, &shop, &bobs).await;
     deliver(&app).await;
     assert_eq!(claims(&server.received()[1])["sub"], json!(bob));
+}
+
+async fn a_pairwise_client_is_told_by_its_own_subject(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let server = Receiver::start().await;
+    let settings = ClientSettings { subject_type: SubjectType::Pairwise, ..told_at(&server.url("/")) };
+    let shop = app.shop_with("shop", "confidential", settings).await;
+    let tokens = app.sign_in(&shop).await;
+    sign_out(&app, &shop, &tokens).await;
+    deliver(&app).await;
+    let (known_as, told_of) = (part(tokens.get("id_token"), 1), claims(&server.received()[0]));
+    assert_ne!(known_as["sub"], json!(shop.user));
+    assert_eq!((&told_of["sub"], &told_of["sid"]), (&known_as["sub"], &known_as["sid"]));
 }
 
 async fn whatever_ends_a_session_tells_of_it(engine: Engine) {

@@ -10,6 +10,7 @@ use crate::error::{Result, not_found};
 use crate::ids::{ClientId, UserId};
 use crate::model::timestamp::Timestamp;
 use crate::store::consents::{self, Listed};
+use crate::store::logout_tokens;
 
 /// # Errors
 /// 404 for a user that is not there.
@@ -43,6 +44,7 @@ pub async fn withdraw(ctx: &Ctx, actor: &Actor, user: UserId, client: ClientId) 
                 return Err(not_found("no such consent"));
             }
             let families_ended = consents::end_families(&conn, project, now, user, client).await?;
+            logout_tokens::owe_for_revoked(&conn, project, now, user).await?;
             consents::delete_codes(&conn, project, user, client).await?;
             let target = format!("client:{client}");
             let detail = json!({"user": audit::user_name(ctx, user), "families_ended": families_ended});

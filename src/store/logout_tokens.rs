@@ -31,6 +31,11 @@ pub async fn owe_for_user(conn: &Conn, project: ProjectId, now: Timestamp, user:
     execute!(conn, owed!("f.user_id = $3 AND f.revoked_at IS NULL"), project, now, user)
 }
 
+/// For those of a user that were revoked in this unit.
+pub async fn owe_for_revoked(conn: &Conn, project: ProjectId, now: Timestamp, user: UserId) -> Result<u64> {
+    execute!(conn, owed!("f.user_id = $3 AND f.revoked_at = $2"), project, now, user)
+}
+
 /// For a family that was revoked in this unit.
 pub async fn owe_for_family(
     conn: &Conn,

@@ -7,6 +7,7 @@ use tessera::model::client::ClientSettings;
 use tessera::projects;
 use tessera::secret::Secret;
 
+use crate::jobs::count;
 use crate::support::{
     Engine, PASSWORD, REDIRECT, Seen, Shop, TestApp, both_engines, code_of, cookie_of, location_of,
     parameter, sealed_of,
@@ -25,6 +26,7 @@ both_engines!(
     forms_are_bound,
     a_form_is_judged_again,
     admins_see_and_withdraw,
+    a_withdrawal_is_told_to_the_client,
     withdrawing_beside_a_code,
     deleted_with_the_person,
     hostile_words_stay_words,
@@ -352,6 +354,18 @@ async fn admins_see_and_withdraw(engine: Engine) {
     let paged =
         app.admin(&admin.key, Method::GET, &format!("/projects/shop{path}?limit=0"), json!(null)).await;
     assert_eq!(paged.status, 400);
+}
+
+/// By a logout token for each session, in the same unit.
+async fn a_withdrawal_is_told_to_the_client(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = bureau(&app).await;
+    let desk = app.desk(&shop, "admin").await;
+    let told = json!({"backchannel_logout_uri": "https://bureau.example/logout"});
+    desk.patch(&format!("/clients/{}", shop.id), told).await.ok();
+    allowed(&app, &shop, "&scope=openid+offline_access").await;
+    desk.delete(&format!("/users/{}/consents/{}", shop.user, shop.id)).await.ok();
+    assert_eq!(count(&app.app, shop.project, "outbox", "kind = 'logout_token'").await, 1);
 }
 
 /// Whatever comes first, nothing that was withdrawn lives.

@@ -7,11 +7,8 @@ use tessera::model::client::ClientSettings;
 use crate::support::{Engine, REDIRECT, Shop, TestApp, both_engines};
 
 both_engines!(
-    // C012
     public_documents_are_for_every_page,
-    // C012
     registered_origins_may_call,
-    // C012
     nothing_else_answers_a_page,
     an_origin_that_goes_is_gone_in_seconds,
     what_a_client_registers_is_checked,
@@ -52,6 +49,7 @@ fn allowed(response: &Response) -> Option<&str> {
     header(response, ALLOW)
 }
 
+// C012
 async fn public_documents_are_for_every_page(engine: Engine) {
     let app = TestApp::new(engine).await;
     shop(&app, "shop", &[]).await;
@@ -80,6 +78,7 @@ const CALLED: [&str; 7] = [
     "/api/attribute-update",
 ];
 
+// C012
 async fn registered_origins_may_call(engine: Engine) {
     let app = TestApp::new(engine).await;
     shop(&app, "shop", &["https://else.example", ORIGIN, "http://localhost:3000"]).await;
@@ -128,6 +127,7 @@ async fn registered_origins_may_call(engine: Engine) {
     assert_eq!((answer.status().as_u16(), allowed(&answer)), (200, Some(ORIGIN)));
 }
 
+// C012
 async fn nothing_else_answers_a_page(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop", &[ORIGIN]).await;

@@ -9,11 +9,8 @@ use crate::keys_support::change;
 use crate::support::{Engine, Shop, TestApp, both_engines};
 
 both_engines!(
-    // C001 C002 C009
     the_document_is_where_it_is_looked_for,
-    // C003 C004 C005 C006 C007
     the_document_is_well_formed,
-    // C008
     hosts_are_not_reflected,
     what_is_known_is_not_sent_again,
     five_seconds_from_memory
@@ -38,6 +35,7 @@ fn etag(response: &Response) -> String {
     response.headers()["etag"].to_str().unwrap().to_owned()
 }
 
+// C001 C002 C009
 async fn the_document_is_where_it_is_looked_for(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -102,6 +100,7 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
     }
 }
 
+// C003 C004 C005 C006 C007
 /// Discovery 3 and RFC 8414, 2: what must be there is, of the right type, and nothing is null or empty.
 async fn the_document_is_well_formed(engine: Engine) {
     let app = TestApp::new(engine).await;
@@ -139,6 +138,7 @@ async fn the_document_is_well_formed(engine: Engine) {
     assert_eq!((issuer.query(), issuer.fragment()), (None, None));
 }
 
+// C008
 async fn hosts_are_not_reflected(engine: Engine) {
     let app = TestApp::new(engine).await;
     app.shop("shop", "confidential").await;

@@ -17,7 +17,6 @@ both_engines!(
     keys_come_with_the_project_and_its_clients,
     a_race_for_a_key_has_one_winner,
     the_key_set_has_its_shape,
-    // C010
     the_key_set_holds_public_halves,
 );
 
@@ -145,6 +144,7 @@ async fn the_key_set_has_its_shape(engine: Engine) {
     insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!("jwks", set) });
 }
 
+// C010
 /// RFC 7517, 4 and OpenID Connect Core, 10.1.
 async fn the_key_set_holds_public_halves(engine: Engine) {
     let app = TestApp::new(engine).await;

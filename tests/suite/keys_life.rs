@@ -15,7 +15,6 @@ use crate::keys_support::{change, events, keys, kid, states};
 use crate::support::{Engine, Shop, TestApp, both_engines};
 
 both_engines!(
-    // C011
     a_rotation_under_load_ends_no_token,
     an_emergency_removal_bites_at_once,
     the_next_key_takes_over_in_an_emergency,
@@ -31,6 +30,7 @@ async fn signing_kid(app: &TestApp, shop: &Shop) -> String {
     kid(app.sign_in(shop).await.get("access_token"))
 }
 
+// C011
 async fn a_rotation_under_load_ends_no_token(engine: Engine) {
     let app = TestApp::new(engine).await;
     let second = app.second_node().await;

@@ -12,19 +12,12 @@ use crate::support::{
 };
 
 both_engines!(
-    // C117 C123
     a_hint_of_this_session_signs_out_and_leads_back,
-    // C118
     an_address_that_is_not_registered_leads_nowhere,
-    // C119
     a_forged_hint_is_asked_about,
-    // C119
     a_foreign_hint_is_asked_about,
-    // C120
     without_an_application_a_page_has_the_last_word,
-    // C121
     a_post_is_as_good,
-    // C121
     nobody_is_signed_out_unasked,
     the_form_is_bound_to_the_browser,
     an_application_may_outlast_the_browser,
@@ -94,6 +87,7 @@ fn forged(token: &str) -> String {
     format!("{rest}.{first}{}", &signature[1..])
 }
 
+// C117 C123
 async fn a_hint_of_this_session_signs_out_and_leads_back(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;
@@ -128,6 +122,7 @@ async fn a_hint_of_this_session_signs_out_and_leads_back(engine: Engine) {
     assert_eq!(events["items"][0]["detail"]["families_ended"], 1);
 }
 
+// C118
 async fn an_address_that_is_not_registered_leads_nowhere(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;
@@ -163,6 +158,7 @@ async fn an_address_that_is_not_registered_leads_nowhere(engine: Engine) {
     assert!(!is_over(&app, &shop, &cookie).await);
 }
 
+// C119
 async fn a_forged_hint_is_asked_about(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;
@@ -185,6 +181,7 @@ async fn a_forged_hint_is_asked_about(engine: Engine) {
     assert_eq!(app.verify(&shop, tokens.get("access_token")).await["reason"], "session_revoked");
 }
 
+// C119
 async fn a_foreign_hint_is_asked_about(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;
@@ -213,6 +210,7 @@ async fn a_foreign_hint_is_asked_about(engine: Engine) {
     }
 }
 
+// C120
 async fn without_an_application_a_page_has_the_last_word(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;
@@ -245,6 +243,7 @@ async fn without_an_application_a_page_has_the_last_word(engine: Engine) {
     assert!(page.text.contains("https://app.example/bye?from=us&#38;state=s"), "{}", page.text);
 }
 
+// C121
 async fn a_post_is_as_good(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;
@@ -264,6 +263,7 @@ async fn a_post_is_as_good(engine: Engine) {
     led_to(&app.http.get(followed).header("cookie", &cookie).send().await.unwrap(), BACK);
 }
 
+// C121
 async fn nobody_is_signed_out_unasked(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;

@@ -19,9 +19,7 @@ use crate::support::{
 };
 
 both_engines!(
-    // C122
     a_logout_token_says_what_it_has_to,
-    // C124
     a_global_sign_out_ends_and_tells_every_client,
     nobody_else_is_told,
     a_pairwise_client_is_told_by_its_own_subject,
@@ -87,6 +85,7 @@ async fn sign_out(app: &TestApp, shop: &Shop, tokens: &Tokens) {
     app.bearer(shop, "GlobalSignOut", tokens.get("access_token"), json!({})).await.ok();
 }
 
+// C122
 async fn a_logout_token_says_what_it_has_to(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (shop, server) = told(&app, "shop").await;
@@ -126,6 +125,7 @@ async fn a_logout_token_says_what_it_has_to(engine: Engine) {
     assert_eq!(count(&app.app, shop.project, "outbox", "state = 'delivered' AND user_id IS NULL").await, 1);
 }
 
+// C124
 async fn a_global_sign_out_ends_and_tells_every_client(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (shop, server) = told(&app, "shop").await;

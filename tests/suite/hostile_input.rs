@@ -8,7 +8,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use reqwest::{RequestBuilder, Response};
 use serde_json::json;
-use tessera::model::uris::check_redirect_uri;
+use tessera::model::uris::check_return_uri;
 use tessera::oauth::parameters::Parameters;
 use tessera::secret::encode_base64url;
 
@@ -250,7 +250,7 @@ fn redirect_uris_that_may_be_registered_lead_nowhere_else() {
     let mut inputs = some(noise(), 2000);
     inputs.extend(some(changed("https://app.example/callback?a=b"), 2000));
     for input in inputs {
-        if check_redirect_uri(&input).is_ok() {
+        if check_return_uri("redirect_uris", &input).is_ok() {
             let parsed = url::Url::parse(&input).unwrap();
             assert!(!matches!(parsed.scheme(), "javascript" | "data" | "file" | "blob"), "{input:?}");
             assert!(

@@ -28,6 +28,7 @@ use crate::model::signing_key::SigningKey;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::AccessClaims;
 use crate::oauth::discovery::{self, Published};
+use crate::oauth::published_keys::PublishedKeys;
 use crate::store::client_origins;
 use crate::store::client_secrets::{self, StoredSecret};
 use crate::store::{
@@ -47,6 +48,7 @@ pub struct Cache {
     ids: Lru<String, ProjectId>,
     projects: Lru<ProjectId, Arc<ProjectEntry>>,
     clients: Lru<(ProjectId, ClientId), Arc<ClientEntry>>,
+    published_keys: Lru<(ProjectId, ClientId), Arc<PublishedKeys>>,
     /// Whether a client of the project registered the origin, and when the store said so.
     origins: Lru<(ProjectId, String), (bool, Timestamp)>,
     /// Access tokens whose signature was right.
@@ -76,6 +78,7 @@ impl Default for Cache {
             ids: Lru::new(MOST_PROJECTS),
             projects: Lru::new(MOST_PROJECTS),
             clients: Lru::new(MOST_CLIENTS),
+            published_keys: Lru::new(MOST_CLIENTS),
             origins: Lru::new(MOST_ORIGINS),
             tokens: Lru::new(MOST_TOKENS),
         }
@@ -117,14 +120,14 @@ struct KeyEntry {
 pub struct ClientEntry {
     pub client: Client,
     pub secrets: Vec<StoredSecret>,
-    pub keys: ClientKeys,
+    pub keys: Arc<ClientKeys>,
 }
 
 impl ClientEntry {
     fn new(client: Client, secrets: Vec<StoredSecret>) -> Result<Self> {
         let keys =
             client.settings.jwks.as_ref().map(ClientKeys::parse).transpose().map_err(Error::internal)?;
-        Ok(Self { client, secrets, keys: keys.unwrap_or_default() })
+        Ok(Self { client, secrets, keys: Arc::new(keys.unwrap_or_default()) })
     }
 }
 
@@ -341,6 +344,11 @@ impl Cache {
         let registered = app.db.read(read).await?;
         self.origins.insert(key, (registered, now));
         Ok(registered)
+    }
+
+    /// Where the keys of a client that publishes them are kept.
+    pub fn published_keys(&self, project: ProjectId, client: ClientId) -> Arc<PublishedKeys> {
+        self.published_keys.get_with((project, client), Arc::default)
     }
 
     /// The claims of a token that was proven before under the same keys.

@@ -79,6 +79,9 @@ pub struct Create {
     /// A file with its public keys (a JWK Set): it proves itself by `private_key_jwt` and gets no secret.
     #[arg(long, value_name = "FILE")]
     jwks_file: Option<PathBuf>,
+    /// Where it publishes its public keys instead.
+    #[arg(long, value_name = "URI", conflicts_with = "jwks_file")]
+    jwks_uri: Option<String>,
     /// The audience of its access tokens; its id, when left out.
     #[arg(long)]
     audience: Option<String>,
@@ -132,8 +135,10 @@ async fn create(command: &Create, sources: Sources) -> anyhow::Result<()> {
         scope: command.scope.clone(),
         first_party: !command.third_party,
         require_pkce: !command.no_pkce,
-        token_endpoint_auth_method: jwks.is_some().then_some(AuthMethod::PrivateKeyJwt),
+        token_endpoint_auth_method: (jwks.is_some() || command.jwks_uri.is_some())
+            .then_some(AuthMethod::PrivateKeyJwt),
         jwks,
+        jwks_uri: command.jwks_uri.clone(),
         grant_types: match command.grant_type.as_slice() {
             [] => usual.settings.grant_types.clone(),
             named => named.iter().map(|name| grant_type(name)).collect::<anyhow::Result<_>>()?,

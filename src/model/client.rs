@@ -76,6 +76,8 @@ pub struct ClientSettings {
     pub token_endpoint_auth_method: Option<AuthMethod>,
     /// Its public keys (RFC 7517, 5), for `private_key_jwt`.
     pub jwks: Option<serde_json::Value>,
+    /// Where it publishes them instead.
+    pub jwks_uri: Option<String>,
     /// The one algorithm of its assertions. `None`: any that we know.
     pub token_endpoint_auth_signing_alg: Option<Alg>,
     /// What it may exchange other clients' tokens for (RFC 8693, 2.1), beside its own audience.
@@ -132,6 +134,7 @@ impl Default for ClientSettings {
             grant_types: GrantType::usual(ClientKind::Confidential),
             token_endpoint_auth_method: None,
             jwks: None,
+            jwks_uri: None,
             token_endpoint_auth_signing_alg: None,
             token_exchange_audiences: Vec::new(),
             scope: None,
@@ -214,17 +217,22 @@ impl ClientSettings {
     fn check_keys(&self) -> Result<()> {
         let asserts = self.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt);
         let refuse = |field: &'static str, why: &'static str| Err(Error::invalid_field(field, why));
-        match (asserts, &self.jwks, self.token_endpoint_auth_signing_alg) {
-            (true, None, _) => refuse(
+        // RFC 7591, 2: one of the two.
+        match (asserts, self.jwks.is_some(), self.jwks_uri.is_some()) {
+            (true, false, false) => refuse(
                 "jwks",
-                "jwks has the public keys of a client with token_endpoint_auth_method private_key_jwt",
+                "jwks, or jwks_uri, has the public keys of a client with token_endpoint_auth_method private_key_jwt",
             ),
-            (false, Some(_), _) => refuse("jwks", "jwks is for token_endpoint_auth_method private_key_jwt"),
-            (false, None, Some(_)) => refuse(
+            (_, true, true) => refuse("jwks_uri", "jwks_uri is not for a client that registers jwks"),
+            (false, true, _) => refuse("jwks", "jwks is for token_endpoint_auth_method private_key_jwt"),
+            (false, _, true) => {
+                refuse("jwks_uri", "jwks_uri is for token_endpoint_auth_method private_key_jwt")
+            }
+            (false, ..) if self.token_endpoint_auth_signing_alg.is_some() => refuse(
                 "token_endpoint_auth_signing_alg",
                 "token_endpoint_auth_signing_alg is for token_endpoint_auth_method private_key_jwt",
             ),
-            _ => Ok(()),
+            _ => self.jwks_uri.iter().try_for_each(|uri| check_web_uri("jwks_uri", uri)),
         }
     }
 

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Deserialize;
 
 use crate::app::Ctx;
-use crate::cache::ClientEntry;
 use crate::error::{Result, invalid_client};
+use crate::keys::client_keys::ClientKeys;
 use crate::keys::verify::Unproven;
+use crate::model::client::Client;
+use crate::model::signing_key::Alg;
 use crate::model::timestamp::Timestamp;
 use crate::secret::{Secret, sha256};
 use crate::store::used_jtis;
@@ -25,8 +27,10 @@ const LEEWAY_SECONDS: i64 = 30;
 #[derive(Debug)]
 pub struct Assertion {
     text: Secret,
-    /// Whom it is about, unproven.
+    /// Whom it is about, and which key is said to have made it; unproven.
     pub subject: String,
+    pub kid: Option<String>,
+    pub alg: Option<Alg>,
     /// A request that is judged again from the start uses it once.
     spent: AtomicBool,
 }
@@ -72,24 +76,26 @@ pub struct Id {
 impl Assertion {
     /// `None` when it is no JWT with a subject.
     pub fn read(text: Secret) -> Option<Self> {
-        let subject: Subject = Unproven::parse(text.expose()).ok()?.claims().ok()?;
-        Some(Self { text, subject: subject.sub, spent: AtomicBool::new(false) })
+        let unproven = Unproven::parse(text.expose()).ok()?;
+        let (subject, alg, kid): (Subject, _, _) =
+            (unproven.claims().ok()?, unproven.alg().ok(), unproven.header.kid.clone());
+        Some(Self { text, subject: subject.sub, kid, alg, spent: AtomicBool::new(false) })
     }
 
     /// Whether the client made it, for us and for now. `None`: it proves nothing.
-    pub fn proven_by(&self, ctx: &Ctx, entry: &ClientEntry) -> Option<Id> {
+    pub fn proven_by(&self, ctx: &Ctx, client: &Client, keys: &ClientKeys) -> Option<Id> {
         let unproven = Unproven::parse(self.text.expose()).ok()?;
         let (header, alg) = (&unproven.header, unproven.alg().ok()?);
-        let registered = entry.client.settings.token_endpoint_auth_signing_alg;
+        let registered = client.settings.token_endpoint_auth_signing_alg;
         // A key that comes along proves nothing (RFC 8725, 3.10).
         if header.names_a_key() || registered.is_some_and(|registered| registered != alg) {
             return None;
         }
-        if !entry.keys.candidates(header.kid.as_deref(), alg).any(|key| unproven.is_by(key)) {
+        if !keys.candidates(header.kid.as_deref(), alg).any(|key| unproven.is_by(key)) {
             return None;
         }
         let claims: Claims = unproven.claims().ok()?;
-        let client = entry.client.id.to_string();
+        let client = client.id.to_string();
         let now = ctx.now.unix();
         let begun = |at: Option<i64>| at.is_none_or(|at| at <= now + LEEWAY_SECONDS);
         let good = claims.iss == client

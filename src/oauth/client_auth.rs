@@ -8,12 +8,14 @@ use percent_encoding::percent_decode_str;
 
 use super::client_assertion::{self, Assertion};
 use super::dpop::Admitted;
+use super::published_keys::keys_of;
 use crate::app::Ctx;
 use crate::cache::ClientEntry;
 use crate::error::{
     Code, Error, Result, invalid_client, invalid_dpop_proof, invalid_request, unauthorized_client,
 };
 use crate::ids::ClientId;
+use crate::keys::client_keys::ClientKeys;
 use crate::model::client::{AuthMethod, Client, GrantType};
 use crate::model::timestamp::Timestamp;
 use crate::secret::{Secret, equal_in_constant_time};
@@ -147,13 +149,15 @@ pub async fn authenticate(ctx: &Ctx, presented: &Presented) -> Result<Arc<Client
     let (app, project) = (&ctx.app, ctx.project.id);
     let unknown = |error: Error| if error.code() == Code::NotFound { refused() } else { error };
     let (entry, fresh) = app.cache.client(app, project, id, ctx.now).await.map_err(unknown)?;
-    match accept(ctx, &entry, presented) {
+    let keys = keys_for(ctx, &entry, presented).await;
+    match accept(ctx, &entry, presented, &keys) {
         Ok(assertion) => return spend(ctx, entry, presented, assertion).await,
         Err(error) if fresh => return Err(error),
         Err(_) => {}
     }
     let entry = app.cache.current_client(app, project, id, ctx.now).await.map_err(unknown)?;
-    let assertion = accept(ctx, &entry, presented)?;
+    let keys = keys_for(ctx, &entry, presented).await;
+    let assertion = accept(ctx, &entry, presented, &keys)?;
     spend(ctx, entry, presented, assertion).await
 }
 
@@ -161,9 +165,24 @@ fn refused() -> Error {
     invalid_client("client authentication failed")
 }
 
+/// What its assertion is checked with. Nothing is fetched for a client that does not register to prove itself so.
+async fn keys_for(ctx: &Ctx, entry: &ClientEntry, presented: &Presented) -> Arc<ClientKeys> {
+    match &presented.proof {
+        Proof::Assertion(Assertion { kid, alg: Some(alg), .. }) if entry.client.is_active() => {
+            keys_of(ctx, entry, kid.as_deref(), *alg).await
+        }
+        _ => entry.keys.clone(),
+    }
+}
+
 /// RFC 6749, 5.2: the client is proven first, and only then told what it may not do. `Some`: its assertion is still to be
 /// used up.
-fn accept(ctx: &Ctx, entry: &ClientEntry, presented: &Presented) -> Result<Option<client_assertion::Id>> {
+fn accept(
+    ctx: &Ctx,
+    entry: &ClientEntry,
+    presented: &Presented,
+    keys: &ClientKeys,
+) -> Result<Option<client_assertion::Id>> {
     let (client, method) = (&entry.client, entry.client.settings.token_endpoint_auth_method);
     let (proven, assertion) = match &presented.proof {
         Proof::None => (client.is_public(), None),
@@ -171,7 +190,7 @@ fn accept(ctx: &Ctx, entry: &ClientEntry, presented: &Presented) -> Result<Optio
             (method.is_none_or(|method| method == *by) && is_secret_of(entry, secret, ctx.now), None)
         }
         Proof::Assertion(assertion) if method == Some(AuthMethod::PrivateKeyJwt) => {
-            let id = assertion.proven_by(ctx, entry);
+            let id = assertion.proven_by(ctx, client, keys);
             (id.is_some(), id)
         }
         Proof::Assertion(_) => (false, None),

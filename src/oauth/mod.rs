@@ -14,6 +14,7 @@ pub mod logout;
 pub mod logout_token;
 pub mod par;
 pub mod parameters;
+pub mod published_keys;
 pub mod resources;
 pub mod revoke;
 mod subject;

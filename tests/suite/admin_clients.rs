@@ -204,8 +204,12 @@ async fn bad_input_changes_nothing(engine: Engine) {
             "initiate_login_uri is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information",
         ),
         ("public", "validity", json!({}), "unknown field validity: lifetimes are set by token-validity"),
-        // What nothing here honours yet is refused rather than kept and ignored.
-        ("public", "jwks_uri", json!("https://a/"), "unknown field jwks_uri"),
+        (
+            "public",
+            "jwks_uri",
+            json!("https://a/"),
+            "jwks_uri is for token_endpoint_auth_method private_key_jwt",
+        ),
         ("public", "client_secret", json!("x"), "unknown field client_secret"),
     ] {
         let answer = app.admin_post(&admin, CLIENTS, of(kind, field, value)).await;

@@ -2,6 +2,7 @@
 //! they end is dead.
 
 use serde_json::{Value, json};
+use tessera::model::client::GrantType;
 
 use crate::support::process::{Said, Server, run, settings_of};
 use crate::support::{Engine, PASSWORD, REDIRECT, Shop, TestApp, both_engines, code_of};
@@ -108,7 +109,15 @@ async fn denials_say_why(engine: Engine) {
     let create = ["user", "create", "--project", "shop"];
     let client = ["client", "create", "--project", "shop", "--name", "Web"];
     let rotate = ["client", "rotate-secret", "--project", "shop"];
-    let cases: [(&[&[&str]], &str, &str); 11] = [
+    let grants = GrantType::ALL.map(GrantType::as_str).join(", ");
+    let unknown_grant = format!("grant type password is not one of {grants}");
+    let cases: [(&[&[&str]], &str, &str); 13] = [
+        (&[&client, &["--grant-type", "password"]], "", &unknown_grant),
+        (
+            &[&client, &["--type", "service", "--redirect-uri", "https://shop.example/"]],
+            "",
+            "redirect_uris is not for a service: no browser comes back to it",
+        ),
         (
             &[&["project", "create", "Shop"]],
             "",

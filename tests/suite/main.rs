@@ -80,6 +80,7 @@ mod people_sessions;
 mod people_users;
 mod pooler;
 mod pooler_script;
+mod published_keys;
 mod refresh;
 mod refresh_judgements;
 mod refusals;

@@ -64,6 +64,7 @@ fn client_settings() -> Vec<Member> {
         ("redirect_uris", texts()),
         ("grant_types", json!({"type": "array", "items": one_of(&GrantType::ALL.map(GrantType::as_str))})),
         ("jwks", json!({"type": ["object", "null"]})),
+        ("jwks_uri", json!({"type": ["string", "null"]})),
         ("token_endpoint_auth_signing_alg", json!({"enum": ["ES256", "RS256", "EdDSA", null]})),
         ("token_exchange_audiences", texts()),
         (

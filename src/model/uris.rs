@@ -12,6 +12,10 @@ pub fn check_return_uri(field: &'static str, uri: &str) -> Result<()> {
     if uri.len() > 2048 || !uri.bytes().all(|b| b.is_ascii_graphic()) {
         return refuse("a redirect URI has at most 2048 visible ASCII characters");
     }
+    // RFC 3986, 2: no part of a URI has them, and a host with one would be taken for a name.
+    if uri.contains(['"', '<', '>']) {
+        return refuse("a redirect URI has neither quotes nor angle brackets");
+    }
     let Ok(url) = url::Url::parse(uri) else { return refuse("a redirect URI must be an absolute URI") };
     if uri.contains('#') || !url.username().is_empty() || url.password().is_some() {
         return refuse("a redirect URI has neither fragment nor user information");
@@ -65,6 +69,8 @@ mod tests {
             "https://u@a/",
             "javascript:alert(1)",
             "https://a/\r\n",
+            "https://app.e\"xample/",
+            "https://a/<b>",
         ] {
             assert!(check_return_uri("redirect_uris", bad).is_err(), "{bad}");
         }

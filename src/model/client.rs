@@ -264,10 +264,6 @@ impl ClientSettings {
     }
 
     fn check_sector(&self) -> Result<()> {
-        if self.sector_identifier_uri.is_some() {
-            let bound = "sector_identifier_uri is not served yet";
-            return Err(Error::invalid_field("sector_identifier_uri", bound));
-        }
         if self.subject_type == SubjectType::Pairwise && self.sector().is_none() {
             let bound = "subject_type pairwise needs redirect_uris of one host, or a sector_identifier_uri";
             return Err(Error::invalid_field("subject_type", bound));
@@ -430,6 +426,11 @@ impl Client {
             // What a project defines may be worth a lot, so that nobody gets it unnamed.
             _ => named || (self.settings.scope.is_none() && SCOPES.contains(&scope)),
         }
+    }
+
+    /// What it may ask for of a scope that it was to get: its registration may have changed since.
+    pub fn allowed_scope(&self, scope: &str) -> String {
+        scope.split(' ').filter(|word| self.may_ask_for(word)).collect::<Vec<_>>().join(" ")
     }
 
     /// Public clients always prove possession of the code's verifier (RFC 9700, 2.1.1).

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 pub use super::client_secrets::{Old, Rotated, list_secrets, remove_secret, rotate_secret};
+use super::sector;
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, not_found, stale};
@@ -54,6 +55,7 @@ pub async fn create(
 ) -> Result<(Client, Option<Secret>)> {
     check_display_name("client_name", &new.name)?;
     check_settings(&new.settings, new.kind)?;
+    sector::check(app, None, &new.settings).await?;
     provide::for_client(&Change { app, project, now, actor }, &new.settings).await?;
     let client = Client {
         id: app.entropy.id(now)?,
@@ -143,6 +145,7 @@ pub async fn change(
         _ => ("client.changed", false),
     };
     let keys = Change { app: &ctx.app, project: ctx.project.id, now: ctx.now, actor };
+    sector::check(&ctx.app, Some(&old.settings), &new.settings).await?;
     provide::for_client(&keys, &new.settings).await?;
     let (asked, changed, former) = (&new, &changed, &old.settings);
     ctx.app

@@ -10,6 +10,7 @@ pub mod labels;
 pub mod outbox;
 pub mod resource_servers;
 pub mod scopes;
+mod sector;
 mod shorthand;
 pub mod user_sessions;
 pub mod users;

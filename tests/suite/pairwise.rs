@@ -6,7 +6,9 @@ use tessera::keys::rewrap::rewrap;
 use tessera::model::client::{ClientSettings, SubjectType};
 use tessera::secret::decode_base64url;
 
-use crate::support::{Engine, REDIRECT, Shop, TestApp, both_engines, location_of, parameter};
+use crate::support::{
+    Engine, REDIRECT, Reaction, Receiver, Shop, TestApp, both_engines, location_of, parameter, status,
+};
 
 both_engines!(
     sectors_know_people_by_their_own_names,
@@ -16,6 +18,8 @@ both_engines!(
     it_survives_another_master_key,
     deleted_people,
     registrations_have_a_sector,
+    a_sector_says_who_belongs_to_it,
+    the_account_is_shown_under_its_own_name,
     another_project_has_other_names,
 );
 
@@ -153,6 +157,89 @@ async fn registrations_have_a_sector(engine: Engine) {
     let new =
         json!({"client_name": "x", "type": "public", "subject_type": "pairwise", "redirect_uris": uris});
     assert_eq!(desk.post("/clients", new).await.created()["subject_type"], "pairwise");
+}
+
+fn document(body: &str) -> Reaction {
+    Reaction::Says(format!("HTTP/1.1 200 ok\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+}
+
+/// OpenID Connect Registration, 5.
+async fn a_sector_says_who_belongs_to_it(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let desk = app.desk(&shop, "admin").await;
+    let sector = Receiver::start().await;
+    let (here, there) = (REDIRECT, "https://b.example/cb");
+    let new = json!({"client_name": "x", "type": "confidential", "require_pkce": false, "subject_type": "pairwise",
+        "redirect_uris": [here, there], "sector_identifier_uri": sector.url("/sector.json")});
+    for (reaction, why) in [
+        (status(404), "sector_identifier_uri answers 404"),
+        (document("{}"), "sector_identifier_uri is not a JSON list of redirect URIs"),
+        (
+            document(&json!([here]).to_string()),
+            "sector_identifier_uri does not list every one of redirect_uris",
+        ),
+    ] {
+        sector.react(reaction);
+        desk.post("/clients", new.clone()).await.refused_for(
+            400,
+            "invalid_request",
+            "sector_identifier_uri",
+            why,
+        );
+    }
+    assert_eq!(desk.get("/clients").await.ok()["items"].as_array().unwrap().len(), 1);
+    sector.react(document(&json!([there, here]).to_string()));
+    let made = desk.post("/clients", new).await.created();
+    let secret = made["client_secret"].as_str().map(str::to_owned);
+    let (path, asked) =
+        (format!("/clients/{}", made["client_id"].as_str().unwrap()), sector.received().len());
+    // What stays is not asked for again; what is new has to be listed.
+    desk.patch(&path, json!({"client_name": "y"})).await.ok();
+    assert_eq!(sector.received().len(), asked);
+    let more = json!({"redirect_uris": [here, there, "https://c.example/cb"]});
+    let why = "sector_identifier_uri does not list every one of redirect_uris";
+    desk.patch(&path, more).await.refused_for(400, "invalid_request", "sector_identifier_uri", why);
+    assert_eq!(sector.received().len(), asked + 1);
+    // Its host is the sector, which it shares with whoever has redirect URIs there.
+    let first = Shop {
+        project: shop.project,
+        slug: shop.slug.clone(),
+        id: path["/clients/".len()..].to_owned(),
+        secret,
+        user: shop.user,
+    };
+    let same = app.second_client(&shop, settings(REDIRECT)).await;
+    let name = subject(&tokens(&app, &first).await["id_token"]);
+    assert_eq!(name, subject(&tokens(&app, &same).await["id_token"]));
+}
+
+/// `attribute-update` with a token gives away no other name, and nothing that the token does not show.
+async fn the_account_is_shown_under_its_own_name(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop_with("shop", "confidential", settings(REDIRECT)).await;
+    let desk = app.desk(&shop, "admin").await;
+    desk.define(&["tier"], &["cook"], &[]).await;
+    let writable = json!({"name": "nickname", "type": "string", "user_writable": true});
+    desk.post("/attribute-definitions", writable).await.created();
+    let change = json!({"user": shop.user, "set": {"tier": "gold"}, "roles": {"add": ["cook"]}});
+    let whole = desk.update(change).await.ok();
+    assert_eq!((&whole["id"], &whole["roles"]), (&json!(shop.user), &json!(["cook"])));
+    for (scope, more) in [
+        ("openid", json!({})),
+        ("openid+email", json!({"email": "alice@example.com", "email_verified": false})),
+    ] {
+        let (code, _) = app.code(&shop, &format!("&scope={scope}")).await;
+        let tokens = app.exchange(&shop, &code).await.ok();
+        let access = tokens["access_token"].as_str().unwrap();
+        let change = json!({"set": {"nickname": "Al"}});
+        let answer = app.bearer(&shop, "attribute-update", access, change).await;
+        assert_eq!(answer.etag.as_deref(), Some("\"3\""));
+        let mut expected =
+            json!({"id": subject(&tokens["id_token"]), "version": 3, "attributes": {"nickname": "Al"}});
+        expected.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(answer.ok(), expected);
+    }
 }
 
 async fn another_project_has_other_names(engine: Engine) {

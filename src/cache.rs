@@ -158,9 +158,14 @@ impl ProjectEntry {
         })
     }
 
+    /// A scope of its own.
+    pub fn scope(&self, name: &str) -> Option<&Scope> {
+        self.scopes.iter().find(|scope| scope.name == name)
+    }
+
     /// Whether a scope is one of all projects, or of this one.
     pub fn knows_scope(&self, scope: &str) -> bool {
-        SCOPES.contains(&scope) || self.scopes.iter().any(|known| known.name == scope)
+        SCOPES.contains(&scope) || self.scope(scope).is_some()
     }
 
     /// The verifier of one of the project's keys. A key that is not the project's proves nothing here.

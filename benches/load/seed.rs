@@ -98,6 +98,7 @@ async fn insert_families(
         code_challenge: None,
         dpop_jkt: None,
         scope: "openid profile".into(),
+        scopes_as_of: 0,
         requested_scope: None,
         nonce: None,
         audience: client.to_string(),

@@ -31,13 +31,14 @@ struct AttributeUpdate {
 
 pub async fn update(call: Call) -> Result<Response> {
     let seen = call.if_match()?;
-    let user = if call.admin_key().is_some() {
+    if call.admin_key().is_some() {
         let ctx = call.ctx().await?;
         let actor = call.actor(&call.project_admin(&ctx).await?);
         let (named, change) = asked(&call)?;
         let named = named.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;
         let user = find_user(&ctx, named).await?;
-        attributes::update(&ctx, &actor, user, &change, seen).await?
+        let user = attributes::update(&ctx, &actor, user, &change, seen).await?;
+        Ok(versioned(StatusCode::OK, user.version, &user))
     } else {
         let token = call.access_token(None)?;
         let (ctx, live) = require_live(&call.visit()?, &token).await?;
@@ -47,9 +48,9 @@ pub async fn update(call: Call) -> Result<Response> {
             return Err(Error::invalid_field("user", why));
         }
         require_account_access(&ctx, &live).await?;
-        attributes::update_own(&ctx, &live, &change, seen).await?
-    };
-    Ok(versioned(StatusCode::OK, user.version, &user))
+        let own = attributes::update_own(&ctx, &live, &change, seen).await?;
+        Ok(versioned(StatusCode::OK, own.version(), &own))
+    }
 }
 
 /// Whose record, and what of it. Read once the caller is proven: a stranger learns nothing of the body's shape.

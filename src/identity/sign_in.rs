@@ -104,7 +104,7 @@ impl NewCode {
         let secret = ctx.app.entropy.token("tco_")?;
         let row = code_row(ctx, client, request, sign_in)?;
         let pushed = request.request_uri.as_deref().map(par::hash);
-        Ok(Self { hash: secret.sha256(), row, permission: asked(client, request), pushed, secret })
+        Ok(Self { hash: secret.sha256(), row, permission: asked(ctx, client, request), pushed, secret })
     }
 
     /// `false`: user, client or project have changed since the proof.
@@ -208,10 +208,6 @@ pub async fn resume(ctx: &Ctx, code: &NewCode) -> Result<bool> {
     ctx.app.db.write(|conn| async move { code.store(ctx, &conn).await }).await
 }
 
-fn allowed_scope(client: &Client, scope: &str) -> String {
-    scope.split(' ').filter(|word| client.may_ask_for(word)).collect::<Vec<_>>().join(" ")
-}
-
 fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in: &SignIn) -> Result<CodeRow> {
     Ok(CodeRow {
         client_id: client.id,
@@ -221,7 +217,8 @@ fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in:
         code_challenge: request.code_challenge.clone(),
         dpop_jkt: request.dpop_jkt.clone(),
         // Once more: the registration may have changed while the form was open.
-        scope: allowed_scope(client, &request.scope),
+        scope: client.allowed_scope(&request.scope),
+        scopes_as_of: ctx.project.version,
         requested_scope: request.requested_scope.clone(),
         nonce: request.nonce.clone(),
         audience: request.audience(client),

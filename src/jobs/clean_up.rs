@@ -25,6 +25,7 @@ enum Kind {
     PushedRequests,
     DeviceGrants,
     UserCodeFailures,
+    Consents,
     ExpiredFamilies,
     RevokedFamilies,
     ExpiredBrowserSessions,
@@ -37,11 +38,12 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Codes,
         Self::PushedRequests,
         Self::DeviceGrants,
         Self::UserCodeFailures,
+        Self::Consents,
         Self::ExpiredFamilies,
         Self::RevokedFamilies,
         Self::ExpiredBrowserSessions,
@@ -59,6 +61,7 @@ impl Kind {
             Self::PushedRequests => "pushed_requests",
             Self::DeviceGrants => "device_grants",
             Self::UserCodeFailures => "user_code_failures",
+            Self::Consents => "consents of deleted clients",
             Self::ExpiredFamilies => "expired token_families",
             Self::RevokedFamilies => "revoked token_families",
             Self::ExpiredBrowserSessions => "expired browser_sessions",
@@ -81,6 +84,8 @@ impl Kind {
             // Until then a device is told that its code has expired, and not that there is none.
             Self::DeviceGrants | Self::UserCodeFailures => HOUR,
             Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
+            // Their client never comes back.
+            Self::Consents => 0,
             // A code of its last second looks for it, and finds whether it was ended.
             Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => HOUR,
             // Another node's clock may be behind, and would take the token for a living one.
@@ -106,6 +111,7 @@ impl Kind {
                 Self::PushedRequests => expired::delete_pushed_requests(&conn, end).await,
                 Self::DeviceGrants => expired::delete_device_grants(&conn, end).await,
                 Self::UserCodeFailures => expired::delete_user_code_failures(&conn, end).await,
+                Self::Consents => expired::delete_consents_of_deleted_clients(&conn).await,
                 Self::ExpiredFamilies => expired::delete_expired_families(&conn, end).await,
                 Self::RevokedFamilies => expired::delete_revoked_families(&conn, end).await,
                 Self::ExpiredBrowserSessions => expired::delete_expired_browser_sessions(&conn, end).await,

@@ -64,6 +64,9 @@ pub struct Scope {
     #[sqlx(try_from = "String")]
     pub attributes: Names,
     pub created_at: Timestamp,
+    /// The project's when it was made, or last began to show more: what people allowed before was something else.
+    #[serde(skip)]
+    pub version: i64,
 }
 
 /// An API that takes tokens of the project (RFC 8707).

@@ -42,9 +42,13 @@ pub struct SessionClaims {
     pub auth_time: i64,
     pub acr: String,
     pub amr: Vec<String>,
+    /// Of a user whom an application of others may not see so far, these three say nothing.
+    #[serde(default)]
     pub roles: Vec<String>,
+    #[serde(default)]
     pub groups: Vec<String>,
-    pub user_version: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_version: Option<i64>,
 }
 
 /// Whom a token is for: one text, or a list of them (RFC 7519, 4.1.3).
@@ -116,7 +120,10 @@ pub struct Family {
     pub for_resources: bool,
     /// What was asked for beyond the scope: a JSON document.
     pub claims: Option<String>,
+    /// Whether the client was the project's own when it was granted.
     pub first_party: bool,
+    /// The project's version when the person's permission was judged.
+    pub scopes_as_of: i64,
     /// The `sub` by which the client knows the user; `None`: the user's id.
     pub subject: Option<String>,
     pub auth_time: Timestamp,
@@ -147,6 +154,8 @@ pub struct Family {
     pub user_updated_at: Timestamp,
     pub client_status: String,
     pub client_token_epoch: i64,
+    /// Whether it is the project's own now.
+    pub client_first_party: bool,
     pub project_status: String,
     pub project_token_epoch: i64,
 }
@@ -238,6 +247,13 @@ impl Family {
     /// The `sub` of its tokens.
     pub fn subject(&self) -> String {
         self.subject.clone().unwrap_or_else(|| self.user_id.to_string())
+    }
+
+    /// `None` for one of the project's own applications, which nobody was asked for. Otherwise the version of the project
+    /// that the person allowed its scopes in.
+    pub fn allowed_as_of(&self) -> Option<i64> {
+        let is_own = self.first_party && self.client_first_party;
+        (!is_own).then_some(self.scopes_as_of)
     }
 
     /// Alive when project, client and user are active, it is neither revoked nor expired, and its epochs equal today's.

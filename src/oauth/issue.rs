@@ -15,7 +15,7 @@ use crate::model::client::{Client, GrantType};
 use crate::model::timestamp::Timestamp;
 use crate::model::token::{AccessClaims, Audience, Confirmation, IdClaims, SessionClaims};
 use crate::secret::encode_base64url;
-use crate::session::person::{Person, Shown};
+use crate::session::person::{Person, Shown, Sight, still_granted};
 
 /// The answer of the token endpoint, `GetTokenFromCode` and `refresh` (RFC 6749, 5.1); durations in seconds.
 #[derive(Debug, Serialize)]
@@ -58,6 +58,8 @@ pub struct Grant<'a> {
     /// The `sub`.
     pub subject: String,
     pub scope: &'a str,
+    /// The project's version in which the person allowed it; `None`: nobody had to.
+    pub allowed_as_of: Option<i64>,
     /// Words.
     pub audience: &'a str,
     pub auth_time: Timestamp,
@@ -115,6 +117,13 @@ pub fn epochs(ctx: &Ctx, client: &Client) -> Option<[i64; 2]> {
 pub fn access_claims(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<AccessClaims> {
     let list = |text: &str| serde_json::from_str::<Vec<String>>(text).map_err(Error::internal);
     let now = ctx.now.unix();
+    let scope = still_granted(&ctx.entry, grant.scope, grant.allowed_as_of);
+    let scope = scope_for(&ctx.entry, &scope, grant.audience);
+    let sight = match client.settings.first_party && grant.allowed_as_of.is_none() {
+        true => Sight::Whole,
+        false => Sight::By(Shown::by_scope(&ctx.entry, &scope)),
+    };
+    let held = |name, text: &str| if sight.reaches_claim(name) { list(text) } else { Ok(Vec::new()) };
     Ok(AccessClaims {
         iss: ctx.project.issuer.clone(),
         sub: grant.subject.clone(),
@@ -124,20 +133,20 @@ pub fn access_claims(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<Ac
         exp: (now + client.settings.validity.access_token).min(grant.expires_at.unix()),
         iat: now,
         jti: encode_base64url(&ctx.app.entropy.bytes::<16>()?),
-        scope: scope_for(&ctx.entry, grant.scope, grant.audience),
         session: Some(SessionClaims {
             sid: grant.family.to_string(),
             auth_time: grant.auth_time.unix(),
             acr: grant.acr.to_owned(),
             amr: list(grant.amr)?,
-            roles: list(grant.person.roles)?,
-            groups: list(grant.person.groups)?,
-            user_version: grant.user_version,
+            roles: held("roles", grant.person.roles)?,
+            groups: held("groups", grant.person.groups)?,
+            user_version: sight.reaches_anything().then_some(grant.user_version),
         }),
         epochs: None,
         sandbox: ctx.project.is_sandbox(),
         cnf: grant.cnf_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
-        attributes: shown_attributes(ctx, grant.person.attributes)?,
+        attributes: shown_attributes(ctx, grant.person.attributes, &sight)?,
+        scope,
     })
 }
 
@@ -169,13 +178,14 @@ fn id_token(
     signer.sign("JWT", &claims)
 }
 
-/// The attributes whose definition puts them into access tokens.
-fn shown_attributes(ctx: &Ctx, attributes: &str) -> Result<Map<String, Value>> {
+/// The attributes whose definition puts them into access tokens, as far as the client sees them.
+fn shown_attributes(ctx: &Ctx, attributes: &str, sight: &Sight<'_>) -> Result<Map<String, Value>> {
     let definitions = &ctx.entry.definitions;
     if attributes == "{}" || !definitions.iter().any(|definition| definition.in_access_token) {
         return Ok(Map::new());
     }
     let mut attributes: Map<String, Value> = serde_json::from_str(attributes).map_err(Error::internal)?;
-    attributes.retain(|name, _| definitions.iter().any(|known| known.in_access_token && known.name == *name));
+    let is_carried = |name: &str| definitions.iter().any(|known| known.in_access_token && known.name == name);
+    attributes.retain(|name, _| is_carried(name) && sight.reaches_attribute(name));
     Ok(attributes)
 }

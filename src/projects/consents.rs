@@ -28,7 +28,8 @@ pub struct Withdrawn {
     pub effective_at: Timestamp,
 }
 
-/// Withdraws the consent and ends what the application got by it: token families, and codes that it has not exchanged yet.
+/// Withdraws the consent and ends what the application got by it: token families, codes that it has not exchanged yet, and
+/// devices that were allowed.
 /// The user's row is locked first, as an exchange does, and the consent next, as whoever makes a code does: what was made
 /// before is ended here, and nothing is made after.
 ///
@@ -46,6 +47,7 @@ pub async fn withdraw(ctx: &Ctx, actor: &Actor, user: UserId, client: ClientId) 
             let families_ended = consents::end_families(&conn, project, now, user, client).await?;
             logout_tokens::owe_for_revoked(&conn, project, now, user).await?;
             consents::delete_codes(&conn, project, user, client).await?;
+            consents::delete_device_grants(&conn, project, user, client).await?;
             let target = format!("client:{client}");
             let detail = json!({"user": audit::user_name(ctx, user), "families_ended": families_ended});
             let event = actor.did("consent.withdrawn", &target).with(detail);

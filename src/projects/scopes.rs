@@ -33,6 +33,7 @@ pub async fn define(ctx: &Ctx, actor: &Actor, name: String, content: ScopeChange
         claims: Names::default(),
         attributes: Names::default(),
         created_at: ctx.now,
+        version: 0,
     };
     apply(&mut scope, &content)?;
     let made = &scope;
@@ -64,6 +65,8 @@ pub async fn find(ctx: &Ctx, name: &str) -> Result<Scope> {
     list(ctx).await?.into_iter().find(|scope| scope.name == name).ok_or_else(no_scope)
 }
 
+/// One that shows more is something new: people are asked for it again.
+///
 /// # Errors
 /// `invalid_request` naming the field and the bound; 404 for a scope that is not defined.
 pub async fn change(ctx: &Ctx, actor: &Actor, name: &str, change: &ScopeChange) -> Result<Scope> {
@@ -73,11 +76,12 @@ pub async fn change(ctx: &Ctx, actor: &Actor, name: &str, change: &ScopeChange) 
             projects::raise_version(&conn, ctx.project.id, ctx.now).await?;
             let all = scopes::list(&conn, ctx.project.id).await?;
             let mut scope = all.into_iter().find(|scope| scope.name == name).ok_or_else(no_scope)?;
+            let old = scope.clone();
             apply(&mut scope, change)?;
             if change.attributes.is_some() {
                 check_attributes(&conn, ctx, &scope).await?;
             }
-            scopes::update(&conn, ctx.project.id, &scope).await?;
+            scopes::update(&conn, ctx.project.id, &scope, is_wider(&old, &scope)).await?;
             record(ctx, &conn, actor, "scope.changed", &scope).await?;
             Ok(scope)
         })
@@ -115,6 +119,11 @@ fn apply(scope: &mut Scope, change: &ScopeChange) -> Result<()> {
         scope.attributes = attributes.clone();
     }
     Ok(())
+}
+
+fn is_wider(old: &Scope, new: &Scope) -> bool {
+    let more = |old: &Names, new: &Names| new.0.iter().any(|name| !old.has(name));
+    more(&old.claims, &new.claims) || more(&old.attributes, &new.attributes)
 }
 
 async fn check_attributes(conn: &Conn, ctx: &Ctx, scope: &Scope) -> Result<()> {

@@ -20,7 +20,9 @@ impl Alive {
     /// Whether the user's record is newer than what the token says of it.
     pub fn is_stale(&self) -> bool {
         match (&self.claims.session, &self.family) {
-            (Some(session), Some(family)) => session.user_version != family.user_version,
+            (Some(session), Some(family)) => {
+                session.user_version.is_some_and(|known| known != family.user_version)
+            }
             _ => false,
         }
     }

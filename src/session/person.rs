@@ -8,6 +8,7 @@ use crate::model::claim;
 use crate::model::profile::Profile;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::Family;
+use crate::model::user::UserRow;
 use crate::store::users::SignedIn;
 
 /// A person's record as it is now; lists and documents as JSON text.
@@ -53,6 +54,65 @@ impl<'a> From<&'a SignedIn> for Person<'a> {
     }
 }
 
+impl<'a> From<&'a UserRow> for Person<'a> {
+    fn from(user: &'a UserRow) -> Self {
+        Self {
+            username: user.username.as_deref(),
+            email: user.email.as_deref(),
+            email_verified: user.email_verified,
+            profile: &user.profile,
+            roles: &user.roles,
+            groups: &user.groups,
+            attributes: &user.attributes,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+/// The part of a granted scope that still is what the person allowed in this version of the project: what has been made
+/// wider, or anew, since then is for them to allow again. `None`: nobody had to.
+pub fn still_granted(entry: &ProjectEntry, scope: &str, allowed_as_of: Option<i64>) -> String {
+    let is_newer = |word: &str| {
+        let own = entry.scope(word);
+        own.zip(allowed_as_of).is_some_and(|(own, allowed)| own.version > allowed)
+    };
+    scope.split(' ').filter(|word| !is_newer(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// How far a client sees roles, groups and attributes: a project's own application all of them, one of others what the
+/// scopes of a token show.
+pub enum Sight<'a> {
+    Whole,
+    By(Shown<'a>),
+}
+
+impl Sight<'_> {
+    pub fn reaches_claim(&self, name: &str) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::By(shown) => shown.claims.contains(&name),
+        }
+    }
+
+    pub fn reaches_attribute(&self, name: &str) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::By(shown) => shown.attributes.as_ref().is_some_and(|names| names.contains(&name)),
+        }
+    }
+
+    /// Whether there is anything that may be old.
+    pub fn reaches_anything(&self) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::By(shown) => {
+                shown.attributes.is_some()
+                    || ["roles", "groups"].iter().any(|name| shown.claims.contains(name))
+            }
+        }
+    }
+}
+
 /// Names of what may be shown.
 #[derive(Default)]
 pub struct Shown<'a> {
@@ -68,7 +128,7 @@ impl<'a> Shown<'a> {
             for name in claim::of_scope(word) {
                 shown.claims.push(name);
             }
-            if let Some(own) = entry.scopes.iter().find(|own| own.name == word) {
+            if let Some(own) = entry.scope(word) {
                 shown.claims.extend(own.claims.0.iter().map(String::as_str));
                 let attributes = own.attributes.0.iter().map(String::as_str);
                 if attributes.len() > 0 {

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::access_token::Carried;
-use super::person::{Person, Shown, parsed};
+use super::person::{Person, Shown, parsed, still_granted};
 use super::verify::{Live, require_live};
 use crate::app::{Ctx, Visit};
 use crate::error::Result;
@@ -28,7 +28,9 @@ pub async fn own_user_info(visit: &Visit, token: &Carried) -> Result<Map<String,
     let (ctx, live) = require_live(visit, token).await?;
     let mut answer = shown(&ctx, &live)?;
     let family = &live.family;
-    if family.first_party && live.claims.scope.split(' ').any(|granted| granted == "profile") {
+    // Now, and with the application itself: what it passes on to others is no more than the scopes show.
+    let is_own = family.allowed_as_of().is_none() && live.claims.epochs.is_none();
+    if is_own && live.claims.scope.split(' ').any(|granted| granted == "profile") {
         for (name, text) in
             [("roles", &family.roles), ("groups", &family.groups), ("attributes", &family.attributes)]
         {
@@ -42,7 +44,8 @@ fn shown(ctx: &Ctx, Live { claims, family }: &Live) -> Result<Map<String, Value>
     // What the application asked for one by one is not for whoever it was passed on to.
     let own = family.claims.as_deref().filter(|_| claims.epochs.is_none());
     let asked = ClaimsRequest::of_column(own)?;
-    let shown = Shown::by_scope(&ctx.entry, &claims.scope).and(&asked.userinfo);
+    let scope = still_granted(&ctx.entry, &claims.scope, family.allowed_as_of());
+    let shown = Shown::by_scope(&ctx.entry, &scope).and(&asked.userinfo);
     let mut answer = shown.of(&Person::from(family))?;
     answer.insert("sub".into(), json!(claims.sub));
     Ok(answer)

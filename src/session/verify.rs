@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::standing::{Asker, prove};
 use crate::app::{Ctx, Visit};
 use crate::error::{Code, Error, Result, forbidden};
+use crate::model::client::Client;
 use crate::model::token::{AccessClaims, Family};
 use crate::oauth::dpop::{self, Proof};
 use crate::projects::admin_keys::{Admin, not_valid};
@@ -17,6 +18,7 @@ use crate::store::liveness;
 use super::access_token::{Carried, look_at};
 pub use super::access_token::{Refusal, refusal};
 use super::alive::{Alive, asked, judge, question_of};
+use super::person::{Shown, Sight, still_granted};
 
 /// What the caller asks of a token beyond being alive.
 #[derive(Debug, Default)]
@@ -79,7 +81,7 @@ pub async fn verify(
     let verdict = judge(ctx, proven.seen, proven.standing, demands.audience.as_deref())?;
     let verdict = match verdict {
         Ok(alive) => match check_proof(ctx, token, &alive, demands.dpop.as_ref()) {
-            Ok(_) => check_demands(&alive, &demands)?.map_or(Ok(alive), Err),
+            Ok(_) => check_demands(ctx, client, &alive, &demands)?.map_or(Ok(alive), Err),
             Err(refusal) => Err(refusal),
         },
         Err(refusal) => Err(refusal),
@@ -146,31 +148,45 @@ fn check_proof(
     }
 }
 
-/// Scopes are judged on the token; roles, groups and attributes on the user's record as it is now. A machine has none.
-fn check_demands(alive: &Alive, demands: &Demands) -> Result<Option<Refusal>> {
+/// Scopes are judged on the token; roles, groups and attributes on the user's record as it is now. A machine has none. To an
+/// application of others that asks, what the token's scopes do not show is as if it were not there: its questions are
+/// answered alike, whatever the record says.
+fn check_demands(
+    ctx: &Ctx,
+    client: Option<&Client>,
+    alive: &Alive,
+    demands: &Demands,
+) -> Result<Option<Refusal>> {
     let (claims, family) = (&alive.claims, alive.family.as_ref());
-    let held = |of: fn(&Family) -> &String| match family {
+    let allowed_as_of = family.and_then(Family::allowed_as_of);
+    let granted = still_granted(&ctx.entry, &claims.scope, allowed_as_of);
+    let sight = match client.is_none_or(|client| client.settings.first_party) {
+        true => Sight::Whole,
+        false => Sight::By(Shown::by_scope(&ctx.entry, &granted)),
+    };
+    let held = |name: &str, of: fn(&Family) -> &String| match family.filter(|_| sight.reaches_claim(name)) {
         Some(family) => serde_json::from_str::<Vec<String>>(of(family)).map_err(Error::internal),
         None => Ok(Vec::new()),
     };
-    if !demands.scopes.iter().all(|scope| claims.scope.split(' ').any(|granted| granted == scope)) {
+    if !demands.scopes.iter().all(|scope| granted.split(' ').any(|granted| granted == scope)) {
         return Ok(Some(refusal("missing_scope", "a required scope was not granted")));
     }
     if !demands.roles.is_empty() {
-        let roles = held(|family| &family.roles)?;
+        let roles = held("roles", |family| &family.roles)?;
         if !demands.roles.iter().all(|role| roles.contains(role)) {
             return Ok(Some(refusal("missing_role", "the user lacks a required role")));
         }
     }
     if !demands.groups.is_empty() {
-        let groups = held(|family| &family.groups)?;
+        let groups = held("groups", |family| &family.groups)?;
         if !demands.groups.iter().all(|group| groups.contains(group)) {
             return Ok(Some(refusal("missing_group", "the user is not in a required group")));
         }
     }
     if !demands.attributes.is_empty() {
         let attributes = family.map_or("{}", |family| family.attributes.as_str());
-        let attributes: Map<String, Value> = serde_json::from_str(attributes).map_err(Error::internal)?;
+        let mut attributes: Map<String, Value> = serde_json::from_str(attributes).map_err(Error::internal)?;
+        attributes.retain(|name, _| sight.reaches_attribute(name));
         if !demands
             .attributes
             .iter()

@@ -49,8 +49,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Cl
         conn,
         "INSERT INTO clients
          (project_id, id, client_name, type, status, token_epoch, version, shortened_in, settings, created_at, updated_at,
-          backchannel_logout)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9, $10)",
+          backchannel_logout, first_party)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9, $10, $11)",
         project,
         client.id,
         &client.name,
@@ -60,7 +60,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Cl
         client.version,
         settings.as_str(),
         now,
-        client.settings.backchannel_logout_uri.is_some()
+        client.settings.backchannel_logout_uri.is_some(),
+        client.settings.first_party
     )
 }
 
@@ -117,6 +118,7 @@ pub async fn update(
     execute!(
         conn,
         "UPDATE clients SET client_name = $1, status = $2, settings = $3, updated_at = $4, backchannel_logout = $10,
+           first_party = $11,
            version = CASE WHEN version >= $6 THEN version + 1 ELSE $6 END,
            token_epoch = CASE WHEN NOT $5 THEN token_epoch WHEN token_epoch >= $6 THEN token_epoch + 1 ELSE $6 END
          WHERE project_id = $7 AND id = $8 AND version = $9 AND status <> 'deleted'",
@@ -129,7 +131,8 @@ pub async fn update(
         project,
         client.id,
         client.version,
-        client.settings.backchannel_logout_uri.is_some()
+        client.settings.backchannel_logout_uri.is_some(),
+        client.settings.first_party
     )
 }
 

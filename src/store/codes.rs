@@ -20,6 +20,8 @@ pub struct CodeRow {
     /// The thumbprint of the key that has to prove itself at the exchange.
     pub dpop_jkt: Option<String>,
     pub scope: String,
+    /// The project's version when the person's permission for it was judged.
+    pub scopes_as_of: i64,
     /// What was asked for, where it is not the scope.
     pub requested_scope: Option<String>,
     pub nonce: Option<String>,
@@ -94,7 +96,7 @@ pub async fn present(
                 a.client_id, a.user_id, a.browser_session_id, a.redirect_uri, a.code_challenge, a.dpop_jkt, a.scope,
                 a.requested_scope, a.nonce,
                 a.audience, a.for_resources, a.claims, a.auth_time, a.amr, a.acr, a.user_agent, a.address, a.project_epoch, a.client_epoch,
-                a.user_epoch, a.expires_at, a.consumed_at, a.family_id,
+                a.user_epoch, a.expires_at, a.consumed_at, a.family_id, a.scopes_as_of,
                 a.browser_session_id IS NULL OR (b.id IS NOT NULL AND b.ended_at IS NULL) AS session_lives
          FROM projects p
          JOIN clients k ON k.project_id = p.id AND k.id = $2
@@ -113,7 +115,8 @@ pub async fn find(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option
         conn,
         CodeRow,
         "SELECT client_id, user_id, browser_session_id, redirect_uri, code_challenge, dpop_jkt, scope, requested_scope,
-                nonce, audience, for_resources, claims, auth_time, amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id
+                nonce, audience, for_resources, claims, auth_time, amr, acr, user_agent, address, project_epoch, client_epoch, user_epoch, expires_at, consumed_at, family_id,
+                scopes_as_of
          FROM authorization_codes WHERE project_id = $1 AND code_hash = $2",
         project,
         hash
@@ -132,9 +135,10 @@ pub async fn insert(
         conn,
         "INSERT INTO authorization_codes (project_id, code_hash, client_id, user_id, browser_session_id, redirect_uri,
            code_challenge, scope, nonce, audience, auth_time, amr, acr, user_agent, address, project_epoch,
-           client_epoch, user_epoch, created_at, expires_at, requested_scope, for_resources, claims, dpop_jkt)
+           client_epoch, user_epoch, created_at, expires_at, requested_scope, for_resources, claims, dpop_jkt,
+           scopes_as_of)
          SELECT u.project_id, $2, c.id, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-           $22, $23, $24
+           $22, $23, $24, $25
          FROM users u
          JOIN projects p ON p.id = u.project_id
          JOIN clients c ON c.project_id = u.project_id AND c.id = $3
@@ -163,7 +167,8 @@ pub async fn insert(
         code.requested_scope.as_deref(),
         code.for_resources,
         code.claims.as_deref(),
-        code.dpop_jkt.as_deref()
+        code.dpop_jkt.as_deref(),
+        code.scopes_as_of
     )
 }
 

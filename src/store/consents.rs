@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
 use crate::ids::{ClientId, ProjectId, UserId};
-use crate::model::consent::Permission;
+use crate::model::consent::{Pairs, Permission};
 use crate::model::scope::Names;
 use crate::model::timestamp::Timestamp;
 
@@ -17,11 +17,13 @@ struct Row {
     resources: Names,
     #[sqlx(try_from = "String")]
     claims: Names,
+    #[sqlx(try_from = "String")]
+    pairs: Pairs,
 }
 
 impl From<Row> for Permission {
     fn from(row: Row) -> Self {
-        Self { scopes: row.scopes.0, resources: row.resources.0, claims: row.claims.0 }
+        Self { scopes: row.scopes.0, resources: row.resources.0, claims: row.claims.0, pairs: row.pairs }
     }
 }
 
@@ -34,7 +36,8 @@ pub async fn find(
     let row = fetch_optional!(
         conn,
         Row,
-        "SELECT scopes, resources, claims FROM consents WHERE project_id = $1 AND user_id = $2 AND client_id = $3",
+        "SELECT scopes, resources, claims, pairs FROM consents
+         WHERE project_id = $1 AND user_id = $2 AND client_id = $3",
         project,
         user,
         client
@@ -53,7 +56,7 @@ pub async fn hold(
         conn,
         Row,
         "UPDATE consents SET updated_at = updated_at WHERE project_id = $1 AND user_id = $2 AND client_id = $3
-         RETURNING scopes, resources, claims",
+         RETURNING scopes, resources, claims, pairs",
         project,
         user,
         client
@@ -71,17 +74,18 @@ pub async fn put(
 ) -> Result<u64> {
     execute!(
         conn,
-        "INSERT INTO consents (project_id, user_id, client_id, scopes, resources, claims, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+        "INSERT INTO consents (project_id, user_id, client_id, scopes, resources, claims, created_at, updated_at, pairs)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)
          ON CONFLICT (project_id, user_id, client_id)
-         DO UPDATE SET scopes = $4, resources = $5, claims = $6, updated_at = $7",
+         DO UPDATE SET scopes = $4, resources = $5, claims = $6, updated_at = $7, pairs = $8",
         project,
         user,
         client,
         Names(given.scopes.clone()).to_json()?,
         Names(given.resources.clone()).to_json()?,
         Names(given.claims.clone()).to_json()?,
-        now
+        now,
+        given.pairs.to_json()?
     )
 }
 
@@ -137,6 +141,23 @@ pub async fn delete_codes(conn: &Conn, project: ProjectId, user: UserId, client:
         conn,
         "DELETE FROM authorization_codes
          WHERE project_id = $1 AND user_id = $2 AND client_id = $3 AND consumed_at IS NULL",
+        project,
+        user,
+        client
+    )
+}
+
+/// Devices that the user has allowed to go on with the client, and that have not yet.
+pub async fn delete_device_grants(
+    conn: &Conn,
+    project: ProjectId,
+    user: UserId,
+    client: ClientId,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM device_grants
+         WHERE project_id = $1 AND user_id = $2 AND client_id = $3 AND state = 'approved'",
         project,
         user,
         client

@@ -16,7 +16,10 @@ pub struct NewDeviceGrant {
     pub user_code_hash: Vec<u8>,
     pub scope: String,
     pub requested_scope: Option<String>,
+    /// Words.
     pub audience: String,
+    /// Whether they are resource servers that the device asked for.
+    pub for_resources: bool,
     pub user_agent: String,
     pub address: String,
     pub poll_seconds: i64,
@@ -28,8 +31,9 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, new: &NewDe
     execute!(
         conn,
         "INSERT INTO device_grants (project_id, id, client_id, device_code_hash, user_code_hash, state, scope,
-           requested_scope, audience, user_agent, address, poll_seconds, next_poll_at, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, $12, $13)
+           requested_scope, audience, user_agent, address, poll_seconds, next_poll_at, created_at, expires_at,
+           for_resources)
+         VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
          ON CONFLICT DO NOTHING",
         project,
         new.id,
@@ -43,7 +47,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, new: &NewDe
         &new.address,
         new.poll_seconds,
         now,
-        new.expires_at
+        new.expires_at,
+        new.for_resources
     )
 }
 
@@ -53,6 +58,18 @@ pub struct Waiting {
     pub id: DeviceGrantId,
     pub client_id: ClientId,
     pub scope: String,
+    pub audience: String,
+    pub for_resources: bool,
+}
+
+impl Waiting {
+    /// The resource servers that it asks for; none: the client's own audience.
+    pub fn resources(&self) -> Vec<String> {
+        match self.for_resources {
+            true => self.audience.split(' ').map(str::to_owned).collect(),
+            false => Vec::new(),
+        }
+    }
 }
 
 pub async fn find_by_user_code(
@@ -64,7 +81,7 @@ pub async fn find_by_user_code(
     fetch_optional!(
         conn,
         Waiting,
-        "SELECT id, client_id, scope FROM device_grants
+        "SELECT id, client_id, scope, audience, for_resources FROM device_grants
          WHERE project_id = $1 AND user_code_hash = $2 AND state = 'pending' AND expires_at > $3",
         project,
         hash,
@@ -81,12 +98,19 @@ pub async fn find_waiting(
     fetch_optional!(
         conn,
         Waiting,
-        "SELECT id, client_id, scope FROM device_grants
+        "SELECT id, client_id, scope, audience, for_resources FROM device_grants
          WHERE project_id = $1 AND id = $2 AND state = 'pending' AND expires_at > $3",
         project,
         id,
         now
     )
+}
+
+/// What is allowed: a scope, as it was in this version of the project.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowed<'a> {
+    pub scope: &'a str,
+    pub scopes_as_of: i64,
 }
 
 /// Approves with the epochs that came with the browser session, only while they hold and the session has not ended.
@@ -97,11 +121,12 @@ pub async fn approve(
     id: DeviceGrantId,
     sign_in: &SignIn,
     client_epoch: i64,
+    allowed: Allowed<'_>,
 ) -> Result<u64> {
     execute!(
         conn,
         "UPDATE device_grants SET state = 'approved', user_id = $3, auth_time = $4, amr = $5, acr = $6,
-           project_epoch = $7, client_epoch = $8, user_epoch = $9
+           project_epoch = $7, client_epoch = $8, user_epoch = $9, scope = $13, scopes_as_of = $14
          WHERE project_id = $1 AND id = $2 AND state = 'pending' AND expires_at > $10 AND EXISTS (
            SELECT 1 FROM browser_sessions b
            JOIN users u ON u.project_id = b.project_id AND u.id = b.user_id
@@ -121,7 +146,9 @@ pub async fn approve(
         sign_in.user_epoch,
         now,
         sign_in.id,
-        sign_in.browser_epoch
+        sign_in.browser_epoch,
+        allowed.scope,
+        allowed.scopes_as_of
     )
 }
 
@@ -144,7 +171,10 @@ pub struct Asking {
     pub state: String,
     pub scope: String,
     pub requested_scope: Option<String>,
+    /// Words.
     pub audience: String,
+    /// Whether they are resource servers that the device asked for.
+    pub for_resources: bool,
     pub user_agent: String,
     pub address: String,
     pub poll_seconds: i64,
@@ -158,13 +188,15 @@ pub struct Asking {
     pub user_epoch: Option<i64>,
     /// Whether project and client are active, and their epochs those of the approval.
     pub still_holds: bool,
+    pub scopes_as_of: i64,
 }
 
 pub async fn find_by_device_code(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option<Asking>> {
     fetch_optional!(
         conn,
         Asking,
-        "SELECT d.id, d.client_id, d.state, d.scope, d.requested_scope, d.audience, d.user_agent, d.address,
+        "SELECT d.id, d.client_id, d.state, d.scope, d.requested_scope, d.audience, d.for_resources, d.scopes_as_of,
+                d.user_agent, d.address,
                 d.poll_seconds, d.expires_at, d.user_id, d.auth_time, d.amr, d.acr, d.project_epoch, d.client_epoch,
                 d.user_epoch,
                 p.status = 'active' AND c.status = 'active' AND COALESCE(d.project_epoch = p.token_epoch, FALSE)

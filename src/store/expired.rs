@@ -45,6 +45,17 @@ pub async fn delete_pushed_requests(conn: &Conn, expired: Timestamp) -> Result<u
     execute!(conn, ended!("pushed_requests", "hash", "expires_at"), expired)
 }
 
+/// Consents of clients that were deleted, along the index of those.
+pub async fn delete_consents_of_deleted_clients(conn: &Conn) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM consents WHERE (project_id, user_id, client_id) IN (
+           SELECT n.project_id, n.user_id, n.client_id FROM clients c
+           JOIN consents n ON n.project_id = c.project_id AND n.client_id = c.id
+           WHERE c.status = 'deleted' LIMIT 500)"
+    )
+}
+
 pub async fn delete_device_grants(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("device_grants", "id", "expires_at"), expired)
 }

@@ -42,9 +42,9 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, family: &Ne
         "INSERT INTO token_families (project_id, id, client_id, user_id, browser_session_id, client_version, offline,
            scope, audience, nonce, auth_time, amr, acr, user_agent, address, seq, rotated_at, mac_key_id, used_at,
            idle_expires_at, expires_at, project_epoch, client_epoch, user_epoch, created_at, requested_scope,
-           for_resources, claims, first_party, subject, cnf_jkt)
+           for_resources, claims, first_party, subject, cnf_jkt, scopes_as_of)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17, $16, $18, $19, $20, $21,
-           $22, $16, $23, $24, $25, $26, $27, $28)",
+           $22, $16, $23, $24, $25, $26, $27, $28, $29)",
         project,
         family.id,
         code.client_id,
@@ -72,7 +72,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, family: &Ne
         code.claims.as_deref(),
         family.first_party,
         family.subject,
-        family.cnf_jkt
+        family.cnf_jkt,
+        code.scopes_as_of
     )
 }
 

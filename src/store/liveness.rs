@@ -121,10 +121,11 @@ macro_rules! statement {
              a.id AS admin_key_id, a.project_id AS admin_key_project_id, a.name AS admin_key_name,
              a.role AS admin_key_role, r.jti AS revoked_jti,
              m.status AS actor_status, m.token_epoch AS actor_epoch,
-             f.id, f.client_id, f.client_version, f.user_id, f.browser_session_id, f.scope, f.requested_scope, f.audience, f.for_resources, f.claims, f.first_party, f.subject, f.auth_time,
+             f.id, f.client_id, f.client_version, f.user_id, f.browser_session_id, f.scope, f.requested_scope, f.audience, f.for_resources, f.claims, f.first_party, f.scopes_as_of, f.subject, f.auth_time,
              f.amr, f.acr, f.cnf_jkt, f.seq, f.prev_seq, f.rotated_at, f.mac_key_id, f.idle_expires_at, f.expires_at, f.revoked_at,
              f.project_epoch, f.client_epoch, f.user_epoch,
              c.status AS client_status, c.token_epoch AS client_token_epoch,
+             c.first_party AS client_first_party,
              u.status AS user_status, u.token_epoch AS user_token_epoch, u.version AS user_version,
              u.username, u.email, u.email_verified, u.profile, u.roles, u.groups, u.attributes,
              u.updated_at AS user_updated_at

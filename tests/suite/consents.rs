@@ -34,7 +34,7 @@ both_engines!(
 
 const NAME: &str = "Bureau";
 
-fn settings() -> ClientSettings {
+pub fn settings() -> ClientSettings {
     ClientSettings {
         redirect_uris: vec![REDIRECT.into()],
         require_pkce: false,
@@ -46,7 +46,7 @@ fn settings() -> ClientSettings {
     }
 }
 
-async fn bureau(app: &TestApp) -> Shop {
+pub async fn bureau(app: &TestApp) -> Shop {
     let shop = app.shop("shop", "confidential").await;
     let (client, secret) =
         projects::create_client(&app.app, shop.project, NAME, "confidential", settings()).await.unwrap();
@@ -54,17 +54,17 @@ async fn bureau(app: &TestApp) -> Shop {
     Shop { id: client.id.to_string(), secret, ..shop }
 }
 
-async fn ask(app: &TestApp, shop: &Shop, more: &str, cookie: &str) -> Response {
+pub async fn ask(app: &TestApp, shop: &Shop, more: &str, cookie: &str) -> Response {
     app.http.get(app.authorize_url(shop, more)).header("cookie", cookie).send().await.unwrap()
 }
 
-async fn decide(app: &TestApp, shop: &Shop, cookie: &str, sealed: &str, decision: &str) -> Response {
+pub async fn decide(app: &TestApp, shop: &Shop, cookie: &str, sealed: &str, decision: &str) -> Response {
     let post = app.http.post(app.project_url(shop, "/consent")).header("cookie", cookie);
     post.form(&[("request", sealed), ("decision", decision)]).send().await.unwrap()
 }
 
 /// Signs alice in up to the page that asks: its cookie, and the page.
-async fn asked(app: &TestApp, shop: &Shop, more: &str) -> (String, Seen) {
+pub async fn asked(app: &TestApp, shop: &Shop, more: &str) -> (String, Seen) {
     let (cookie, sealed) = app.sign_in_page(shop, more).await;
     let answer = app.submit(shop, &cookie, &sealed, PASSWORD).await;
     let cookie = cookie_of(&answer);
@@ -72,13 +72,13 @@ async fn asked(app: &TestApp, shop: &Shop, more: &str) -> (String, Seen) {
 }
 
 /// Signs alice in and allows it: the tokens, and the cookie.
-async fn allowed(app: &TestApp, shop: &Shop, more: &str) -> (Value, String) {
+pub async fn allowed(app: &TestApp, shop: &Shop, more: &str) -> (Value, String) {
     let (cookie, page) = asked(app, shop, more).await;
     let answer = decide(app, shop, &cookie, &sealed_of(&page.text), "allow").await;
     (app.exchange(shop, &code_of(&answer)).await.ok(), cookie)
 }
 
-async fn error_of(app: &TestApp, shop: &Shop, more: &str, cookie: &str) -> Option<String> {
+pub async fn error_of(app: &TestApp, shop: &Shop, more: &str, cookie: &str) -> Option<String> {
     let to = location_of(&ask(app, shop, more, cookie).await);
     assert_eq!(
         (parameter(&to, "state").as_deref(), parameter(&to, "iss")),

@@ -106,6 +106,8 @@ mod store_units;
 mod store_writer;
 mod support;
 mod tenants;
+mod third_party;
+mod third_party_devices;
 mod tls;
 mod token_conformance;
 mod token_exchange;

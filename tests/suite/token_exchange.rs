@@ -20,7 +20,7 @@ const API: &str = "https://api.example";
 const STOCK: &str = "https://stock.example";
 
 /// A shop whose tokens are for an API, and the API, which may call on the stock.
-async fn world(app: &TestApp) -> (Shop, Shop) {
+pub async fn world(app: &TestApp) -> (Shop, Shop) {
     let settings = ClientSettings {
         redirect_uris: vec![REDIRECT.into()],
         require_pkce: false,
@@ -43,11 +43,11 @@ async fn swap(app: &TestApp, client: &Shop, token: &str, more: &[(&str, &str)]) 
     app.form(client, "token", &[&form[..], more].concat()).await
 }
 
-async fn swapped(app: &TestApp, client: &Shop, token: &str, more: &[(&str, &str)]) -> String {
+pub async fn swapped(app: &TestApp, client: &Shop, token: &str, more: &[(&str, &str)]) -> String {
     swap(app, client, token, more).await.ok()["access_token"].as_str().unwrap().to_owned()
 }
 
-async fn signed_in(app: &TestApp, shop: &Shop) -> Tokens {
+pub async fn signed_in(app: &TestApp, shop: &Shop) -> Tokens {
     let (code, _) = app.code(shop, "&scope=openid+profile+email+offline_access").await;
     Tokens(app.exchange(shop, &code).await.ok())
 }

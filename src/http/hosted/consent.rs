@@ -10,7 +10,7 @@ use super::pages::{self, ConsentPage};
 use super::{authorize, policy, redirect, sign_in};
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result, invalid_request};
-use crate::identity::consent::{allow, asked};
+use crate::identity::consent::{allow, asked, is_as_shown};
 use crate::identity::sign_in::{NewCode, find_session};
 use crate::ids::BrowserSessionId;
 use crate::model::client::Client;
@@ -27,6 +27,8 @@ pub struct Asking {
     session: BrowserSessionId,
     /// Whether the session was made for this request, which settles its age.
     fresh: bool,
+    /// The project's version in which the page was made: what it says of the scopes is judged again.
+    shown_in: i64,
 }
 
 impl Content for Asking {
@@ -49,10 +51,11 @@ pub async fn show(
     let user = session.user_id;
     let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
     let username = found.and_then(|user| user.username).unwrap_or_default();
-    let wanted = asked(client, &request).unwrap_or_default();
+    let wanted = asked(ctx, client, &request).unwrap_or_default();
     let back = Url::parse(&request.back.redirect_uri).ok();
     let back = back.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned();
-    let sealed = form::seal(ctx, &Asking { request, session: session.id, fresh }, cookie)?;
+    let asking = Asking { request, session: session.id, fresh, shown_in: ctx.project.version };
+    let sealed = form::seal(ctx, &asking, cookie)?;
     let settings = &client.settings;
     let shown = ConsentPage {
         project_name: &ctx.project.name,
@@ -64,7 +67,7 @@ pub async fn show(
         request: &sealed,
         username: &username,
         allowances: &allowances(ctx, &wanted),
-        servers: &servers(ctx, &wanted),
+        servers: &servers(ctx, &wanted.resources),
         back: &back,
     };
     pages::html(200, &shown, &policy::form_targets(client))
@@ -95,12 +98,10 @@ pub fn in_words(ctx: &Ctx, scope: &str) -> String {
     }
 }
 
-fn servers(ctx: &Ctx, wanted: &Permission) -> Vec<String> {
+/// The names of resource servers.
+pub fn servers(ctx: &Ctx, wanted: &[String]) -> Vec<String> {
     let known = ctx.entry.resource_servers.iter();
-    known
-        .filter(|server| wanted.resources.contains(&server.identifier))
-        .map(|server| server.name.clone())
-        .collect()
+    known.filter(|server| wanted.contains(&server.identifier)).map(|server| server.name.clone()).collect()
 }
 
 /// The posted form.
@@ -114,7 +115,7 @@ async fn decided(page: &Page) -> Result<Response> {
         Received::Valid(posted) => posted,
         Received::Stale(asking) => return pages::stale(ctx, &asking.link(ctx)),
     };
-    let (Asking { request, session, fresh }, cookie) = (posted.content, posted.cookie);
+    let (Asking { request, session, fresh, shown_in }, cookie) = (posted.content, posted.cookie);
     let client = active_client(ctx, request.client_id).await?;
     if !client.allows_redirect(&request.back.redirect_uri) {
         return Err(sign_in::unregistered());
@@ -130,6 +131,10 @@ async fn decided(page: &Page) -> Result<Response> {
                 && authorize::is_right(ctx, &client, &request, &found)?
                 && (fresh || request.accepts_age(found.auth_time, ctx.now))
             {
+                // A scope was made wider while the form was open.
+                if !is_as_shown(ctx, &client, &request.scope, shown_in) {
+                    return show(ctx, &client, request, &found, fresh, &cookie).await;
+                }
                 let code = NewCode::new(ctx, &client, &request, &found)?;
                 if allow(ctx, &client, found.user_id, &code).await? {
                     return redirect::to_client(ctx, &request.back, Ok(&code.secret));

@@ -9,13 +9,14 @@
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::consent::in_words;
+use super::consent::{in_words, servers};
 use super::form::{self, Aim, Content, Received};
 use super::page::Page;
 use super::pages::{self, DeviceCodePage, DeviceConfirmPage, DeviceDonePage};
 use super::{cookie, redirect, sign_in};
 use crate::app::Ctx;
 use crate::error::{Result, invalid_request};
+use crate::identity::consent::is_as_shown;
 use crate::identity::sign_in::find_session;
 use crate::ids::{ClientId, DeviceGrantId};
 use crate::model::client::Client;
@@ -51,6 +52,8 @@ pub struct NamedDevice {
     pub client_id: ClientId,
     /// As the device shows it.
     code: String,
+    /// The project's version in which the page said what is asked for; 0: it has not yet.
+    shown_in: i64,
 }
 
 impl Content for NamedDevice {
@@ -115,7 +118,7 @@ async fn entered(page: &Page) -> Result<Response> {
     let typed = posted.fields.get("user_code").unwrap_or_default();
     match device::enter(ctx, typed, &posted.cookie, &page.call.client_address()).await? {
         Entry::Found(Waiting { id, client_id, .. }, code) => {
-            let named = NamedDevice { id, client_id, code: code.to_string() };
+            let named = NamedDevice { id, client_id, code: code.to_string(), shown_in: 0 };
             redirect::see_other(&confirm_link(ctx, &named, &posted.cookie)?)
         }
         Entry::Unknown => render_form(ctx, &posted.cookie, typed, 400, Some(UNKNOWN)),
@@ -155,15 +158,17 @@ async fn render_confirm(
     let user = session.user_id;
     let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
     let scopes = waiting.scope.split(' ').filter(|word| !word.is_empty()).map(|scope| in_words(ctx, scope));
+    let shown_in = ctx.project.version;
     let shown = DeviceConfirmPage {
         project_name: &ctx.project.name,
         client_name: &client.name,
         action: &format!("{}/confirm", path(ctx)),
-        request: &form::seal(ctx, named, cookie)?,
+        request: &form::seal(ctx, &NamedDevice { shown_in, ..named.clone() }, cookie)?,
         code: &named.code,
         username: &found.and_then(|user| user.username).unwrap_or_default(),
         other: &format!("{}&prompt=login", confirm_link(ctx, named, cookie)?),
         scopes: &scopes.collect::<Vec<_>>(),
+        servers: &servers(ctx, &waiting.resources()),
     };
     pages::html(200, &shown, &[])
 }
@@ -189,7 +194,11 @@ async fn decided(page: &Page) -> Result<Response> {
         // Signed out in between.
         return sign_in::show(page, &client, &Aim::Device(named), Some(posted.cookie), "");
     };
-    if !device::decide(ctx, &client, named.id, &session, allowed).await? {
+    let Some(waiting) = device::waiting(ctx, named.id).await? else { return over(ctx) };
+    if allowed && !is_as_shown(ctx, &client, &waiting.scope, named.shown_in) {
+        return render_confirm(ctx, &client, &named, &waiting, &session, &posted.cookie).await;
+    }
+    if !device::decide(ctx, &client, &waiting, &session, allowed).await? {
         return over(ctx);
     }
     let (title, message) = match allowed {

@@ -114,6 +114,8 @@ pub struct DeviceConfirmPage<'a> {
     /// Where somebody else signs in.
     pub other: &'a str,
     pub scopes: &'a [String],
+    /// The APIs that it may use.
+    pub servers: &'a [String],
 }
 
 /// Says what became of it.

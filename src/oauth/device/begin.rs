@@ -9,6 +9,7 @@ use crate::model::user_code::UserCode;
 use crate::oauth::authorize::{check_scope, requested_scope};
 use crate::oauth::client_auth::Presented;
 use crate::oauth::parameters::Parameters;
+use crate::oauth::resources::{RESOURCE, check_resources};
 use crate::secret::Secret;
 use crate::session::standing::{Asker, prove};
 use crate::store::device_grants::{self, NewDeviceGrant};
@@ -25,7 +26,8 @@ pub struct Begun {
 }
 
 /// # Errors
-/// `invalid_client`; `unauthorized_client` for a client that is not registered for the grant; `invalid_scope`.
+/// `invalid_client`; `unauthorized_client` for a client that is not registered for the grant; `invalid_scope`;
+/// `invalid_target` for a resource server that is not open to it (RFC 8707, 2).
 pub async fn begin(visit: &Visit, presented: Presented, form: &Parameters, device: Browser) -> Result<Begun> {
     let proven = prove(visit, &Asker::Client(presented), |_| Ok(((), Question::default()))).await?;
     let ctx = &proven.ctx;
@@ -38,7 +40,8 @@ pub async fn begin(visit: &Visit, presented: Presented, form: &Parameters, devic
     }
     let scope = check_scope(ctx, client, form)?;
     let requested_scope = requested_scope(form, &scope);
-    let asked = Asked { client, scope, requested_scope, device };
+    let resources = check_resources(&ctx.entry, client, &form.all(RESOURCE))?;
+    let asked = Asked { client, scope, requested_scope, resources, device };
     for _ in 0..ATTEMPTS {
         if let Some(begun) = store(ctx, &asked).await? {
             return Ok(begun);
@@ -52,6 +55,7 @@ struct Asked<'a> {
     client: &'a Client,
     scope: String,
     requested_scope: Option<String>,
+    resources: Vec<String>,
     device: Browser,
 }
 
@@ -65,7 +69,11 @@ async fn store(ctx: &Ctx, asked: &Asked<'_>) -> Result<Option<Begun>> {
         user_code_hash: hash_of(ctx, &user_code),
         scope: asked.scope.clone(),
         requested_scope: asked.requested_scope.clone(),
-        audience: asked.client.audience(),
+        audience: match asked.resources.is_empty() {
+            true => asked.client.audience(),
+            false => asked.resources.join(" "),
+        },
+        for_resources: !asked.resources.is_empty(),
         user_agent: asked.device.user_agent.clone(),
         address: asked.device.address.clone(),
         poll_seconds: POLL_SECONDS,

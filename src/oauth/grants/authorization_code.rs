@@ -159,8 +159,9 @@ pub(super) async fn begin(
     let new = NewFamily {
         id,
         code,
-        // OpenID Connect Core, 11.
-        offline: face == Face::SessionApi || code.scope.split(' ').any(|scope| scope == "offline_access"),
+        // OpenID Connect Core, 11. The session API grants it unasked, to a project's own applications.
+        offline: (face == Face::SessionApi && client.settings.first_party)
+            || code.scope.split(' ').any(|scope| scope == "offline_access"),
         first_party: client.settings.first_party,
         subject: is_pairwise.then_some(subject),
         mac_key_id: ctx.app.master_keys.current_id(),
@@ -205,6 +206,7 @@ pub(super) fn grant<'a>(
         family,
         subject: subject.clone(),
         scope: &code.scope,
+        allowed_as_of: (!client.settings.first_party).then_some(code.scopes_as_of),
         audience,
         auth_time: code.auth_time,
         amr: &code.amr,

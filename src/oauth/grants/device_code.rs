@@ -8,6 +8,7 @@ use crate::error::{Code, Error, Result, invalid_grant};
 use crate::ids::FamilyId;
 use crate::model::client::Client;
 use crate::oauth::issue::{Grant, TokenSet, issue};
+use crate::oauth::resources::{named, narrowed};
 use crate::oauth::subject;
 use crate::oauth::token::TokenRequest;
 use crate::session::standing::{Asker, prove};
@@ -30,20 +31,28 @@ enum Verdict {
     Denied(Code, &'static str),
 }
 
+/// What the device asks with.
+struct Asked<'a> {
+    /// The resource servers that the first access token is for; none: all that were granted (RFC 8707, 2.2).
+    resources: Vec<String>,
+    jkt: Option<&'a str>,
+}
+
 const UNKNOWN: Verdict = Verdict::Denied(Code::InvalidGrant, "the device code is unknown");
 const ENDED: Verdict = Verdict::Denied(Code::InvalidGrant, "the sign-in that approved the device has ended");
 
 /// # Errors
 /// `invalid_client`; `authorization_pending`, `slow_down`, `access_denied`, `expired_token`; `invalid_grant` for a code that
-/// is unknown, used, or another client's, and for an approval whose sign-in has ended.
+/// is unknown, used, or another client's, and for an approval whose sign-in has ended; `invalid_target` for a resource server
+/// that was not granted.
 pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: TokenRequest) -> Result<TokenSet> {
     let code = form.required_secret("device_code")?;
-    let jkt = credentials.jkt().map(str::to_owned);
+    let (jkt, resources) = (credentials.jkt().map(str::to_owned), named(&form));
     let proven = prove(visit, &Asker::Client(credentials), |_| Ok(((), Question::default()))).await?;
     let ctx = &proven.ctx;
     let client = &proven.asking_client()?.client;
     let family = ctx.app.entropy.id(ctx.now)?;
-    match judge(ctx, client, &code.sha256(), family, jkt.as_deref()).await? {
+    match judge(ctx, client, &code.sha256(), family, &Asked { resources, jkt: jkt.as_deref() }).await? {
         Verdict::Granted(granted) => {
             let grant = grant(ctx, client, family, &granted);
             issue(ctx, client, &Grant { cnf_jkt: jkt.as_deref(), ..grant }, Face::OAuth)
@@ -58,7 +67,7 @@ async fn judge(
     client: &Client,
     hash: &[u8],
     family: FamilyId,
-    jkt: Option<&str>,
+    asked: &Asked<'_>,
 ) -> Result<Verdict> {
     let (project, now) = (ctx.project.id, ctx.now);
     let verdict = |conn: Conn| async move {
@@ -71,7 +80,7 @@ async fn judge(
         match asking.state.as_str() {
             "pending" => ask_again(ctx, &conn, &asking).await,
             "denied" => Ok(Verdict::Denied(Code::AccessDenied, "the person said no")),
-            "approved" => consume(ctx, &conn, client, &asking, family, jkt).await,
+            "approved" => consume(ctx, &conn, client, &asking, family, asked).await,
             _ => Ok(Verdict::Denied(Code::InvalidGrant, "the device code has been used already")),
         }
     };
@@ -98,25 +107,28 @@ async fn consume(
     client: &Client,
     asking: &Asking,
     family: FamilyId,
-    jkt: Option<&str>,
+    asked: &Asked<'_>,
 ) -> Result<Verdict> {
     let (project, now) = (ctx.project.id, ctx.now);
-    let code = approved(asking).ok_or_else(|| Error::internal("an approval without who approved"))?;
+    let code = approved(client, asking).ok_or_else(|| Error::internal("an approval without who approved"))?;
     if !asking.still_holds {
         return Ok(ENDED);
     }
+    // Refused before anything is written: the device may ask again, for less.
+    let granted = (code.audience.as_str(), code.for_resources);
+    let audience = narrowed(&ctx.entry, client, granted, &asked.resources)?;
     let user = users::touch_sign_in(conn, project, now, code.user_id, code.user_epoch).await?;
     let Some(user) = user else { return Ok(ENDED) };
     if device_grants::consume(conn, project, now, asking.id, family).await? == 0 {
         return Err(overtaken());
     }
-    let (subject, audience) = (subject(ctx, client, code.user_id)?, code.audience.clone());
-    begin(ctx, conn, client, family, (&code, &subject), Face::OAuth, jkt).await?;
+    let subject = subject(ctx, client, code.user_id)?;
+    begin(ctx, conn, client, family, (&code, &subject), Face::OAuth, asked.jkt).await?;
     Ok(Verdict::Granted(Box::new(Granted { code, user, audience, subject })))
 }
 
 /// The approval in the shape of a code: whatever becomes a family has it.
-fn approved(asking: &Asking) -> Option<CodeRow> {
+fn approved(client: &Client, asking: &Asking) -> Option<CodeRow> {
     Some(CodeRow {
         client_id: asking.client_id,
         user_id: asking.user_id?,
@@ -124,11 +136,13 @@ fn approved(asking: &Asking) -> Option<CodeRow> {
         redirect_uri: String::new(),
         code_challenge: None,
         dpop_jkt: None,
-        scope: asking.scope.clone(),
+        // Once more: the registration may have changed since.
+        scope: client.allowed_scope(&asking.scope),
+        scopes_as_of: asking.scopes_as_of,
         requested_scope: asking.requested_scope.clone(),
         nonce: None,
         audience: asking.audience.clone(),
-        for_resources: false,
+        for_resources: asking.for_resources,
         claims: None,
         auth_time: asking.auth_time?,
         amr: asking.amr.clone()?,

@@ -250,6 +250,7 @@ pub(super) fn grant<'a>(
         family: family.id,
         subject: family.subject(),
         scope,
+        allowed_as_of: family.allowed_as_of(),
         audience: &family.audience,
         auth_time: family.auth_time,
         amr: &family.amr,

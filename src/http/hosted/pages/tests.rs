@@ -90,6 +90,7 @@ fn devices(text: &str) -> [String; 3] {
         username: text,
         other: text,
         scopes: &[text.to_owned()],
+        servers: &[text.to_owned()],
     };
     let done = DeviceDonePage { project_name: text, title: text, message: text };
     [code.render().unwrap(), confirm.render().unwrap(), done.render().unwrap()]

@@ -153,6 +153,13 @@ impl Error {
         error.caused_by(anyhow::anyhow!("{cause}"))
     }
 
+    /// Somebody asks too often: 503, like [`Self::unavailable`], and nothing is wrong on our side.
+    pub fn too_often(retry_after: u32, description: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::new(Code::TemporarilyUnavailable, description);
+        error.0.retry_after = Some(retry_after);
+        error
+    }
+
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<anyhow::Error>) -> Self {
         self.0.cause = Some(cause.into());

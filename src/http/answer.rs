@@ -85,8 +85,16 @@ fn add_dpop(headers: &mut HeaderMap, error: &Error) {
     }
 }
 
+/// The answer with the nonce for the client's next proof, if there is one (RFC 9449, 8.2).
+pub fn with_dpop_nonce(mut response: Response, nonce: Option<&str>) -> Response {
+    if let Some(nonce) = nonce {
+        add_dpop_nonce(response.headers_mut(), nonce);
+    }
+    response
+}
+
 /// The nonce for the client's next proof.
-pub fn add_dpop_nonce(headers: &mut HeaderMap, nonce: &str) {
+fn add_dpop_nonce(headers: &mut HeaderMap, nonce: &str) {
     headers.extend(HeaderValue::from_str(nonce).map(|value| (HeaderName::from_static("dpop-nonce"), value)));
 }
 

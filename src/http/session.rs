@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::answer::{ok, versioned};
+use super::answer::{ok, versioned, with_dpop_nonce};
 use super::call::Call;
 use super::members::members;
 use super::user_name::{UserName, find_user};
@@ -49,6 +49,7 @@ struct GetTokenFromCode {
 pub async fn get_token_from_code(call: Call) -> Result<Response> {
     let body: GetTokenFromCode = call.json()?;
     let key = dpop::admit(&call.visit()?, call.proof()?).await?;
+    let next_nonce = key.as_ref().and_then(|key| key.next_nonce.clone());
     let credentials = call.credentials(in_body!(body))?.for_grant(GrantType::AuthorizationCode).with_key(key);
     let request = authorization_code::Request {
         code: body.code,
@@ -57,7 +58,8 @@ pub async fn get_token_from_code(call: Call) -> Result<Response> {
         resources: Vec::new(),
         face: Face::SessionApi,
     };
-    Ok(ok(&authorization_code::exchange(&call.visit()?, &credentials, &request).await?))
+    let tokens = authorization_code::exchange(&call.visit()?, &credentials, &request).await?;
+    Ok(with_dpop_nonce(ok(&tokens), next_nonce.as_deref()))
 }
 
 #[derive(Deserialize)]
@@ -74,6 +76,7 @@ struct Refresh {
 pub async fn refresh(call: Call) -> Result<Response> {
     let body: Refresh = call.json()?;
     let key = dpop::admit(&call.visit()?, call.proof()?).await?;
+    let next_nonce = key.as_ref().and_then(|key| key.next_nonce.clone());
     let credentials = call.credentials(in_body!(body))?.for_grant(GrantType::RefreshToken).with_key(key);
     let request = refresh_token::Request {
         refresh_token: body.refresh_token,
@@ -81,7 +84,8 @@ pub async fn refresh(call: Call) -> Result<Response> {
         resources: Vec::new(),
         face: Face::SessionApi,
     };
-    Ok(ok(&refresh_token::refresh(&call.visit()?, credentials, &request).await?))
+    let tokens = refresh_token::refresh(&call.visit()?, credentials, &request).await?;
+    Ok(with_dpop_nonce(ok(&tokens), next_nonce.as_deref()))
 }
 
 #[derive(Deserialize)]

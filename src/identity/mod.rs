@@ -1,7 +1,8 @@
-//! Who somebody is: passwords and browser sessions.
+//! Who somebody is: passwords and browser sessions; and how often strangers may try.
 
 mod argon;
 pub mod consent;
 pub mod passwords;
 pub mod sign_in;
 pub mod sign_out;
+pub mod tries;

@@ -2,7 +2,7 @@
 
 use super::consent::{self, asked};
 use crate::app::Ctx;
-use crate::error::{Result, invalid_request};
+use crate::error::{Result, unauthorized_client};
 use crate::model::claim::ACR_PASSWORD;
 use crate::model::client::Client;
 use crate::model::consent::Permission;
@@ -152,7 +152,7 @@ pub async fn begin(
                 && !code.store(ctx, &conn).await?
             {
                 // An error takes the session back too.
-                return Err(invalid_request("This application is not known here."));
+                return Err(unauthorized_client("the client was changed while somebody signed in for it"));
             }
             if let Some(hash) = replaced
                 && let Some(old) = browser_sessions::end(&conn, project, now, hash).await?

@@ -79,7 +79,8 @@ impl Kind {
         match self {
             // A second use still finds the code, and ends what the first one got.
             Self::Codes => DAY,
-            // Somebody may be about to sign in for it.
+            // Whoever has begun with it has the hour of a form, and that of the page that asks to allow it. How many there
+            // can be is bounded where they are pushed.
             Self::PushedRequests => 2 * HOUR,
             // Until then a device is told that its code has expired, and not that there is none.
             Self::DeviceGrants | Self::UserCodeFailures => HOUR,

@@ -9,19 +9,15 @@ use crate::error::{Error, Result};
 /// `invalid_request` naming the bound.
 pub fn check_return_uri(field: &'static str, uri: &str) -> Result<()> {
     let refuse = |why: &'static str| Err(Error::invalid_field(field, why));
-    if uri.len() > 2048 || !uri.bytes().all(|b| b.is_ascii_graphic()) {
-        return refuse("a redirect URI has at most 2048 visible ASCII characters");
-    }
-    // RFC 3986, 2: no part of a URI has them, and a host with one would be taken for a name.
-    if uri.contains(['"', '<', '>']) {
-        return refuse("a redirect URI has neither quotes nor angle brackets");
+    if uri.len() > 2048 || !is_spelled_as_uri(uri) {
+        return refuse("a redirect URI has at most 2048 characters, of those that RFC 3986 knows");
     }
     let Ok(url) = url::Url::parse(uri) else { return refuse("a redirect URI must be an absolute URI") };
     if uri.contains('#') || !url.username().is_empty() || url.password().is_some() {
         return refuse("a redirect URI has neither fragment nor user information");
     }
     match url.scheme() {
-        "http" | "https" if is_web(&url) => Ok(()),
+        "http" | "https" if is_web(uri, &url) => Ok(()),
         scheme if scheme.contains('.') => Ok(()),
         _ => {
             refuse("a redirect URI is https, http on a loopback address, or a private-use scheme with a dot")
@@ -35,17 +31,52 @@ pub fn check_return_uri(field: &'static str, uri: &str) -> Result<()> {
 /// # Errors
 /// `invalid_request` naming the field and the bound.
 pub fn check_web_uri(field: &'static str, uri: &str) -> Result<()> {
-    let visible = uri.len() <= 2048 && uri.bytes().all(|b| b.is_ascii_graphic()) && !uri.contains('#');
+    let spelled = uri.len() <= 2048 && is_spelled_as_uri(uri) && !uri.contains('#');
     let web = url::Url::parse(uri)
-        .is_ok_and(|url| is_web(&url) && url.username().is_empty() && url.password().is_none());
-    if visible && web {
+        .is_ok_and(|url| is_web(uri, &url) && url.username().is_empty() && url.password().is_none());
+    if spelled && web {
         return Ok(());
     }
-    let bound = "is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information";
+    let bound = "is https or http on a loopback address, of at most 2048 characters that RFC 3986 knows, without fragment or user information";
     Err(Error::invalid_field(field, format!("{field} {bound}")))
 }
 
-fn is_web(url: &url::Url) -> bool {
+/// The characters of RFC 3986, 2: unreserved, reserved, and bytes as `%XX`. What else there is, browsers rewrite, each as it
+/// likes.
+fn is_spelled_as_uri(uri: &str) -> bool {
+    let mut bytes = uri.bytes();
+    while let Some(byte) = bytes.next() {
+        let good = match byte {
+            b'%' => [bytes.next(), bytes.next()].iter().all(|b| b.is_some_and(|b| b.is_ascii_hexdigit())),
+            byte => byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&byte),
+        };
+        if !good {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether the host stands where everybody reads it, and is one that nobody decodes first: a name of letters, digits, dots
+/// and hyphens, or an IPv6 address in brackets.
+fn has_plain_host(uri: &str) -> bool {
+    let Some((_, rest)) = uri.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_port = |text: &str| {
+        text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if let Some((address, port)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok() && is_port(port);
+    }
+    let (name, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
+    is_name && is_port(port)
+}
+
+fn is_web(uri: &str, url: &url::Url) -> bool {
+    if !has_plain_host(uri) {
+        return false;
+    }
     match url.scheme() {
         "https" => true,
         "http" => matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
@@ -73,6 +104,61 @@ mod tests {
             "https://a/<b>",
         ] {
             assert!(check_return_uri("redirect_uris", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn uris_are_spelled_as_rfc_3986_says() {
+        for good in [
+            "https://app.example/a-b_c~d!$&'()*+,;=:@/%7e%2F?q=[1]",
+            "https://[2001:db8::1]:8443/cb",
+            "https://xn--bcher-kva.example:/cb",
+            "http://[::1]:9/cb",
+            "com.example.app:/cb?a=%20",
+        ] {
+            assert!(check_return_uri("redirect_uris", good).is_ok(), "{good}");
+        }
+        for character in ['"', '<', '>', '\\', '^', '`', '{', '|', '}', ' ', '\0', '\u{7f}', 'ä'] {
+            for scheme in ["https://app.example/cb", "https://app.example/cb?x=", "com.example.app:/cb"] {
+                let uri = format!("{scheme}{character}");
+                assert!(check_return_uri("redirect_uris", &uri).is_err(), "{uri}");
+                assert!(check_web_uri("client_uri", &uri).is_err(), "{uri}");
+            }
+        }
+        for escape in ["%", "%2", "%g0", "%0g", "%%20", "%2%30"] {
+            let uri = format!("https://app.example/{escape}");
+            assert!(check_return_uri("redirect_uris", &uri).is_err(), "{uri}");
+            assert!(check_web_uri("client_uri", &uri).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_plain() {
+        for host in [
+            "",
+            "a_b.example",
+            "ex%61mple.com",
+            "a*.example",
+            "a,b",
+            "a;b",
+            "[::1",
+            "[v1.x]",
+            "[::1]x",
+            "a:b",
+            "a:1:2",
+            "(a)",
+            "[fe80::1%25en0]",
+            "a'b.example",
+            "a!b",
+            "a=b",
+            "a~b",
+        ] {
+            let uri = format!("https://{host}/cb");
+            assert!(check_return_uri("redirect_uris", &uri).is_err(), "{uri}");
+            assert!(check_web_uri("client_uri", &uri).is_err(), "{uri}");
+        }
+        for elsewhere in ["https:app.example/cb", "https:/app.example/cb", "https:///app.example/cb"] {
+            assert!(check_return_uri("redirect_uris", elsewhere).is_err(), "{elsewhere}");
         }
     }
 

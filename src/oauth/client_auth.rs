@@ -62,11 +62,11 @@ impl Presented {
         self.key.as_ref().map(|key| key.jkt.as_str())
     }
 
-    /// RFC 9449, 5.2 and 8: what a client has to prove when it asks for tokens.
+    /// RFC 9449, 5.2 and 8: what a client has to prove when it asks for tokens; and of its proof wherever it sends one.
     fn check_key(&self, ctx: &Ctx, client: &Client) -> Result<()> {
         match &self.key {
             Some(key) => key.check_nonce(ctx, client),
-            None if client.settings.dpop_bound_access_tokens => {
+            None if self.grant.is_some() && client.settings.dpop_bound_access_tokens => {
                 Err(invalid_dpop_proof("this client must send a DPoP proof"))
             }
             None => Ok(()),
@@ -202,11 +202,11 @@ fn accept(
         Some(grant) if !client.may_use(grant) => {
             Err(unauthorized_client("the client is not registered for this grant type"))
         }
-        Some(_) => presented.check_key(ctx, client).map(|()| assertion),
-        None => Ok(assertion),
+        _ => presented.check_key(ctx, client).map(|()| assertion),
     }
 }
 
+/// What may be used once is used up when all else about the client is right, and before anything is granted.
 async fn spend(
     ctx: &Ctx,
     entry: Arc<ClientEntry>,
@@ -215,6 +215,9 @@ async fn spend(
 ) -> Result<Arc<ClientEntry>> {
     if let (Proof::Assertion(assertion), Some(id)) = (&presented.proof, id) {
         assertion.spend(ctx, &id).await?;
+    }
+    if let Some(key) = &presented.key {
+        key.spend(ctx).await?;
     }
     Ok(entry)
 }

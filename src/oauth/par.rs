@@ -1,17 +1,19 @@
 //! Pushed authorization requests (RFC 9126): the client sends its request ahead, proves itself, and gets a name for it that
 //! the browser carries in its place. The request is used up by the unit that makes a code of it, and by nothing else.
 
-use super::authorize::{WayBack, check, check_redirect_uri};
+use super::authorize::{MOST_BYTES, WayBack, check, check_redirect_uri};
 use super::client_auth::Presented;
 use super::parameters::Parameters;
 use crate::app::{Ctx, Visit};
 use crate::error::{Error, Result, invalid_request, not_found};
+use crate::identity::tries::{self, Bound};
 use crate::ids::ProjectId;
 use crate::keys::data_key::DataKey;
 use crate::keys::master::Place;
 use crate::model::client::Client;
 use crate::secret::Secret;
 use crate::session::standing::{Asker, prove};
+use crate::store::db::Conn;
 use crate::store::liveness::Question;
 use crate::store::pushed_requests::{self, NewPushedRequest};
 
@@ -20,6 +22,13 @@ const URN: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// Long enough for a redirect; the person may take longer.
 const LIVES_SECONDS: i64 = 90;
+
+/// Requests that may be pushed in ten minutes: by one client, by one that proves nothing, and for that one from one
+/// address. What nobody uses lies here for two hours.
+const MOST_OF_CLIENT: i64 = 50_000;
+const MOST_OF_PUBLIC_CLIENT: i64 = 5_000;
+const MOST_OF_ADDRESS: i64 = 300;
+const SPAN_SECONDS: i64 = 600;
 
 /// What a client proves itself with at this endpoint is no part of the request.
 const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
@@ -43,8 +52,14 @@ pub fn hash(request_uri: &str) -> Vec<u8> {
 /// Checks the request as the authorization endpoint will again, and keeps it.
 ///
 /// # Errors
-/// `invalid_client`; whatever is wrong with the request, by the codes of the authorization endpoint (RFC 9126, 2.3).
-pub async fn push(visit: &Visit, presented: Presented, parameters: Parameters) -> Result<Pushed> {
+/// `invalid_client`; whatever is wrong with the request, by the codes of the authorization endpoint (RFC 9126, 2.3);
+/// `temporarily_unavailable` for a client that has pushed too many.
+pub async fn push(
+    visit: &Visit,
+    presented: Presented,
+    parameters: Parameters,
+    address: &str,
+) -> Result<Pushed> {
     let client_id = presented.client_id.clone();
     let jkt = presented.jkt().map(str::to_owned);
     let proven = prove(visit, &Asker::Client(presented), |_| Ok(((), Question::default()))).await?;
@@ -58,6 +73,10 @@ pub async fn push(visit: &Visit, presented: Presented, parameters: Parameters) -
     }
     let parameters = parameters.or("client_id", &client_id).without(&CREDENTIALS);
     let parameters = for_key(parameters, jkt.as_deref())?;
+    let encoded = parameters.to_query();
+    if encoded.len() > MOST_BYTES {
+        return Err(invalid_request("the request is longer than 8192 bytes"));
+    }
     let back = WayBack::new(check_redirect_uri(client, &parameters)?, &parameters);
     check(ctx, client, &back, &parameters)?;
     let request_uri = ctx.app.entropy.token(URN)?;
@@ -67,14 +86,38 @@ pub async fn push(visit: &Visit, presented: Presented, parameters: Parameters) -
         sealed_parameters: key(&request_uri).seal(
             &ctx.app.entropy,
             &place(ctx.project.id),
-            parameters.to_query().as_bytes(),
+            encoded.as_bytes(),
         )?,
         expires_at: ctx.now.plus_seconds(LIVES_SECONDS),
     };
-    let request = &request;
-    let insert = |conn| async move { pushed_requests::insert(&conn, ctx.project.id, ctx.now, request).await };
-    ctx.app.db.write(insert).await?;
+    store(ctx, &request, &bounds(ctx, client, address)).await?;
     Ok(Pushed { request_uri, expires_in: LIVES_SECONDS })
+}
+
+/// Counts the request, and keeps it if it is not one too many.
+async fn store(ctx: &Ctx, request: &NewPushedRequest, bounds: &[Bound]) -> Result<()> {
+    let verdict = |conn: Conn| async move {
+        let too_many = tries::count(&conn, ctx, bounds).await?;
+        if too_many.is_none() {
+            pushed_requests::insert(&conn, ctx.project.id, ctx.now, request).await?;
+        }
+        Ok(too_many)
+    };
+    match ctx.app.db.unit(verdict).await? {
+        Some(seconds) => Err(Error::too_often(seconds, "too many requests were pushed; try again later")),
+        None => Ok(()),
+    }
+}
+
+/// Whoever knows the name of a public client may push for it, and must not fill the disk, nor keep everybody else from it.
+fn bounds(ctx: &Ctx, client: &Client, address: &str) -> Vec<Bound> {
+    let (of, whose) = ("pushed request", client.id.0.as_bytes());
+    if !client.is_public() {
+        return vec![Bound::new(ctx, of, whose, MOST_OF_CLIENT, SPAN_SECONDS)];
+    }
+    let mut bounds = tries::bounds_of(ctx, of, whose, address, (MOST_OF_ADDRESS, SPAN_SECONDS));
+    bounds.push(Bound::new(ctx, of, whose, MOST_OF_PUBLIC_CLIENT, SPAN_SECONDS));
+    bounds
 }
 
 /// RFC 9449, 10.1: a proof that comes with the request says which key the code is for.

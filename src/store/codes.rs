@@ -55,6 +55,8 @@ pub struct Presented {
     pub code: Option<CodeRow>,
     /// Whether the browser session that gave the code has not been ended. One that has expired has not.
     pub session_lives: bool,
+    /// When that browser session ends by itself.
+    pub session_expires_at: Option<Timestamp>,
 }
 
 macro_rules! from_rows {
@@ -73,6 +75,7 @@ macro_rules! from_rows {
                     client_epoch: row.try_get("client_token_epoch")?,
                     code,
                     session_lives: row.try_get("session_lives")?,
+                    session_expires_at: row.try_get("session_expires_at")?,
                 })
             }
         }
@@ -97,7 +100,8 @@ pub async fn present(
                 a.requested_scope, a.nonce,
                 a.audience, a.for_resources, a.claims, a.auth_time, a.amr, a.acr, a.user_agent, a.address, a.project_epoch, a.client_epoch,
                 a.user_epoch, a.expires_at, a.consumed_at, a.family_id, a.scopes_as_of,
-                a.browser_session_id IS NULL OR (b.id IS NOT NULL AND b.ended_at IS NULL) AS session_lives
+                a.browser_session_id IS NULL OR (b.id IS NOT NULL AND b.ended_at IS NULL) AS session_lives,
+                b.expires_at AS session_expires_at
          FROM projects p
          JOIN clients k ON k.project_id = p.id AND k.id = $2
          LEFT JOIN authorization_codes a ON a.project_id = p.id AND a.code_hash = $3

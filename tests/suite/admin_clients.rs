@@ -201,7 +201,7 @@ async fn bad_input_changes_nothing(engine: Engine) {
             "public",
             "initiate_login_uri",
             json!("x"),
-            "initiate_login_uri is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information",
+            "initiate_login_uri is https or http on a loopback address, of at most 2048 characters that RFC 3986 knows, without fragment or user information",
         ),
         ("public", "validity", json!({}), "unknown field validity: lifetimes are set by token-validity"),
         (

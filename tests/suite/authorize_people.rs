@@ -119,7 +119,7 @@ async fn accounts_can_be_chosen(engine: Engine) {
     let (_, cookie) = app.code(&shop, "").await;
     let page = Seen::of(ask(&app, &shop, "&prompt=select_account&max_age=60", &cookie).await).await;
     assert!(page.text.contains("Continue as <bdi>alice</bdi>") && !page.text.contains("password"));
-    assert!(!page.headers.contains_key("set-cookie"));
+    assert!(page.keeps_cookie(&cookie));
     let sealed = sealed_of(&page.text);
     let code = code_of(&choose(&app, &shop, &cookie, &sealed, "this").await);
     let told = app.exchange(&shop, &code).await.ok();

@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::json;
+use tessera::model::proxies::{ForwardedHeader, TrustedProxies};
 
 use crate::support::{Engine, PASSWORD, Seen, TestApp, both_engines, cookie_of, number, sealed_of};
 
@@ -12,6 +13,7 @@ both_engines!(
     a_wrong_code_is_harmless,
     // C105
     guessing_is_bounded,
+    one_host_closes_nothing,
     // C105
     forged_posts_come_to_nothing,
     somebody_else_may_sign_in,
@@ -227,4 +229,39 @@ async fn a_deleted_person_leaves_no_device(engine: Engine) {
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM device_grants").await, 0);
     let unknown = "the device code is unknown";
     app.poll(&shop, &approved).await.refused(400, "invalid_grant", unknown);
+}
+
+/// However many cookies and addresses of its network a host brings.
+async fn one_host_closes_nothing(engine: Engine) {
+    let app = TestApp::changed(engine, |app| {
+        app.proxies = TrustedProxies::parse(["127.0.0.0/8"], ForwardedHeader::XForwardedFor).unwrap();
+    })
+    .await;
+    let shop = app.device_shop("shop", "public").await;
+    let (mut known, mut refused) = (0, 0);
+    let guess = async |address: &str| {
+        let (cookie, sealed) = app.device_page(&shop, None).await;
+        let post = app.http.post(app.project_url(&shop, "/device")).header("cookie", cookie);
+        let post = post.header("x-forwarded-for", address);
+        let form = [("request", sealed.as_str()), ("user_code", "BCDF-GHJK")];
+        post.form(&form).send().await.unwrap().status().as_u16()
+    };
+    for n in 0..40 {
+        match guess(&format!("2001:db8:1:1::{n:x}")).await {
+            400 => known += 1,
+            _ => refused += 1,
+        }
+    }
+    assert_eq!((known, refused), (30, 10));
+    // Rows of its two networks, of the project, and of the browsers that were let in.
+    let rows = "SELECT count(*) AS n FROM user_code_failures";
+    assert_eq!(number(&app.app.db, rows).await, 3 + 30);
+    // Three times as many from its whole site; the neighbours are not held back, and the project has counted none of the rest.
+    let mut of_site = 30;
+    for n in 2..100 {
+        of_site += i64::from(guess(&format!("2001:db8:1:{n:x}::1")).await == 400);
+    }
+    assert!(of_site <= 90, "{of_site}");
+    assert_eq!(guess("2001:db8:2:1::1").await, 400);
+    assert_eq!(guess("192.0.2.1").await, 400);
 }

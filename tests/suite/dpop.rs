@@ -19,6 +19,7 @@ both_engines!(
     addresses_are_ours_to_say,
     // C113
     proofs_are_used_once,
+    a_stranger_uses_no_proof_up,
     // C115
     public_clients_keep_their_key,
     // C114
@@ -492,4 +493,38 @@ async fn resources_judge_the_proof(engine: Engine) {
     let proof = key.proof_with(&app, "GET", &url, plain);
     let answer = Answer::of(userinfo(&app, &shop, "DPoP", plain, Some(&proof)).await).await;
     assert_eq!((answer.status, &answer.body["reason"]), (401, &json!("invalid_proof")));
+}
+
+/// A proof is used up by its client alone, and then once.
+async fn a_stranger_uses_no_proof_up(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (key, rows) = (ProofKey::new().await, "SELECT count(*) AS n FROM used_jtis");
+    for path in ["/oauth2/token", "/oauth2/par"] {
+        let url = app.project_url(&shop, path);
+        let proof = key.proof(&app, "POST", &url);
+        let before = number(&app.app.db, rows).await;
+        let form = || match path {
+            "/oauth2/par" => {
+                vec![("response_type", "code".to_owned()), ("redirect_uri", REDIRECT.to_owned())]
+            }
+            _ => code_form("unknown"),
+        };
+        let send = |id: &str, secret: Option<&str>| {
+            let request = app.http.post(&url).basic_auth(id, secret).form(&form());
+            ask(request.header("dpop", &proof))
+        };
+        let unknown = app.app.entropy.id::<tessera::ids::ClientId>(app.app.clock.now()).unwrap().to_string();
+        for (id, secret) in [(shop.id.as_str(), Some("wrong")), (unknown.as_str(), shop.secret.as_deref())] {
+            send(id, secret).await.refused(401, "invalid_client", "client authentication failed");
+        }
+        assert_eq!(number(&app.app.db, rows).await, before, "{path}");
+        let (one, two) =
+            tokio::join!(send(&shop.id, shop.secret.as_deref()), send(&shop.id, shop.secret.as_deref()));
+        let used = |answer: &Answer| answer.body["error"] == "invalid_dpop_proof";
+        assert!(used(&one) != used(&two), "{path}: {} {}", one.body, two.body);
+        assert_eq!(number(&app.app.db, rows).await, before + 1, "{path}");
+        let again = send(&shop.id, shop.secret.as_deref()).await;
+        again.refused(400, "invalid_dpop_proof", "the DPoP proof was used already");
+    }
 }

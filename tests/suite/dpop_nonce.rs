@@ -7,7 +7,12 @@ use tessera::secret::{encode_base64url, sha256};
 
 use crate::support::{Answer, Engine, ProofKey, REDIRECT, Shop, TestApp, both_engines};
 
-both_engines!(a_client_may_need_nonces, a_project_may_need_nonces, nonces_are_good_for_minutes,);
+both_engines!(
+    a_client_may_need_nonces,
+    a_project_may_need_nonces,
+    nonces_are_good_for_minutes,
+    nonces_at_every_door,
+);
 
 const WHY: &str = "the DPoP proof needs the nonce of the DPoP-Nonce header";
 
@@ -121,4 +126,37 @@ async fn nonces_are_good_for_minutes(engine: Engine) {
     let next = demanded(ask(&app, &shop, &key, &code().await, Some(&nonce)).await).await;
     assert_ne!(next, nonce);
     Answer::of(ask(&app, &shop, &key, &code().await, Some(&next)).await).await.ok();
+}
+
+/// Pushed requests and the session API ask for nonces, and give the next one.
+async fn nonces_at_every_door(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = shop(&app, "shop", true).await;
+    let (key, code) = (ProofKey::new().await, app.code(&shop, "").await.0);
+    let send = async |path: &str, body: &Value, nonce: Option<&str>| {
+        let url = app.project_url(&shop, path);
+        let mut claims = ProofKey::claims(&app, "POST", &url);
+        claims["nonce"] = nonce.map_or(Value::Null, |nonce| json!(nonce));
+        let request = app.http.post(&url).basic_auth(&shop.id, shop.secret.as_ref());
+        let request = if path == "/oauth2/par" { request.form(body) } else { request.json(body) };
+        request.header("dpop", key.sign(&key.header(), &claims)).send().await.unwrap()
+    };
+    let pushed = json!({"response_type": "code", "redirect_uri": REDIRECT});
+    let exchanged = json!({"code": code, "redirect_uri": REDIRECT});
+    let mut refresh_token = Value::Null;
+    for (path, body) in
+        [("/oauth2/par", &pushed), ("/api/GetTokenFromCode", &exchanged), ("/api/refresh", &pushed)]
+    {
+        let refreshed = json!({"refresh_token": refresh_token});
+        let body = if path == "/api/refresh" { &refreshed } else { body };
+        let nonce = demanded(send(path, body, None).await).await;
+        demanded(send(path, body, Some("x")).await).await;
+        let answer = send(path, body, Some(&nonce)).await;
+        assert_eq!(nonce_of(&answer).as_deref(), Some(nonce.as_str()), "{path}");
+        assert!(answer.status().is_success(), "{path}");
+        refresh_token = answer.json::<Value>().await.unwrap()["refresh_token"].clone();
+    }
+    // Without a proof a request may be pushed all the same.
+    let plain = app.http.post(app.project_url(&shop, "/oauth2/par")).form(&pushed);
+    Answer::of(plain.basic_auth(&shop.id, shop.secret.as_ref()).send().await.unwrap()).await.created();
 }

@@ -13,6 +13,7 @@ both_engines!(
     // C067
     of_two_at_once_both_come_to_nothing,
     the_scope_decides_what_outlives_the_browser,
+    a_browser_session_that_expires_ends_what_it_gave,
 );
 
 const ENDED: &str = "the code has expired or its sign-in has ended";
@@ -125,5 +126,36 @@ async fn the_scope_decides_what_outlives_the_browser(engine: Engine) {
     app.refresh(&shop, token).await.refused(400, "invalid_grant", dead);
     for (tokens, active) in [(&of_session_api, true), (&bound, false), (&offline, true)] {
         assert_eq!(app.verify(&shop, tokens["access_token"].as_str().unwrap()).await["active"], active);
+    }
+}
+
+/// Nobody has to end it: an hour after the sign-in it is over, whoever uses the browser then.
+async fn a_browser_session_that_expires_ends_what_it_gave(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (code, cookie) = app.code(&shop, "").await;
+    let of_session_api = app.exchange(&shop, &code).await.ok();
+    app.app.clock.advance(600);
+    let bound = at_token_endpoint(&app, &shop, &silent_code(&app, &shop, &cookie, "").await).await;
+    assert_eq!(bound["refresh_expires_in"], 3000);
+    assert!(bound["expires_in"].as_i64().unwrap() <= 3000);
+    let offline = silent_code(&app, &shop, &cookie, "&scope=openid+offline_access").await;
+    let offline = at_token_endpoint(&app, &shop, &offline).await;
+    assert!(offline["refresh_expires_in"].as_i64().unwrap() > 3000);
+    app.app.clock.advance(2990);
+    let refreshed = app.refresh(&shop, bound["refresh_token"].as_str().unwrap()).await.ok();
+    assert_eq!((&refreshed["refresh_expires_in"], &refreshed["expires_in"]), (&json!(10), &json!(10)));
+    // A code of the last seconds does not bring it back.
+    let late = silent_code(&app, &shop, &cookie, "").await;
+    app.app.clock.advance(10);
+    let form = [("grant_type", "authorization_code"), ("code", late.as_str()), ("redirect_uri", REDIRECT)];
+    let request = app.http.post(app.project_url(&shop, "/oauth2/token")).form(&form);
+    let request = request.basic_auth(&shop.id, shop.secret.as_ref());
+    Answer::of(request.send().await.unwrap()).await.refused(400, "invalid_grant", ENDED);
+    let over = app.refresh(&shop, refreshed["refresh_token"].as_str().unwrap()).await;
+    assert_eq!((over.status, &over.body["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(app.verify(&shop, refreshed["access_token"].as_str().unwrap()).await["active"], false);
+    for outlives in [&of_session_api, &offline] {
+        app.refresh(&shop, outlives["refresh_token"].as_str().unwrap()).await.ok();
     }
 }

@@ -310,8 +310,11 @@ async fn the_form_is_bound_to_the_browser(engine: Engine) {
 async fn an_application_may_outlast_the_browser(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;
-    let (cookie, tokens) = signed_in(&app, &shop).await;
-    let (_, elsewhere) = signed_in(&app, &shop).await;
+    let offline = async || {
+        let (code, cookie) = app.code(&shop, "&scope=openid+offline_access").await;
+        (cookie, app.oauth_exchange(&shop, &code).await)
+    };
+    let ((cookie, tokens), (_, elsewhere)) = (offline().await, offline().await);
     // The browser's hour is over; the ID token, too.
     app.app.clock.advance(3 * 3600);
     let renewed = Tokens(app.refresh(&shop, tokens.get("refresh_token")).await.ok());

@@ -455,7 +455,7 @@ async fn what_a_client_registers_is_checked(engine: Engine) {
         ["http://app.example/logout", "https://u@app.example/", "https://app.example/#f", "/logout", ""]
     {
         let answer = desk.patch(&path, json!({"backchannel_logout_uri": bad})).await;
-        let bound = "backchannel_logout_uri is https or http on a loopback address, of at most 2048 visible ASCII characters, without fragment or user information";
+        let bound = "backchannel_logout_uri is https or http on a loopback address, of at most 2048 characters that RFC 3986 knows, without fragment or user information";
         answer.refused_for(400, "invalid_request", "backchannel_logout_uri", bound);
     }
     let answer = desk.patch(&path, json!({"post_logout_redirect_uris": ["http://app.example/"]})).await;

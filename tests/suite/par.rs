@@ -1,9 +1,9 @@
 //! Pushed authorization requests (RFC 9126): checked early, named by a secret, used once.
 
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tessera::execute;
-use tessera::model::client::ClientSettings;
+use tessera::model::client::{ClientSettings, GrantType};
 
 use crate::support::{
     Answer, Engine, PASSWORD, REDIRECT, Seen, Shop, TestApp, both_engines, code_of, cookie_of, location_of,
@@ -27,6 +27,9 @@ both_engines!(
     // C026
     addresses_are_not_fetched,
     the_store_keeps_nothing_that_can_be_read,
+    requests_are_bounded,
+    clients_of_another_grant_ask_for_no_code,
+    a_second_click_is_told_to_the_application,
 );
 
 const URN: &str = "urn:ietf:params:oauth:request_uri:";
@@ -118,6 +121,16 @@ async fn a_pushed_request_becomes_a_code(engine: Engine) {
     let fields = [("client_id", shop.id.as_str()), ("request_uri", &name)];
     let posted = app.http.post(app.project_url(&shop, "/oauth2/authorize")).header("cookie", &session);
     app.exchange(&shop, &code_of(&posted.form(&fields).send().await.unwrap())).await.ok();
+}
+
+/// The application is told that the request was used up: its redirect URI is proven, and it can start again.
+fn is_told_gone(app: &TestApp, shop: &Shop, answer: &Response) {
+    let to = location_of(answer);
+    assert!(to.as_str().starts_with(REDIRECT), "{to}");
+    let told = ["error", "error_description", "state", "iss", "code"].map(|name| parameter(&to, name));
+    let iss = app.project_url(shop, "");
+    assert_eq!(told, [Some("invalid_request".into()), Some(GONE.into()), Some("s1".into()), Some(iss), None]);
+    assert!(!answer.headers().contains_key("set-cookie"));
 }
 
 async fn open_as(app: &TestApp, shop: &Shop, cookie: &str) -> String {
@@ -237,8 +250,7 @@ async fn names_expire(engine: Engine) {
     tessera::jobs::run_due(&app.app).await.unwrap();
     let answer = app.submit(&shop, &cookie, &sealed, PASSWORD).await;
     app.exchange(&shop, &code_of(&answer)).await.ok();
-    let late = app.submit(&shop, &cookie, &sealed, PASSWORD).await;
-    Seen::of(late).await.refused(400, GONE);
+    is_told_gone(&app, &shop, &app.submit(&shop, &cookie, &sealed, PASSWORD).await);
     // What nobody used goes.
     push(&app, &shop, &[]).await;
     app.app.clock.advance(90 + 2 * 3600);
@@ -258,9 +270,9 @@ async fn of_two_at_once_one_gets_a_code(engine: Engine) {
             app.submit(&shop, &one, &first, PASSWORD),
             node.submit(&shop, &two, &second, PASSWORD)
         );
-        let (won, lost) = if a.status() == StatusCode::SEE_OTHER { (a, b) } else { (b, a) };
+        let (won, lost) = if parameter(&location_of(&a), "code").is_some() { (a, b) } else { (b, a) };
         app.exchange(&shop, &code_of(&won)).await.ok();
-        Seen::of(lost).await.refused(400, GONE);
+        is_told_gone(&app, &shop, &lost);
         // And of two silent ones, of a browser that is signed in.
         let (cookie, url) = (cookie_of(&won), link(&app, &shop, &push(&app, &shop, &[]).await, ""));
         let silent = |node: &TestApp| node.http.get(&url).header("cookie", &cookie).send();
@@ -337,4 +349,98 @@ async fn the_store_keeps_nothing_that_can_be_read(engine: Engine) {
     exchange(first, second).await.unwrap();
     assert_eq!(see(&app, &link(&app, &shop, &other, "")).await.status, 500);
     assert_eq!(see(&app, &link(&app, &shop, &name, "")).await.username(), "alice@example.com");
+}
+
+/// Whoever knows the name of a public client may push for it, and fills no disk.
+async fn requests_are_bounded(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, open) = (app.shop("shop", "confidential").await, app.shop("open", "public").await);
+    let pkce = ("code_challenge", "A".repeat(43));
+    let pkce = [&form(&[])[..], &[pkce, ("code_challenge_method", "S256".into())]].concat();
+    // As long as a request may be that a browser brings.
+    let sent = |length: usize| [&form(&[("state", "")])[..], &[("state", "x".repeat(length))]].concat();
+    let encoded = |length: usize| {
+        let form = [&sent(length)[..], &[("client_id", shop.id.clone())]].concat();
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish().len()
+    };
+    let most = 8192 - encoded(0);
+    ask(request(&app, &shop, &sent(most))).await.created();
+    let long = ask(request(&app, &shop, &sent(most + 1))).await;
+    long.refused(400, "invalid_request", "the request is longer than 8192 bytes");
+
+    // So many in ten minutes from one address, however many come at once.
+    let rows = "SELECT count(*) AS n FROM pushed_requests";
+    ask(request(&app, &open, &pkce)).await.created();
+    run(&app.app.db, "UPDATE user_code_failures SET failures = 290 WHERE failures = 1").await;
+    let at_once = (0..30).map(|_| ask(request(&app, &open, &pkce)));
+    let answers = futures_util::future::join_all(at_once).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 10);
+    assert_eq!(number(&app.app.db, rows).await, 12);
+    let refused = request(&app, &open, &pkce).send().await.unwrap();
+    assert_eq!(refused.headers()["retry-after"], "600");
+    let why = "too many requests were pushed; try again later";
+    Answer::of(refused).await.refused(503, "temporarily_unavailable", why);
+    // Another client, and another project, are not stopped by it; and it passes.
+    ask(request(&app, &shop, &form(&[]))).await.created();
+    let third = app.shop("third", "public").await;
+    ask(request(&app, &third, &pkce)).await.created();
+    app.app.clock.advance(599);
+    ask(request(&app, &open, &pkce)).await.refused(503, "temporarily_unavailable", why);
+    app.app.clock.advance(1);
+    ask(request(&app, &open, &pkce)).await.created();
+    // Those of one client as well, from wherever.
+    run(&app.app.db, "UPDATE user_code_failures SET failures = 50000").await;
+    ask(request(&app, &shop, &form(&[]))).await.refused(503, "temporarily_unavailable", why);
+}
+
+/// RFC 6749, 4.1.2.1.
+async fn clients_of_another_grant_ask_for_no_code(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let settings = ClientSettings {
+        redirect_uris: vec![REDIRECT.into()],
+        require_pkce: false,
+        grant_types: vec![GrantType::DeviceCode, GrantType::RefreshToken],
+        ..ClientSettings::default()
+    };
+    let shop = app.shop_with("shop", "confidential", settings).await;
+    let why = "the client is not registered for authorization codes";
+    ask(request(&app, &shop, &form(&[]))).await.refused(400, "unauthorized_client", why);
+    let to = location_of(&app.http.get(app.authorize_url(&shop, "")).send().await.unwrap());
+    let told = ["error", "error_description", "state", "iss"].map(|name| parameter(&to, name));
+    let iss = app.project_url(&shop, "");
+    assert!(to.as_str().starts_with(REDIRECT));
+    assert_eq!(told, [Some("unauthorized_client".into()), Some(why.into()), Some("s1".into()), Some(iss)]);
+    assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM pushed_requests").await, 0);
+}
+
+async fn a_second_click_is_told_to_the_application(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (cookie, sealed) = open(&app, &link(&app, &shop, &push(&app, &shop, &[]).await, "")).await;
+    let first = app.submit(&shop, &cookie, &sealed, PASSWORD).await;
+    is_told_gone(&app, &shop, &app.submit(&shop, &cookie, &sealed, PASSWORD).await);
+    // The first one's code and session are good.
+    app.exchange(&shop, &code_of(&first)).await.ok();
+    let silent = app.http.get(app.authorize_url(&shop, "&prompt=none")).header("cookie", cookie_of(&first));
+    app.exchange(&shop, &code_of(&silent.send().await.unwrap())).await.ok();
+
+    // The same where somebody allows an application of others.
+    let settings = ClientSettings {
+        redirect_uris: vec![REDIRECT.into()],
+        require_pkce: false,
+        first_party: false,
+        ..ClientSettings::default()
+    };
+    let third = app.second_client(&shop, settings).await;
+    let session = cookie_of(&first);
+    let url = link(&app, &third, &push(&app, &third, &[]).await, "");
+    let page = Seen::of(app.http.get(&url).header("cookie", &session).send().await.unwrap()).await;
+    let sealed = sealed_of(&page.text);
+    let allow = async || {
+        let post = app.http.post(app.project_url(&third, "/consent")).header("cookie", &session);
+        post.form(&[("request", sealed.as_str()), ("decision", "allow")]).send().await.unwrap()
+    };
+    let first = allow().await;
+    is_told_gone(&app, &third, &allow().await);
+    app.exchange(&third, &code_of(&first)).await.ok();
 }

@@ -6,7 +6,10 @@ use tessera::identity::passwords::Hasher;
 use tessera::store::db::{execute, fetch_one};
 use tessera::store::users;
 
-use crate::support::{Engine, PASSWORD, Seen, Shop, TestApp, both_engines, hold_queue, until_somebody_waits};
+use crate::support::{
+    Engine, PASSWORD, Seen, Shop, TestApp, both_engines, hold_queue, location_of, parameter,
+    until_somebody_waits,
+};
 
 both_engines!(
     hashes_are_renewed,
@@ -88,10 +91,16 @@ async fn a_reset_overtakes_a_waiting_password(engine: Engine) {
             drop(go);
         };
         let (answer, ()) = tokio::join!(app.submit(&shop, &cookie, &sealed, PASSWORD), end);
-        let page = Seen::of(answer).await;
         match what {
-            "client" => page.refused(400, "This application is not known here."),
-            _ => page.asks_again(400, WRONG),
+            // Client and redirect URI are proven, so the application is told.
+            "client" => {
+                let to = location_of(&answer);
+                let told = ["error", "state", "iss", "code"].map(|name| parameter(&to, name));
+                let iss = app.project_url(&shop, "");
+                assert_eq!(told, [Some("unauthorized_client".into()), Some("s1".into()), Some(iss), None]);
+                assert!(!answer.headers().contains_key("set-cookie"));
+            }
+            _ => Seen::of(answer).await.asks_again(400, WRONG),
         }
         for sql in ["SELECT count(*) FROM browser_sessions", "SELECT count(*) FROM authorization_codes"] {
             let count = app.app.db.read(|conn| async move { fetch_one!(conn, (i64,), sql) }).await.unwrap();

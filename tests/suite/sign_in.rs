@@ -7,11 +7,13 @@ use tessera::store::db::{execute, fetch_one};
 
 use crate::support::{
     Engine, PASSWORD, Seen, Shop, TestApp, both_engines, code_of, cookie_of, location_of, parameter,
+    sealed_of,
 };
 
 both_engines!(
     // C035 C049
     session_is_reused,
+    a_form_does_not_outlive_its_cookie,
     // C053
     the_cookie_is_replaced,
     // C127
@@ -53,6 +55,28 @@ async fn session_is_reused(engine: Engine) {
     // One hour from the sign-in, however often it is used.
     app.app.clock.advance(1);
     assert!(!signs_in(&app, &shop, &cookie).await);
+}
+
+/// The cookie is set again with every form; the session behind it is as long as it was.
+async fn a_form_does_not_outlive_its_cookie(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (_, cookie) = app.code(&shop, "").await;
+    app.app.clock.advance(3590);
+    let form = app.http.get(app.authorize_url(&shop, "&prompt=login")).header("cookie", &cookie);
+    let form = Seen::of(form.send().await.unwrap()).await;
+    assert!(form.keeps_cookie(&cookie));
+    assert!(form.headers["set-cookie"].to_str().unwrap().ends_with("; Max-Age=3600"));
+    app.app.clock.advance(10);
+    assert!(!signs_in(&app, &shop, &cookie).await);
+    app.app.clock.advance(3580);
+    let wrong = app.submit(&shop, &cookie, &sealed_of(&form.text), "wrong").await;
+    let again = Seen::of(wrong).await;
+    again.asks_again(400, WRONG);
+    assert!(again.keeps_cookie(&cookie) && !signs_in(&app, &shop, &cookie).await);
+    app.app.clock.advance(3590);
+    let signed_in = app.submit(&shop, &cookie, &sealed_of(&again.text), PASSWORD).await;
+    app.exchange(&shop, &code_of(&signed_in)).await.ok();
 }
 
 /// RFC 9700, 4.7: what was there before a sign-in is worth nothing after it.

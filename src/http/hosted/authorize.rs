@@ -56,10 +56,7 @@ pub async fn begin(page: &Page, parameters: &Parameters) -> Result<Response> {
     // RFC 9101, 5: what stands beside the name is no part of the request.
     let parameters = pushed.as_ref().unwrap_or(parameters);
     let back = WayBack::new(check_redirect_uri(&client, parameters)?, parameters);
-    match proven(page, &client, &back, parameters, name).await {
-        Ok(response) => Ok(response),
-        Err(error) => redirect::to_client(&page.ctx, &back, Err(&error)),
-    }
+    redirect::or_to_client(&page.ctx, &back, proven(page, &client, &back, parameters, name).await)
 }
 
 async fn proven(
@@ -82,7 +79,7 @@ async fn proven(
         && is_enough(ctx, client, &request, &session)?
     {
         return match request.prompt.select_account {
-            true => select_account::show(page, client, request, &session, cookie).await,
+            true => select_account::show(page, client, request, &session, cookie.clone()).await,
             false => go_on(page, client, request, &session, cookie.clone()).await,
         };
     }
@@ -130,7 +127,7 @@ pub async fn go_on(
     if is_missing(ctx, client, &request, session.user_id).await? {
         return match request.prompt.none {
             true => Err(missing()),
-            false => consent::show(ctx, client, request, session, false, &cookie).await,
+            false => consent::show(ctx, client, request, session, false, cookie).await,
         };
     }
     let code = NewCode::new(&page.ctx, client, &request, session)?;

@@ -7,7 +7,7 @@ use url::Url;
 use super::form::{self, Aim, Content, Received};
 use super::page::Page;
 use super::pages::{self, ConsentPage};
-use super::{authorize, policy, redirect, sign_in};
+use super::{authorize, cookie, policy, redirect, sign_in};
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result, invalid_request};
 use crate::identity::consent::{allow, asked, is_as_shown};
@@ -25,11 +25,15 @@ use crate::store::users;
 pub struct Asking {
     request: AuthorizationRequest,
     session: BrowserSessionId,
-    /// Whether the session was made for this request, which settles its age.
+    /// Whether the session was made for this request, which settles its age as long as somebody may think about it.
     fresh: bool,
     /// The project's version in which the page was made: what it says of the scopes is judged again.
     shown_in: i64,
 }
+
+/// A sign-in for this very request is young enough while somebody reads what is asked for: the age that the request accepts
+/// may be nothing. A page that was left open is another matter.
+const THINKING_SECONDS: i64 = 300;
 
 impl Content for Asking {
     const KIND: &'static str = "consent";
@@ -46,7 +50,7 @@ pub async fn show(
     request: AuthorizationRequest,
     session: &SignIn,
     fresh: bool,
-    cookie: &Secret,
+    cookie: Secret,
 ) -> Result<Response> {
     let user = session.user_id;
     let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
@@ -55,22 +59,23 @@ pub async fn show(
     let back = Url::parse(&request.back.redirect_uri).ok();
     let back = back.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned();
     let asking = Asking { request, session: session.id, fresh, shown_in: ctx.project.version };
-    let sealed = form::seal(ctx, &asking, cookie)?;
     let settings = &client.settings;
-    let shown = ConsentPage {
-        project_name: &ctx.project.name,
-        client_name: &client.name,
-        client_uri: settings.client_uri.as_deref(),
-        policy_uri: settings.policy_uri.as_deref(),
-        tos_uri: settings.tos_uri.as_deref(),
-        action: &format!("/projects/{}/consent", ctx.project.slug),
-        request: &sealed,
-        username: &username,
-        allowances: &allowances(ctx, &wanted),
-        servers: &servers(ctx, &wanted.resources),
-        back: &back,
-    };
-    pages::html(200, &shown, &policy::form_targets(client))
+    cookie::bind(ctx, Some(cookie), |cookie| {
+        let shown = ConsentPage {
+            project_name: &ctx.project.name,
+            client_name: &client.name,
+            client_uri: settings.client_uri.as_deref(),
+            policy_uri: settings.policy_uri.as_deref(),
+            tos_uri: settings.tos_uri.as_deref(),
+            action: &format!("/projects/{}/consent", ctx.project.slug),
+            request: &form::seal(ctx, &asking, cookie)?,
+            username: &username,
+            allowances: &allowances(ctx, &wanted),
+            servers: &servers(ctx, &wanted.resources),
+            back: &back,
+        };
+        pages::html(200, &shown, &policy::form_targets(client))
+    })
 }
 
 /// Each scope, and then each single claim, as a line that goes on from "It will be able to".
@@ -115,34 +120,39 @@ async fn decided(page: &Page) -> Result<Response> {
         Received::Valid(posted) => posted,
         Received::Stale(asking) => return pages::stale(ctx, &asking.link(ctx)),
     };
-    let (Asking { request, session, fresh, shown_in }, cookie) = (posted.content, posted.cookie);
-    let client = active_client(ctx, request.client_id).await?;
-    if !client.allows_redirect(&request.back.redirect_uri) {
+    let (asking, cookie) = (posted.content, posted.cookie);
+    let client = active_client(ctx, asking.request.client_id).await?;
+    let back = asking.request.back.clone();
+    if !client.allows_redirect(&back.redirect_uri) {
         return Err(sign_in::unregistered());
     }
     match posted.fields.get("decision") {
         Some("deny") => {
             let denied = Error::new(Code::AccessDenied, "the person does not allow it");
-            redirect::to_client(ctx, &request.back, Err(&denied))
+            redirect::to_client(ctx, &back, Err(&denied))
         }
-        Some("allow") => {
-            let found = find_session(ctx, &cookie).await?.filter(|found| found.id == session);
-            if let Some(found) = found
-                && authorize::is_right(ctx, &client, &request, &found)?
-                && (fresh || request.accepts_age(found.auth_time, ctx.now))
-            {
-                // A scope was made wider while the form was open.
-                if !is_as_shown(ctx, &client, &request.scope, shown_in) {
-                    return show(ctx, &client, request, &found, fresh, &cookie).await;
-                }
-                let code = NewCode::new(ctx, &client, &request, &found)?;
-                if allow(ctx, &client, found.user_id, &code).await? {
-                    return redirect::to_client(ctx, &request.back, Ok(&code.secret));
-                }
-            }
-            // Signed out, or too long ago for the request by now.
-            sign_in::show(page, &client, &Aim::Code(Box::new(request)), Some(cookie), "")
-        }
+        Some("allow") => redirect::or_to_client(ctx, &back, allowed(page, &client, asking, cookie).await),
         _ => Err(invalid_request("The form is not complete.")),
     }
+}
+
+async fn allowed(page: &Page, client: &Client, asking: Asking, cookie: Secret) -> Result<Response> {
+    let (ctx, Asking { request, session, fresh, shown_in }) = (&page.ctx, asking);
+    let found = find_session(ctx, &cookie).await?.filter(|found| found.id == session);
+    if let Some(found) = found
+        && authorize::is_right(ctx, client, &request, &found)?
+        && (request.accepts_age(found.auth_time, ctx.now)
+            || fresh && ctx.now < found.auth_time.plus_seconds(THINKING_SECONDS))
+    {
+        // A scope was made wider while the form was open.
+        if !is_as_shown(ctx, client, &request.scope, shown_in) {
+            return show(ctx, client, request, &found, fresh, cookie).await;
+        }
+        let code = NewCode::new(ctx, client, &request, &found)?;
+        if allow(ctx, client, found.user_id, &code).await? {
+            return redirect::to_client(ctx, &request.back, Ok(&code.secret));
+        }
+    }
+    // Signed out, or too long ago for the request by now.
+    sign_in::show(page, client, &Aim::Code(Box::new(request)), Some(cookie), "")
 }

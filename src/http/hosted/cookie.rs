@@ -33,7 +33,8 @@ pub fn read(ctx: &Ctx, headers: &HeaderMap) -> Option<Secret> {
         .map(|(_, value)| Secret::new(value))
 }
 
-/// For an hour, however it is used: a sign-in is worth no more.
+/// For an hour from now, which is as long as a form lives. How long a sign-in is worth something is no matter of the cookie:
+/// the server ends the session an hour after it began, however often its name is set again.
 pub fn set(ctx: &Ctx, value: &Secret) -> Result<HeaderValue> {
     header_of(ctx, value.expose(), BROWSER_SESSION_SECONDS)
 }
@@ -54,17 +55,18 @@ fn header_of(ctx: &Ctx, value: &str, seconds: i64) -> Result<HeaderValue> {
     Ok(header)
 }
 
-/// What is shown, bound to the browser's cookie; a browser without one gets one that proves nothing yet.
+/// What is shown, bound to the browser's cookie; a browser without one gets one that proves nothing yet. The cookie is set
+/// again with each form, or it would end while the form is open.
 pub fn bind(
     ctx: &Ctx,
     cookie: Option<Secret>,
     show: impl FnOnce(&Secret) -> Result<Response>,
 ) -> Result<Response> {
-    if let Some(cookie) = cookie {
-        return show(&cookie);
-    }
-    let cookie = ctx.app.entropy.token("")?;
+    let cookie = match cookie {
+        Some(cookie) => cookie,
+        None => ctx.app.entropy.token("")?,
+    };
     let mut response = show(&cookie)?;
-    response.headers_mut().append(header::SET_COOKIE, set(ctx, &cookie)?);
+    response.headers_mut().insert(header::SET_COOKIE, set(ctx, &cookie)?);
     Ok(response)
 }

@@ -85,24 +85,26 @@ pub async fn head(page: Page) -> Response {
 fn ask_for_code(page: &Page) -> Result<Response> {
     let parameters = parse(page.call.raw_query())?;
     let typed = parameters.get("user_code").unwrap_or_default();
-    cookie::bind(&page.ctx, page.cookie(), |cookie| render_form(&page.ctx, cookie, typed, 200, None))
+    render_form(&page.ctx, page.cookie(), typed, 200, None)
 }
 
 fn render_form(
     ctx: &Ctx,
-    cookie: &Secret,
+    cookie: Option<Secret>,
     typed: &str,
     status: u16,
     error: Option<&str>,
 ) -> Result<Response> {
-    let shown = DeviceCodePage {
-        project_name: &ctx.project.name,
-        action: &path(ctx),
-        request: &form::seal(ctx, &AskForCode, cookie)?,
-        code: if typed.chars().count() > MOST_SHOWN { "" } else { typed },
-        error,
-    };
-    pages::html(status, &shown, &[])
+    cookie::bind(ctx, cookie, |cookie| {
+        let shown = DeviceCodePage {
+            project_name: &ctx.project.name,
+            action: &path(ctx),
+            request: &form::seal(ctx, &AskForCode, cookie)?,
+            code: if typed.chars().count() > MOST_SHOWN { "" } else { typed },
+            error,
+        };
+        pages::html(status, &shown, &[])
+    })
 }
 
 pub async fn enter(page: Page) -> Response {
@@ -121,8 +123,8 @@ async fn entered(page: &Page) -> Result<Response> {
             let named = NamedDevice { id, client_id, code: code.to_string(), shown_in: 0 };
             redirect::see_other(&confirm_link(ctx, &named, &posted.cookie)?)
         }
-        Entry::Unknown => render_form(ctx, &posted.cookie, typed, 400, Some(UNKNOWN)),
-        Entry::TooMany => render_form(ctx, &posted.cookie, typed, 429, Some(TOO_MANY)),
+        Entry::Unknown => render_form(ctx, Some(posted.cookie), typed, 400, Some(UNKNOWN)),
+        Entry::TooMany => render_form(ctx, Some(posted.cookie), typed, 429, Some(TOO_MANY)),
     }
 }
 
@@ -142,7 +144,7 @@ async fn ask_to_confirm(page: &Page) -> Result<Response> {
     let another = followed.fields.get("prompt") == Some("login");
     let session = if another { None } else { find_session(ctx, &followed.cookie).await? };
     match session {
-        Some(session) => render_confirm(ctx, &client, &named, &waiting, &session, &followed.cookie).await,
+        Some(session) => render_confirm(ctx, &client, &named, &waiting, &session, followed.cookie).await,
         None => sign_in::show(page, &client, &Aim::Device(named), Some(followed.cookie), ""),
     }
 }
@@ -153,24 +155,26 @@ async fn render_confirm(
     named: &NamedDevice,
     waiting: &Waiting,
     session: &SignIn,
-    cookie: &Secret,
+    cookie: Secret,
 ) -> Result<Response> {
     let user = session.user_id;
     let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
     let scopes = waiting.scope.split(' ').filter(|word| !word.is_empty()).map(|scope| in_words(ctx, scope));
     let shown_in = ctx.project.version;
-    let shown = DeviceConfirmPage {
-        project_name: &ctx.project.name,
-        client_name: &client.name,
-        action: &format!("{}/confirm", path(ctx)),
-        request: &form::seal(ctx, &NamedDevice { shown_in, ..named.clone() }, cookie)?,
-        code: &named.code,
-        username: &found.and_then(|user| user.username).unwrap_or_default(),
-        other: &format!("{}&prompt=login", confirm_link(ctx, named, cookie)?),
-        scopes: &scopes.collect::<Vec<_>>(),
-        servers: &servers(ctx, &waiting.resources()),
-    };
-    pages::html(200, &shown, &[])
+    cookie::bind(ctx, Some(cookie), |cookie| {
+        let shown = DeviceConfirmPage {
+            project_name: &ctx.project.name,
+            client_name: &client.name,
+            action: &format!("{}/confirm", path(ctx)),
+            request: &form::seal(ctx, &NamedDevice { shown_in, ..named.clone() }, cookie)?,
+            code: &named.code,
+            username: &found.and_then(|user| user.username).unwrap_or_default(),
+            other: &format!("{}&prompt=login", confirm_link(ctx, named, cookie)?),
+            scopes: &scopes.collect::<Vec<_>>(),
+            servers: &servers(ctx, &waiting.resources()),
+        };
+        pages::html(200, &shown, &[])
+    })
 }
 
 pub async fn decide(page: Page) -> Response {
@@ -196,7 +200,7 @@ async fn decided(page: &Page) -> Result<Response> {
     };
     let Some(waiting) = device::waiting(ctx, named.id).await? else { return over(ctx) };
     if allowed && !is_as_shown(ctx, &client, &waiting.scope, named.shown_in) {
-        return render_confirm(ctx, &client, &named, &waiting, &session, &posted.cookie).await;
+        return render_confirm(ctx, &client, &named, &waiting, &session, posted.cookie).await;
     }
     if !device::decide(ctx, &client, &waiting, &session, allowed).await? {
         return over(ctx);

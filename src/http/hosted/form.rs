@@ -15,7 +15,7 @@ use crate::oauth::authorize::{AuthorizationRequest, parse};
 use crate::oauth::parameters::Parameters;
 use crate::secret::{Secret, decode_base64url, encode_base64url, equal_in_constant_time};
 
-/// A form may be filled in for this long; the cookie that it is bound to lives as long.
+/// A form may be filled in for this long; the cookie that it is bound to is set with it, and lives as long.
 const FORM_SECONDS: i64 = 3600;
 
 pub const STALE: &str =

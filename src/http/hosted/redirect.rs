@@ -27,6 +27,11 @@ pub fn to_client(ctx: &Ctx, back: &WayBack, outcome: Result<&Secret, &Error>) ->
     }
 }
 
+/// What went wrong once the redirect URI was proven is for the application to know, with its `state` (RFC 6749, 4.1.2.1).
+pub fn or_to_client(ctx: &Ctx, back: &WayBack, outcome: Result<Response>) -> Result<Response> {
+    outcome.or_else(|error| to_client(ctx, back, Err(&error)))
+}
+
 /// Adds parameters to a registered URI and leaves it as it is to the byte otherwise (RFC 6749, 3.1.2).
 pub fn with_query(uri: &str, pairs: &[(&str, &str)]) -> String {
     let separator = match uri.split_once('?') {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::form::{self, Aim, Content, Received};
 use super::page::Page;
 use super::pages::{self, SelectAccountPage};
-use super::{authorize, policy, sign_in};
+use super::{authorize, cookie, policy, redirect, sign_in};
 use crate::app::Ctx;
 use crate::error::{Result, invalid_request};
 use crate::identity::sign_in::find_session;
@@ -38,20 +38,21 @@ pub async fn show(
     client: &Client,
     request: AuthorizationRequest,
     session: &SignIn,
-    cookie: &Secret,
+    cookie: Secret,
 ) -> Result<Response> {
     let (ctx, user) = (&page.ctx, session.user_id);
     let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
     let username = found.and_then(|user| user.username).unwrap_or_default();
-    let sealed = form::seal(ctx, &Choice { request, session: session.id }, cookie)?;
-    let shown = SelectAccountPage {
-        project_name: &ctx.project.name,
-        client_name: &client.name,
-        action: &format!("/projects/{}/select-account", ctx.project.slug),
-        request: &sealed,
-        username: &username,
-    };
-    pages::html(200, &shown, &policy::form_targets(client))
+    cookie::bind(ctx, Some(cookie), |cookie| {
+        let shown = SelectAccountPage {
+            project_name: &ctx.project.name,
+            client_name: &client.name,
+            action: &format!("/projects/{}/select-account", ctx.project.slug),
+            request: &form::seal(ctx, &Choice { request, session: session.id }, cookie)?,
+            username: &username,
+        };
+        pages::html(200, &shown, &policy::form_targets(client))
+    })
 }
 
 /// The posted form.
@@ -71,17 +72,27 @@ async fn chosen(page: &Page) -> Result<Response> {
         return Err(sign_in::unregistered());
     }
     match posted.fields.get("account") {
-        // The session is read again: it may have ended, and the request is judged by it again.
         Some("this") => {
-            let found = find_session(ctx, &cookie).await?.filter(|found| found.id == session);
-            match found {
-                Some(found) if authorize::is_enough(ctx, &client, &request, &found)? => {
-                    authorize::go_on(page, &client, request, &found, cookie).await
-                }
-                _ => sign_in::show(page, &client, &Aim::Code(Box::new(request)), Some(cookie), ""),
-            }
+            let back = request.back.clone();
+            redirect::or_to_client(ctx, &back, go_on(page, &client, request, session, cookie).await)
         }
         Some("other") => sign_in::show(page, &client, &Aim::Code(Box::new(request)), Some(cookie), ""),
         _ => Err(invalid_request("The form is not complete.")),
+    }
+}
+
+/// The session is read again: it may have ended, and the request is judged by it again.
+async fn go_on(
+    page: &Page,
+    client: &Client,
+    request: AuthorizationRequest,
+    session: BrowserSessionId,
+    cookie: Secret,
+) -> Result<Response> {
+    match find_session(&page.ctx, &cookie).await?.filter(|found| found.id == session) {
+        Some(found) if authorize::is_enough(&page.ctx, client, &request, &found)? => {
+            authorize::go_on(page, client, request, &found, cookie).await
+        }
+        _ => sign_in::show(page, client, &Aim::Code(Box::new(request)), Some(cookie), ""),
     }
 }

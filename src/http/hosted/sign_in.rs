@@ -81,29 +81,30 @@ pub fn show(
     cookie: Option<Secret>,
     username: &str,
 ) -> Result<Response> {
-    cookie::bind(&page.ctx, cookie, |cookie| render(&page.ctx, client, aim, cookie, username, 200, None))
+    render(&page.ctx, client, aim, cookie, username, 200, None)
 }
 
 fn render(
     ctx: &Ctx,
     client: &Client,
     aim: &Aim,
-    cookie: &Secret,
+    cookie: Option<Secret>,
     username: &str,
     status: u16,
     error: Option<&str>,
 ) -> Result<Response> {
-    let sealed = form::seal(ctx, aim, cookie)?;
-    let page = SignInPage {
-        project_name: &ctx.project.name,
-        client_name: &client.name,
-        action: &format!("/projects/{}/sign-in", ctx.project.slug),
-        request: &sealed,
-        username: if username.chars().count() > MOST_SHOWN { "" } else { username },
-        error,
-        host: ctx.app.base_url.split_once("://").map_or("", |(_, host)| host),
-    };
-    pages::html(status, &page, &policy::form_targets(client))
+    cookie::bind(ctx, cookie, |cookie| {
+        let page = SignInPage {
+            project_name: &ctx.project.name,
+            client_name: &client.name,
+            action: &format!("/projects/{}/sign-in", ctx.project.slug),
+            request: &form::seal(ctx, aim, cookie)?,
+            username: if username.chars().count() > MOST_SHOWN { "" } else { username },
+            error,
+            host: ctx.app.base_url.split_once("://").map_or("", |(_, host)| host),
+        };
+        pages::html(status, &page, &policy::form_targets(client))
+    })
 }
 
 /// The posted form.
@@ -120,7 +121,8 @@ async fn judge(page: &Page) -> Result<Response> {
     let (aim, mut fields, cookie) = (posted.content, posted.fields, posted.cookie);
     let client = active_client(ctx, aim.client_id()).await?;
     let (username, password) = (fields.take("username"), Secret::new(fields.take("password")));
-    let again = |status, text| render(ctx, &client, &aim, &cookie, &username, status, Some(text));
+    let again =
+        |status, text| render(ctx, &client, &aim, Some(cookie.clone()), &username, status, Some(text));
     match prove_password(ctx, &username, password, page.browser()).await {
         Ok(Some(sign_in)) => match finish(ctx, &client, &aim, &sign_in, &cookie).await? {
             Some(response) => Ok(response),
@@ -141,7 +143,7 @@ async fn judge(page: &Page) -> Result<Response> {
 /// The browser session under a new cookie, and the way on. `None`: the proof was overtaken by a sign-out or a reset.
 ///
 /// The client is read again, because its address may have been taken away while the password waited in the queue; but its
-/// epoch is the one from before the proof, or what ended meanwhile would live. The request is judged again, by who has signed in.
+/// epoch is the one from before the proof, or what ended meanwhile would live.
 async fn finish(
     ctx: &Ctx,
     client: &Client,
@@ -151,21 +153,36 @@ async fn finish(
 ) -> Result<Option<Response>> {
     let token_epoch = client.token_epoch;
     let client = Client { token_epoch, ..active_client(ctx, client.id).await? };
+    let Aim::Code(request) = aim else { return enter(ctx, &client, aim, sign_in, replaced).await };
+    if !client.allows_redirect(&request.back.redirect_uri) {
+        return Err(unregistered());
+    }
+    match enter(ctx, &client, aim, sign_in, replaced).await {
+        Err(error) => redirect::to_client(ctx, &request.back, Err(&error)).map(Some),
+        done => done,
+    }
+}
+
+/// The request is judged again, by who has signed in.
+async fn enter(
+    ctx: &Ctx,
+    client: &Client,
+    aim: &Aim,
+    sign_in: &SignIn,
+    replaced: &Secret,
+) -> Result<Option<Response>> {
     let code = match aim {
         Aim::Code(request) => {
-            if !client.allows_redirect(&request.back.redirect_uri) {
-                return Err(unregistered());
-            }
-            if !is_meant(ctx, &client, request, sign_in.user_id)? {
-                let other = Error::new(Code::LoginRequired, "somebody else signed in than the one asked for");
-                return redirect::to_client(ctx, &request.back, Err(&other)).map(Some);
+            if !is_meant(ctx, client, request, sign_in.user_id)? {
+                let why = "somebody else signed in than the one asked for";
+                return Err(Error::new(Code::LoginRequired, why));
             }
             if !request.accepts_acr(&sign_in.acr) {
-                return redirect::to_client(ctx, &request.back, Err(&unmet())).map(Some);
+                return Err(unmet());
             }
-            match is_missing(ctx, &client, request, sign_in.user_id).await? {
+            match is_missing(ctx, client, request, sign_in.user_id).await? {
                 true => None,
-                false => Some(NewCode::new(ctx, &client, request, sign_in)?),
+                false => Some(NewCode::new(ctx, client, request, sign_in)?),
             }
         }
         Aim::BrowserSession(_) | Aim::Device(_) => None,
@@ -177,13 +194,13 @@ async fn finish(
     let mut response = match (aim, &code) {
         (Aim::Code(request), Some(code)) => redirect::to_client(ctx, &request.back, Ok(&code.secret))?,
         (Aim::Code(request), None) => {
-            consent::show(ctx, &client, request.as_ref().clone(), sign_in, true, &cookie).await?
+            consent::show(ctx, client, request.as_ref().clone(), sign_in, true, cookie.clone()).await?
         }
         (Aim::Device(named), _) => redirect::see_other(&device::confirm_link(ctx, named, &cookie)?)?,
         // By GET, so that reloading the page posts nothing.
         _ => redirect::see_other(&format!("{}/sign-in?client_id={}", ctx.project.issuer, client.id))?,
     };
-    response.headers_mut().append(header::SET_COOKIE, cookie::set(ctx, &cookie)?);
+    response.headers_mut().insert(header::SET_COOKIE, cookie::set(ctx, &cookie)?);
     Ok(Some(response))
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::form::posted;
 use crate::error::Result;
+use crate::http::answer::with_dpop_nonce;
 use crate::http::call::Call;
 use crate::oauth::dpop;
 use crate::oauth::par::{self, Pushed};
@@ -15,7 +16,9 @@ pub async fn push(call: Call) -> Result<Response> {
     let visit = call.visit_by_slug()?;
     let (credentials, form) = posted(&call)?;
     let key = dpop::admit(&visit, call.proof()?).await?;
-    let Pushed { request_uri, expires_in } = par::push(&visit, credentials.with_key(key), form).await?;
+    let next_nonce = key.as_ref().and_then(|key| key.next_nonce.clone());
+    let (credentials, address) = (credentials.with_key(key), call.client_address());
+    let Pushed { request_uri, expires_in } = par::push(&visit, credentials, form, &address).await?;
     let body = json!({"request_uri": request_uri.expose(), "expires_in": expires_in});
-    Ok((StatusCode::CREATED, Json(body)).into_response())
+    Ok(with_dpop_nonce((StatusCode::CREATED, Json(body)).into_response(), next_nonce.as_deref()))
 }

@@ -4,7 +4,7 @@ use axum::response::Response;
 
 use super::form::posted;
 use crate::error::Result;
-use crate::http::answer::{add_dpop_nonce, ok};
+use crate::http::answer::{ok, with_dpop_nonce};
 use crate::http::call::Call;
 use crate::oauth::dpop;
 use crate::oauth::token::{self, TokenRequest};
@@ -16,9 +16,5 @@ pub async fn token(call: Call) -> Result<Response> {
     let next_nonce = key.as_ref().and_then(|key| key.next_nonce.clone());
     let credentials = credentials.with_key(key);
     let tokens = token::answer(&visit, TokenRequest { credentials, form }).await?;
-    let mut response = ok(&tokens);
-    if let Some(nonce) = next_nonce {
-        add_dpop_nonce(response.headers_mut(), &nonce);
-    }
-    Ok(response)
+    Ok(with_dpop_nonce(ok(&tokens), next_nonce.as_deref()))
 }

@@ -10,7 +10,7 @@ use crate::model::timestamp::Timestamp;
 use crate::oauth::parameters::Parameters;
 
 /// A request is at most this many bytes: proxies commonly refuse longer ones.
-const MOST_BYTES: usize = 8192;
+pub const MOST_BYTES: usize = 8192;
 
 /// What an application asks for. It travels sealed in the pages' forms: nobody has signed in yet, so nothing is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]

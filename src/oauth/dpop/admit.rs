@@ -1,5 +1,7 @@
 //! A proof that comes to one of our own endpoints: for this request, with a nonce that is good, and never seen before.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::proof::{Proof, WINDOW_SECONDS, read};
 use super::{Presented, nonce};
 use crate::app::{Ctx, Visit};
@@ -30,16 +32,27 @@ impl Sent {
     }
 }
 
-/// A proof that was used for this request and can be used for no other.
-#[derive(Clone, Debug)]
+/// A proof that is good for this request. It is used up once its client is proven, and then for no other one.
+#[derive(Debug)]
 pub struct Admitted {
     /// The thumbprint of its key, which the tokens of the answer are bound to.
     pub jkt: String,
     /// The nonce for the next proof, for a client that uses nonces.
     pub next_nonce: Option<String>,
+    proof: Proof,
+    /// A request that is judged again from the start uses it once.
+    spent: AtomicBool,
 }
 
 impl Admitted {
+    /// Uses the proof up; of many that are the same one gets through, on all nodes.
+    ///
+    /// # Errors
+    /// `invalid_dpop_proof` for a proof that was used before.
+    pub async fn spend(&self, ctx: &Ctx) -> Result<()> {
+        if self.spent.swap(true, Ordering::Relaxed) { Ok(()) } else { spend(ctx, &self.proof).await }
+    }
+
     /// # Errors
     /// `use_dpop_nonce` when the client or its project has to use nonces and this proof has none.
     pub fn check_nonce(&self, ctx: &Ctx, client: &Client) -> Result<()> {
@@ -48,7 +61,8 @@ impl Admitted {
     }
 }
 
-/// Reads the proof of a request to an endpoint that gives tokens, and uses it up. Without one there is nothing to admit.
+/// Reads the proof of a request to an endpoint that gives tokens. Without one there is nothing to admit. Nothing is written
+/// here: the proof of somebody who is not the client leaves no row.
 ///
 /// # Errors
 /// `invalid_dpop_proof`, `use_dpop_nonce`: a bad proof is never taken for none (RFC 9449, 5).
@@ -56,20 +70,23 @@ pub async fn admit(visit: &Visit, sent: Option<Sent>) -> Result<Option<Admitted>
     let Some(sent) = sent else { return Ok(None) };
     let ctx = visit.remembered().await?;
     let proof = read(&sent.to(&ctx), ctx.now).map_err(invalid_dpop_proof)?;
-    let next_nonce = spend(&ctx, &proof).await?;
-    Ok(Some(Admitted { jkt: proof.jkt, next_nonce }))
+    let next_nonce = next_nonce(&ctx, &proof)?;
+    Ok(Some(Admitted { jkt: proof.jkt.clone(), next_nonce, proof, spent: AtomicBool::new(false) }))
 }
 
-/// Uses the proof up; of many that are the same one gets through, on all nodes. Gives the next nonce if it has one.
+/// `None` for a proof without a nonce.
 ///
 /// # Errors
-/// `use_dpop_nonce` for a nonce that is old or not ours; `invalid_dpop_proof` for a proof that was used before.
-pub async fn spend(ctx: &Ctx, proof: &Proof) -> Result<Option<String>> {
-    let next_nonce = match &proof.nonce {
-        Some(given) if nonce::is_fresh(ctx, given) => Some(nonce::current(ctx)?),
-        Some(_) => return Err(nonce::demanded(ctx)),
-        None => None,
-    };
+/// `use_dpop_nonce` for a nonce that is old or not ours.
+fn next_nonce(ctx: &Ctx, proof: &Proof) -> Result<Option<String>> {
+    match &proof.nonce {
+        Some(given) if nonce::is_fresh(ctx, given) => nonce::current(ctx).map(Some),
+        Some(_) => Err(nonce::demanded(ctx)),
+        None => Ok(None),
+    }
+}
+
+async fn spend(ctx: &Ctx, proof: &Proof) -> Result<()> {
     let (project, hash) = (ctx.project.id, &proof.fingerprint());
     // After that moment its time is over by every clock that is right by a minute; the row stays for longer.
     let expires_at = Timestamp::from_unix(proof.iat + 2 * WINDOW_SECONDS);
@@ -77,7 +94,7 @@ pub async fn spend(ctx: &Ctx, proof: &Proof) -> Result<Option<String>> {
         |conn| async move { used_jtis::insert(&conn, project, Kind::DpopProof, hash, expires_at).await };
     match ctx.app.db.write(first).await? {
         0 => Err(invalid_dpop_proof("the DPoP proof was used already")),
-        _ => Ok(next_nonce),
+        _ => Ok(()),
     }
 }
 
@@ -85,10 +102,11 @@ pub async fn spend(ctx: &Ctx, proof: &Proof) -> Result<Option<String>> {
 /// rule is.
 ///
 /// # Errors
-/// As [`spend`].
+/// `use_dpop_nonce`; `invalid_dpop_proof` for a proof that was used before.
 pub async fn spend_at_resource(ctx: &Ctx, proof: &Proof) -> Result<()> {
     if ctx.project.settings.require_dpop_nonce && proof.nonce.is_none() {
         return Err(nonce::demanded(ctx));
     }
-    spend(ctx, proof).await.map(|_| ())
+    next_nonce(ctx, proof)?;
+    spend(ctx, proof).await
 }

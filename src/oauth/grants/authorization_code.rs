@@ -50,6 +50,7 @@ pub(super) struct Granted {
     pub(super) user: SignedIn,
     pub(super) audience: String,
     pub(super) subject: String,
+    pub(super) lifetime: Lifetime,
 }
 
 /// The verdict of the unit: the denial of a replay leaves a trace, so it is committed before it is answered. The others
@@ -82,7 +83,7 @@ pub async fn exchange(
                 continue;
             }
         };
-        let grant = grant(&ctx, &client.client, family, &granted);
+        let grant = grant(&ctx, family, &granted);
         let grant = Grant { cnf_jkt: presented.jkt(), ..grant };
         return issue(&ctx, &client.client, &grant, request.face);
     }
@@ -121,6 +122,10 @@ async fn consume(
         // Refused before anything is written: the code can be used again.
         let granted = (code.audience.as_str(), code.for_resources);
         let audience = narrowed(&ctx.entry, client, granted, &request.resources)?;
+        let lifetime = lifetime_of(ctx, client, request.face, code, &presented);
+        if lifetime.expires_at <= now {
+            return denied;
+        }
         let user = users::touch_sign_in(&conn, project, now, code.user_id, code.user_epoch).await?;
         let Some(user) = user else { return denied };
         let consumed = codes::consume(&conn, project, now, hash, family).await?;
@@ -128,8 +133,9 @@ async fn consume(
         // A new sign-in in the same browser may have taken the code over since it was read.
         let code = CodeRow { browser_session_id, ..code.clone() };
         let subject = subject(ctx, client, code.user_id)?;
-        begin(ctx, &conn, client, family, (&code, &subject), request.face, jkt).await?;
-        Ok(Verdict::Granted(Box::new(Granted { code, user, audience, subject })))
+        let granted = Granted { code, user, audience, subject, lifetime };
+        begin(ctx, &conn, client, family, &granted, request.face, jkt).await?;
+        Ok(Verdict::Granted(Box::new(granted)))
     };
     ctx.app.db.unit(verdict).await
 }
@@ -150,7 +156,7 @@ pub(super) async fn begin(
     conn: &Conn,
     client: &Client,
     id: FamilyId,
-    (code, subject): (&CodeRow, &str),
+    Granted { code, subject, lifetime, .. }: &Granted,
     face: Face,
     jkt: Option<&str>,
 ) -> Result<()> {
@@ -159,13 +165,11 @@ pub(super) async fn begin(
     let new = NewFamily {
         id,
         code,
-        // OpenID Connect Core, 11. The session API grants it unasked, to a project's own applications.
-        offline: (face == Face::SessionApi && client.settings.first_party)
-            || code.scope.split(' ').any(|scope| scope == "offline_access"),
+        offline: is_offline(client, face, code),
         first_party: client.settings.first_party,
         subject: is_pairwise.then_some(subject),
         mac_key_id: ctx.app.master_keys.current_id(),
-        lifetime: lifetime(ctx, client),
+        lifetime: *lifetime,
         client_version: client.version,
         // RFC 9449, 5: the refresh tokens of others are bound to the client, which proves itself.
         cnf_jkt: jkt.filter(|_| client.is_public()),
@@ -187,7 +191,14 @@ pub(super) fn overtaken() -> Error {
     Error::unavailable(1, "an exchange was overtaken at every attempt").retrying_unit()
 }
 
-fn lifetime(ctx: &Ctx, client: &Client) -> Lifetime {
+/// Whether the family outlives its browser session (OpenID Connect Core, 11). The session API grants it unasked, to a
+/// project's own applications.
+fn is_offline(client: &Client, face: Face, code: &CodeRow) -> bool {
+    (face == Face::SessionApi && client.settings.first_party)
+        || code.scope.split(' ').any(|scope| scope == "offline_access")
+}
+
+pub(super) fn lifetime(ctx: &Ctx, client: &Client) -> Lifetime {
     let validity = &client.settings.validity;
     Lifetime {
         idle_expires_at: ctx.now.plus_seconds(validity.refresh_idle),
@@ -195,13 +206,22 @@ fn lifetime(ctx: &Ctx, client: &Client) -> Lifetime {
     }
 }
 
+/// What is not offline ends with the browser session also when nobody ends that, and whoever uses the browser next.
+fn lifetime_of(ctx: &Ctx, client: &Client, face: Face, code: &CodeRow, presented: &Presented) -> Lifetime {
+    let own = lifetime(ctx, client);
+    match presented.session_expires_at {
+        Some(end) if !is_offline(client, face, code) => {
+            Lifetime { idle_expires_at: own.idle_expires_at.min(end), expires_at: own.expires_at.min(end) }
+        }
+        _ => own,
+    }
+}
+
 pub(super) fn grant<'a>(
     ctx: &'a Ctx,
-    client: &Client,
     family: FamilyId,
-    Granted { code, user, audience, subject }: &'a Granted,
+    Granted { code, user, audience, subject, lifetime }: &'a Granted,
 ) -> Grant<'a> {
-    let lifetime = lifetime(ctx, client);
     Grant {
         family,
         subject: subject.clone(),

@@ -2,7 +2,7 @@
 //! family, which belongs to no browser session.
 
 use super::Face;
-use super::authorization_code::{Granted, begin, grant, overtaken};
+use super::authorization_code::{Granted, begin, grant, lifetime, overtaken};
 use crate::app::{Ctx, Visit};
 use crate::error::{Code, Error, Result, invalid_grant};
 use crate::ids::FamilyId;
@@ -54,7 +54,7 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
     let family = ctx.app.entropy.id(ctx.now)?;
     match judge(ctx, client, &code.sha256(), family, &Asked { resources, jkt: jkt.as_deref() }).await? {
         Verdict::Granted(granted) => {
-            let grant = grant(ctx, client, family, &granted);
+            let grant = grant(ctx, family, &granted);
             issue(ctx, client, &Grant { cnf_jkt: jkt.as_deref(), ..grant }, Face::OAuth)
         }
         Verdict::Denied(Code::InvalidGrant, why) => Err(invalid_grant(why)),
@@ -123,8 +123,9 @@ async fn consume(
         return Err(overtaken());
     }
     let subject = subject(ctx, client, code.user_id)?;
-    begin(ctx, conn, client, family, (&code, &subject), Face::OAuth, asked.jkt).await?;
-    Ok(Verdict::Granted(Box::new(Granted { code, user, audience, subject })))
+    let granted = Granted { code, user, audience, subject, lifetime: lifetime(ctx, client) };
+    begin(ctx, conn, client, family, &granted, Face::OAuth, asked.jkt).await?;
+    Ok(Verdict::Granted(Box::new(granted)))
 }
 
 /// The approval in the shape of a code: whatever becomes a family has it.

@@ -52,10 +52,17 @@ impl Seen {
         assert!(!self.headers.contains_key("set-cookie"));
     }
 
-    /// The sign-in page, with this complaint.
+    /// The form again, with this complaint, for the browser's cookie as it was: it is set with every form.
     pub fn asks_again(&self, status: u16, alert: &str) {
         assert_eq!((self.status, self.alert()), (status, alert));
-        assert!(!self.headers.contains_key("set-cookie"));
+        let cookie = self.headers["set-cookie"].to_str().unwrap();
+        assert!(cookie.contains("; HttpOnly; SameSite=Lax; Max-Age=3600"), "{cookie}");
+    }
+
+    /// Whether the page sets this cookie again, and no other.
+    pub fn keeps_cookie(&self, cookie: &str) -> bool {
+        let set: Vec<_> = self.headers.get_all("set-cookie").iter().collect();
+        set.len() == 1 && set[0].to_str().unwrap().split(';').next() == Some(cookie)
     }
 }
 

@@ -167,7 +167,7 @@ pub(super) async fn begin(
         code,
         offline: is_offline(client, face, code),
         first_party: client.settings.first_party,
-        subject: is_pairwise.then_some(subject),
+        subject: is_pairwise.then_some(subject.as_str()),
         mac_key_id: ctx.app.master_keys.current_id(),
         lifetime: *lifetime,
         client_version: client.version,

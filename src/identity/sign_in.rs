@@ -2,7 +2,7 @@
 
 use super::consent::{self, asked};
 use crate::app::Ctx;
-use crate::error::{Result, unauthorized_client};
+use crate::error::{Code, Error, Result};
 use crate::model::claim::ACR_PASSWORD;
 use crate::model::client::Client;
 use crate::model::consent::Permission;
@@ -152,7 +152,7 @@ pub async fn begin(
                 && !code.store(ctx, &conn).await?
             {
                 // An error takes the session back too.
-                return Err(unauthorized_client("the client was changed while somebody signed in for it"));
+                return Err(Error::new(Code::AccessDenied, "the sign-in was overtaken by a change"));
             }
             if let Some(hash) = replaced
                 && let Some(old) = browser_sessions::end(&conn, project, now, hash).await?

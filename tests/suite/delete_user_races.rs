@@ -5,7 +5,7 @@ use tessera::audit::{Verdict, verify};
 use tessera::jobs::run_due;
 
 use crate::support::{
-    Deleting, Engine, PASSWORD, TestApp, Tokens, admin_key, both_engines, code_of, number, run,
+    Deleting, Engine, PASSWORD, TestApp, Tokens, admin_key, both_engines, location_of, number, parameter, run,
 };
 
 both_engines!(
@@ -63,7 +63,11 @@ async fn sign_in_exchange_and_refresh(engine: Engine) {
             assert_eq!(app.refresh(&shop, granted.get("refresh_token")).await.status, 400);
         }
         if signed_in.status().is_redirection() {
-            assert_eq!(app.exchange(&shop, &code_of(&signed_in)).await.status, 400);
+            let to = location_of(&signed_in);
+            match parameter(&to, "code") {
+                Some(code) => assert_eq!(app.exchange(&shop, &code).await.status, 400),
+                None => assert_eq!(parameter(&to, "error").as_deref(), Some("access_denied")),
+            }
         }
     }
     // What was written beside a deletion goes with the last look.

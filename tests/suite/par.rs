@@ -389,6 +389,7 @@ async fn requests_are_bounded(engine: Engine) {
     app.app.clock.advance(1);
     ask(request(&app, &open, &pkce)).await.created();
     // Those of one client as well, from wherever.
+    ask(request(&app, &shop, &form(&[]))).await.created();
     run(&app.app.db, "UPDATE user_code_failures SET failures = 50000").await;
     ask(request(&app, &shop, &form(&[]))).await.refused(503, "temporarily_unavailable", why);
 }

@@ -97,7 +97,7 @@ async fn a_reset_overtakes_a_waiting_password(engine: Engine) {
                 let to = location_of(&answer);
                 let told = ["error", "state", "iss", "code"].map(|name| parameter(&to, name));
                 let iss = app.project_url(&shop, "");
-                assert_eq!(told, [Some("unauthorized_client".into()), Some("s1".into()), Some(iss), None]);
+                assert_eq!(told, [Some("access_denied".into()), Some("s1".into()), Some(iss), None]);
                 assert!(!answer.headers().contains_key("set-cookie"));
             }
             _ => Seen::of(answer).await.asks_again(400, WRONG),

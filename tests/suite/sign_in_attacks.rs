@@ -268,7 +268,8 @@ async fn passwords_in_other_encodings(engine: Engine) {
     ] {
         let page = Seen::of(submit(wrong).await.unwrap()).await;
         assert_eq!(page.status, 400, "{wrong}");
-        assert!(page.keeps_cookie(&cookie), "{wrong}");
+        let cookie_is_set = page.headers.contains_key("set-cookie");
+        assert!(!cookie_is_set || page.keeps_cookie(&cookie), "{wrong}");
     }
     // In Latin-1 it is not a form.
     Seen::of(submit("P%E4ssword+1%2B%2541").await.unwrap()).await.refused(400, INCOMPLETE);

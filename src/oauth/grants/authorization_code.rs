@@ -83,7 +83,7 @@ pub async fn exchange(
                 continue;
             }
         };
-        let grant = grant(&ctx, family, &granted);
+        let grant = grant(&ctx, &client.client, family, &granted);
         let grant = Grant { cnf_jkt: presented.jkt(), ..grant };
         return issue(&ctx, &client.client, &grant, request.face);
     }
@@ -219,6 +219,7 @@ fn lifetime_of(ctx: &Ctx, client: &Client, face: Face, code: &CodeRow, presented
 
 pub(super) fn grant<'a>(
     ctx: &'a Ctx,
+    client: &Client,
     family: FamilyId,
     Granted { code, user, audience, subject, lifetime }: &'a Granted,
 ) -> Grant<'a> {

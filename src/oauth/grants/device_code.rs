@@ -54,7 +54,7 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
     let family = ctx.app.entropy.id(ctx.now)?;
     match judge(ctx, client, &code.sha256(), family, &Asked { resources, jkt: jkt.as_deref() }).await? {
         Verdict::Granted(granted) => {
-            let grant = grant(ctx, family, &granted);
+            let grant = grant(ctx, client, family, &granted);
             issue(ctx, client, &Grant { cnf_jkt: jkt.as_deref(), ..grant }, Face::OAuth)
         }
         Verdict::Denied(Code::InvalidGrant, why) => Err(invalid_grant(why)),

@@ -28,7 +28,7 @@ pub struct Presented {
     /// The grant that it asks for, and so must be registered for.
     grant: Option<GrantType>,
     /// The key that tokens are asked to be bound to, proven.
-    key: Option<Admitted>,
+    key: Option<Box<Admitted>>,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Presented {
     /// The same with the DPoP proof that came along.
     #[must_use]
     pub fn with_key(mut self, key: Option<Admitted>) -> Self {
-        self.key = key;
+        self.key = key.map(Box::new);
         self
     }
 

@@ -114,6 +114,7 @@ struct Inner {
     retry_unit: bool,
     dpop_nonce: Option<String>,
     at_resource: bool,
+    carries_nothing: bool,
 }
 
 impl Error {
@@ -128,6 +129,7 @@ impl Error {
             retry_unit: false,
             dpop_nonce: None,
             at_resource: false,
+            carries_nothing: false,
         }))
     }
 
@@ -200,6 +202,13 @@ impl Error {
         self
     }
 
+    /// The request carried no credentials at all: the challenge says what to bring, and names no error (RFC 6750, 3.1).
+    #[must_use]
+    pub fn carrying_nothing(mut self) -> Self {
+        self.0.carries_nothing = true;
+        self
+    }
+
     pub fn code(&self) -> Code {
         self.0.code
     }
@@ -224,6 +233,9 @@ impl Error {
     }
     pub fn is_at_resource(&self) -> bool {
         self.0.at_resource
+    }
+    pub fn carries_nothing(&self) -> bool {
+        self.0.carries_nothing
     }
     /// The HTTP status.
     pub fn status(&self) -> u16 {

@@ -58,11 +58,8 @@ pub fn json_error(error: &Error) -> Response {
         Code::InvalidClient => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="tessera""#));
         }
-        Code::InvalidToken => {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static(r#"Bearer error="invalid_token""#),
-            );
+        Code::InvalidToken | Code::InsufficientScope => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(bearer_challenge(error)));
         }
         // The rest of the body may still come, and would be taken for the next request (RFC 9110, 15.5.9).
         Code::RequestTimeout => {
@@ -74,10 +71,22 @@ pub fn json_error(error: &Error) -> Response {
     response
 }
 
+/// RFC 6750, 3. A token that may not do something lacks what acting on the account takes.
+fn bearer_challenge(error: &Error) -> &'static str {
+    match error.code() {
+        Code::InsufficientScope => r#"Bearer error="insufficient_scope", scope="account""#,
+        _ if error.carries_nothing() => r#"Bearer realm="tessera""#,
+        _ => r#"Bearer error="invalid_token""#,
+    }
+}
+
 /// RFC 9449, 7.1 and 8: what the next request has to prove, and with which nonce.
 fn add_dpop(headers: &mut HeaderMap, error: &Error) {
     if error.is_at_resource() {
-        let challenge = format!(r#"DPoP error="{}", algs="{ALGS}""#, error.code().as_str());
+        let challenge = match error.carries_nothing() {
+            true => format!(r#"DPoP algs="{ALGS}""#),
+            false => format!(r#"DPoP error="{}", algs="{ALGS}""#, error.code().as_str()),
+        };
         headers.extend(HeaderValue::from_str(&challenge).map(|value| (header::WWW_AUTHENTICATE, value)));
     }
     if let Some(nonce) = error.dpop_nonce() {

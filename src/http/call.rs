@@ -144,7 +144,7 @@ impl Call {
             return Err(invalid_request("the access token is given in two ways at once"));
         }
         let carried = in_header.or(in_body.map(Carried::plain));
-        carried.ok_or_else(|| invalid_token("the request carries no access token").at_resource())
+        carried.ok_or_else(|| no_token("the request carries no access token").at_resource())
     }
 
     /// The proof of the DPoP header, if there is one, and the request that it has to be for.
@@ -174,7 +174,7 @@ impl Call {
 
     /// The caller of an admin endpoint that stands above the projects, with a role that may call it.
     pub async fn admin(&self) -> Result<Admin> {
-        let key = self.admin_key().ok_or_else(|| invalid_token("the request carries no admin key"))?;
+        let key = self.admin_key().ok_or_else(|| no_token("the request carries no admin key"))?;
         let admin = admin_keys::authenticate(&self.app, &key).await?;
         self.check_role(&admin)?;
         Ok(admin)
@@ -245,6 +245,10 @@ impl Call {
         }
         Ok(())
     }
+}
+
+fn no_token(why: &'static str) -> Error {
+    invalid_token(why).carrying_nothing()
 }
 
 fn no_proof() -> Error {

@@ -17,6 +17,7 @@ use crate::oauth::client_auth::InBody;
 use crate::oauth::dpop;
 use crate::oauth::grants::{Face, authorization_code, refresh_token};
 use crate::secret::Secret;
+use crate::session::for_servers::is_for_servers_alone;
 use crate::session::standing::Asker;
 use crate::session::verify::{Demands, Live, require_live};
 use crate::session::{sign_out, user_info, validity, verify};
@@ -213,11 +214,10 @@ pub(super) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()>
     let id = live.family.client_id;
     let client =
         ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
-    let Some(client) = client.filter(|client| client.settings.first_party) else {
+    if !client.is_some_and(|client| client.settings.first_party) {
         return Err(insufficient_scope("only first-party clients act on the account"));
-    };
-    // An API that was handed a token may not do with it what the application may.
-    if live.family.for_resources && !live.claims.aud.has(&client.audience()) {
+    }
+    if is_for_servers_alone(ctx, live).await? {
         return Err(insufficient_scope("the token is for resource servers, not for the account"));
     }
     Ok(())

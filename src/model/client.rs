@@ -113,6 +113,8 @@ pub struct ClientSettings {
     pub audience: Option<String>,
     /// Identifiers of the resource servers that it may ask for tokens for (RFC 8707).
     pub resource_servers: Vec<String>,
+    /// Identifiers of the resource servers that it is: tokens for them are meant for it.
+    pub serves: Vec<String>,
     /// OpenID Connect Registration, 2. A project has the key before a client names it.
     pub id_token_signed_response_alg: Alg,
     pub access_token_signed_response_alg: Alg,
@@ -155,6 +157,7 @@ impl Default for ClientSettings {
             refresh_grace_seconds: 30,
             audience: None,
             resource_servers: Vec::new(),
+            serves: Vec::new(),
             id_token_signed_response_alg: Alg::default(),
             access_token_signed_response_alg: Alg::default(),
             post_logout_redirect_uris: Vec::new(),
@@ -197,9 +200,11 @@ impl ClientSettings {
         if self.scope.as_deref().is_some_and(|scope| !scope.split(' ').all(is_scope)) {
             return Err(unknown_scope());
         }
-        if self.resource_servers.len() > MOST_RESOURCE_SERVERS {
-            let bound = format!("resource_servers has at most {MOST_RESOURCE_SERVERS} entries");
-            return Err(Error::invalid_field("resource_servers", bound));
+        for (field, servers) in [("resource_servers", &self.resource_servers), ("serves", &self.serves)] {
+            if servers.len() > MOST_RESOURCE_SERVERS {
+                let bound = format!("{field} has at most {MOST_RESOURCE_SERVERS} entries");
+                return Err(Error::invalid_field(field, bound));
+            }
         }
         if !self.first_party && self.names_scope(ACCOUNT) {
             let bound = "scope names account for a first-party client only";
@@ -301,6 +306,10 @@ impl ClientSettings {
             }
             ClientKind::Service if self.initiate_login_uri.is_some() => {
                 refuse("initiate_login_uri", "initiate_login_uri is not for a service: nobody signs in there")
+            }
+            // Whoever has its name would be the API.
+            ClientKind::Public if !self.serves.is_empty() => {
+                refuse("serves", "serves is for clients that prove themselves")
             }
             ClientKind::Public if without_secret == Some(false) => {
                 refuse("token_endpoint_auth_method", "token_endpoint_auth_method of a public client is none")
@@ -442,10 +451,11 @@ impl Client {
         self.settings.refresh_rotation.unwrap_or_else(|| self.is_public())
     }
 
-    /// Whether a token is meant for it: as itself, or as a resource server that it is registered for.
+    /// Whether a token is meant for it: as itself, or as a resource server that it is. What it may ask for tokens for is
+    /// somebody else.
     pub fn is_meant_by(&self, audience: &Audience) -> bool {
         let own = [self.id.to_string(), self.audience()];
-        own.iter().chain(&self.settings.resource_servers).any(|name| audience.has(name))
+        own.iter().chain(&self.settings.serves).any(|name| audience.has(name))
     }
 
     /// The `aud` of its access tokens (RFC 9068, 2.2).

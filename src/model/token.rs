@@ -68,6 +68,14 @@ impl Audience {
         }
     }
 
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        let words = match self {
+            Self::One(known) => std::slice::from_ref(known),
+            Self::Many(known) => known.as_slice(),
+        };
+        words.iter().map(String::as_str)
+    }
+
     pub fn has(&self, name: &str) -> bool {
         match self {
             Self::One(known) => known == name,

@@ -158,6 +158,10 @@ pub async fn change(
             if changed.contains_key("allowed_origins") {
                 client_origins::replace(&conn, ctx.project.id, id, &asked.settings.allowed_origins).await?;
             }
+            // A method without a secret: the old ones are not to come back with the method that had them.
+            if !asked.has_secret() {
+                client_secrets::delete_all(&conn, ctx.project.id, id).await?;
+            }
             let target = target(id);
             let event = actor.did(action, &target).with(json!({"changed": changed}));
             audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
@@ -186,12 +190,17 @@ async fn check_names(
             return Err(unknown_scope());
         }
     }
-    let mut added = new.resource_servers.iter().filter(|server| !old.resource_servers.contains(server));
-    if added.clone().next().is_some() {
-        let there = resource_servers::list(conn, project).await?;
-        if !added.all(|added| there.iter().any(|server| server.identifier == *added)) {
-            let why = "resource_servers names identifiers of the project's resource servers";
-            return Err(Error::invalid_field("resource_servers", why));
+    for (field, old, new) in [
+        ("resource_servers", &old.resource_servers, &new.resource_servers),
+        ("serves", &old.serves, &new.serves),
+    ] {
+        let mut added = new.iter().filter(|server| !old.contains(server));
+        if added.clone().next().is_some() {
+            let there = resource_servers::list(conn, project).await?;
+            if !added.all(|added| there.iter().any(|server| server.identifier == *added)) {
+                let why = format!("{field} names identifiers of the project's resource servers");
+                return Err(Error::invalid_field(field, why));
+            }
         }
     }
     Ok(())
@@ -232,7 +241,6 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -
     Ok(gone)
 }
 
-/// The client, if it is as the caller has seen it.
 /// Like [`get`], in the version that the caller has seen.
 pub async fn get_seen(ctx: &Ctx, seen: Option<i64>, id: ClientId) -> Result<Client> {
     let client = get(ctx, id).await?;

@@ -4,6 +4,7 @@ pub mod access_token;
 pub mod alive;
 pub mod attributes;
 pub mod delete_user;
+pub mod for_servers;
 pub mod person;
 pub mod sign_out;
 pub mod standing;

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::access_token::Carried;
+use super::access_token::{Carried, refusal};
+use super::for_servers::is_for_servers_alone;
 use super::person::{Person, Shown, parsed, still_granted};
-use super::verify::{Live, require_live};
+use super::verify::{Live, dead, require_live};
 use crate::app::{Ctx, Visit};
 use crate::error::Result;
 use crate::model::claims_request::ClaimsRequest;
@@ -15,7 +16,7 @@ use crate::model::claims_request::ClaimsRequest;
 /// # Errors
 /// `invalid_token` naming the reason.
 pub async fn user_info(visit: &Visit, token: &Carried) -> Result<Map<String, Value>> {
-    let (ctx, live) = require_live(visit, token).await?;
+    let (ctx, live) = require_for_us(visit, token).await?;
     shown(&ctx, &live)
 }
 
@@ -25,7 +26,7 @@ pub async fn user_info(visit: &Visit, token: &Carried) -> Result<Map<String, Val
 /// # Errors
 /// `invalid_token` naming the reason.
 pub async fn own_user_info(visit: &Visit, token: &Carried) -> Result<Map<String, Value>> {
-    let (ctx, live) = require_live(visit, token).await?;
+    let (ctx, live) = require_for_us(visit, token).await?;
     let mut answer = shown(&ctx, &live)?;
     let family = &live.family;
     // Now, and with the application itself: what it passes on to others is no more than the scopes show.
@@ -38,6 +39,15 @@ pub async fn own_user_info(visit: &Visit, token: &Carried) -> Result<Map<String,
         }
     }
     Ok(answer)
+}
+
+/// An API that was handed a token learns of the person what the token says, and nothing from us.
+async fn require_for_us(visit: &Visit, token: &Carried) -> Result<(Ctx, Live)> {
+    let (ctx, live) = require_live(visit, token).await?;
+    match is_for_servers_alone(&ctx, &live).await? {
+        true => Err(dead(refusal("wrong_audience", "the token is for resource servers, not for userinfo"))),
+        false => Ok((ctx, live)),
+    }
 }
 
 fn shown(ctx: &Ctx, Live { claims, family }: &Live) -> Result<Map<String, Value>> {

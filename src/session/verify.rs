@@ -73,9 +73,10 @@ pub async fn verify(
     {
         return Err(forbidden("a public client may verify only its own tokens"));
     }
-    // Without `audience`, the calling client is the audience, or a resource server it is registered for; an admin key without one skips the check.
+    // Without `audience`, the calling client is the audience, or a resource server that it is; an admin key without one
+    // skips the check.
     if let Some(client) = client.filter(|_| demands.audience.is_none()) {
-        let own = client.settings.resource_servers.iter().cloned();
+        let own = client.settings.serves.iter().cloned();
         demands.audience = Some(own.chain([client.audience()]).collect());
     }
     let verdict = judge(ctx, proven.seen, proven.standing, demands.audience.as_deref())?;
@@ -126,7 +127,7 @@ pub async fn require_still_live(ctx: &Ctx, conn: &Conn, live: &Live) -> Result<(
     judge(ctx, Ok(live.claims.clone()), standing, None)?.map(|_| ()).map_err(dead)
 }
 
-fn dead(refusal: Refusal) -> Error {
+pub(super) fn dead(refusal: Refusal) -> Error {
     let code = if refusal.reason == "invalid_proof" { Code::InvalidDpopProof } else { Code::InvalidToken };
     Error::new(code, refusal.detail).with_details(json!({"reason": refusal.reason})).at_resource()
 }

@@ -189,6 +189,8 @@ pub struct Asking {
     /// Whether project and client are active, and their epochs those of the approval.
     pub still_holds: bool,
     pub scopes_as_of: i64,
+    pub project_version: i64,
+    pub client_version: i64,
 }
 
 pub async fn find_by_device_code(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<Option<Asking>> {
@@ -200,7 +202,8 @@ pub async fn find_by_device_code(conn: &Conn, project: ProjectId, hash: &[u8]) -
                 d.poll_seconds, d.expires_at, d.user_id, d.auth_time, d.amr, d.acr, d.project_epoch, d.client_epoch,
                 d.user_epoch,
                 p.status = 'active' AND c.status = 'active' AND COALESCE(d.project_epoch = p.token_epoch, FALSE)
-                  AND COALESCE(d.client_epoch = c.token_epoch, FALSE) AS still_holds
+                  AND COALESCE(d.client_epoch = c.token_epoch, FALSE) AS still_holds,
+                p.version AS project_version, c.version AS client_version
          FROM device_grants d
          JOIN projects p ON p.id = d.project_id
          JOIN clients c ON c.project_id = d.project_id AND c.id = d.client_id

@@ -8,7 +8,7 @@ use tessera::model::signing_key::Alg;
 use tessera::secret::encode_base64url;
 
 use crate::support::oauth::{ASSERTION_TYPE, jwks_of, sign};
-use crate::support::{Answer, Engine, REDIRECT, Shop, TestApp, both_engines};
+use crate::support::{Answer, Engine, REDIRECT, Shop, TestApp, both_engines, number};
 
 both_engines!(
     // C079
@@ -23,6 +23,7 @@ both_engines!(
     the_registered_method_is_the_only_one,
     another_project_takes_no_assertion,
     keys_are_changed_and_the_old_one_ends,
+    secrets_do_not_come_back,
 );
 
 async fn with(app: &TestApp, shop: &Shop, endpoint: &str, assertion: &str, form: &[(&str, &str)]) -> Answer {
@@ -275,6 +276,34 @@ async fn keys_are_changed_and_the_old_one_ends(engine: Engine) {
     secret.refused(400, "invalid_request", "the client proves itself by its keys and has no secret");
     owner.patch(&path, json!({"status": "disabled"})).await.ok();
     refused(ask(&node, &service, &sign(&new, &app.assertion_claims(&service, "6"))).await);
+}
+
+/// A client that moves to keys leaves its secrets behind for good.
+async fn secrets_do_not_come_back(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let node = app.second_node().await;
+    let desk = app.desk(&shop, "owner").await;
+    let service = app.service(&shop, &[GrantType::ClientCredentials], None).await;
+    let path = format!("/clients/{}", service.id);
+    let grant = [("grant_type", "client_credentials")];
+    desk.post(&format!("{path}/rotate-secret"), json!({})).await.ok();
+    node.form(&service, "token", &grant).await.ok();
+    let key = generate(Alg::ES256, RsaSize::default()).await.unwrap();
+    let keys = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks_of(&[&key])});
+    desk.patch(&path, keys).await.ok();
+    refused(node.form(&service, "token", &grant).await);
+    assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM client_secrets").await, 1, "the shop's");
+    desk.patch(&path, json!({"token_endpoint_auth_method": null, "jwks": null})).await.ok();
+    refused(node.form(&service, "token", &grant).await);
+    let renewed = desk.post(&format!("{path}/rotate-secret"), json!({})).await.ok();
+    refused(node.form(&service, "token", &grant).await);
+    let secret = renewed["client_secret"].as_str().unwrap().to_owned();
+    let service = Shop { secret: Some(secret), ..service };
+    node.form(&service, "token", &grant).await.ok();
+    // Another change of a client with a secret leaves it alone.
+    desk.patch(&path, json!({"client_name": "Nightly"})).await.ok();
+    node.form(&service, "token", &grant).await.ok();
 }
 
 /// A person's client may prove itself so as well.

@@ -2,10 +2,13 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tessera::ids::ClientId;
 use tessera::jobs::run_due;
+use tessera::model::client::GrantType;
+use tessera::store::{clients, users};
 
 use crate::support::{
-    Answer, DEVICE_GRANT, Device, Engine, ProofKey, Shop, TestApp, both_engines, number, run,
+    Answer, DEVICE_GRANT, Device, Engine, Held, ProofKey, Shop, TestApp, both_engines, number, run,
 };
 
 both_engines!(
@@ -23,6 +26,7 @@ both_engines!(
     an_approval_ends_with_its_sign_in,
     // C104
     an_approval_is_used_once,
+    a_change_of_the_client_beside_it_is_seen,
     tokens_may_be_bound_to_a_key,
 );
 
@@ -273,6 +277,37 @@ async fn an_approval_is_used_once(engine: Engine) {
         refused(other, ("invalid_grant", "the device code has been used already"));
         refused(app.poll(&shop, &device).await, ("invalid_grant", "the device code has been used already"));
         assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM token_families").await, round);
+    }
+}
+
+/// What an admin changes while a device asks holds for its answer, and is no failure.
+async fn a_change_of_the_client_beside_it_is_seen(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.device_shop("shop", "confidential").await;
+    let (project, id, user) = (shop.project, shop.id.parse::<ClientId>().unwrap(), shop.user);
+    let now = app.app.clock.now();
+    for (allowed, seconds) in [(true, 900), (false, 1200)] {
+        let device = app.device(&shop, "openid").await;
+        refused(app.poll(&shop, &device).await, PENDING);
+        app.allow(&shop, &device).await;
+        let held = Held::new(&app, move |conn| async move {
+            users::lock(&conn, project, user).await?;
+            let mut client = clients::find(&conn, project, id).await?.unwrap();
+            client.settings.validity.access_token = seconds;
+            if !allowed {
+                client.settings.grant_types.retain(|grant| *grant != GrantType::DeviceCode);
+            }
+            clients::update(&conn, project, now, &client, false).await.map(drop)
+        });
+        let held = held.await;
+        let (answer, ()) = tokio::join!(app.poll(&shop, &device), held.commit_when_awaited(&app, 1));
+        match allowed {
+            true => assert_eq!(answer.ok()["expires_in"], seconds),
+            false => {
+                let why = "the client is not registered for this grant type";
+                answer.refused(400, "unauthorized_client", why);
+            }
+        }
     }
 }
 

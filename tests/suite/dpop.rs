@@ -22,6 +22,7 @@ both_engines!(
     a_stranger_uses_no_proof_up,
     // C115
     public_clients_keep_their_key,
+    nobody_else_ends_what_is_bound,
     // C114
     confidential_clients_may_change_it,
     machines_may_be_bound,
@@ -301,6 +302,45 @@ async fn public_clients_keep_their_key(engine: Engine) {
     let again = ask(request(&app, &shop, refresh_form(&bound["refresh_token"]))).await.ok();
     assert_eq!((&again["token_type"], &claims_of(&again)["cnf"]), (&json!("Bearer"), &Value::Null));
     assert_eq!(third["token_type"], "DPoP");
+}
+
+// C091
+/// A public client proves nothing by its name: whoever found its tokens does not sign its user out.
+async fn nobody_else_ends_what_is_bound(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("open", "public").await;
+    let (key, stranger) = (ProofKey::new().await, ProofKey::new().await);
+    let url = app.project_url(&shop, "/oauth2/revoke");
+    let revoke = async |token: &str, proof: Option<String>| {
+        let request = app.http.post(&url).form(&[("token", token), ("client_id", &shop.id)]);
+        ask(proof.into_iter().fold(request, |request, proof| request.header("dpop", proof))).await
+    };
+    let events = "SELECT count(*) AS n FROM token_families WHERE revoked_at IS NOT NULL";
+    for (ended, which) in [(0, "refresh_token"), (1, "access_token")] {
+        let tokens = ask_with(&app, &shop, &key, code_form(&code(&app, &shop).await)).await.ok();
+        let token = tokens[which].as_str().unwrap();
+        let why = "the token is bound to a key that did not prove itself";
+        revoke(token, None).await.refused(400, "invalid_dpop_proof", why);
+        let other = stranger.proof(&app, "POST", &url);
+        revoke(token, Some(other)).await.refused(400, "invalid_dpop_proof", why);
+        let elsewhere = key.proof(&app, "POST", &app.project_url(&shop, "/oauth2/token"));
+        assert_eq!(revoke(token, Some(elsewhere)).await.body["error"], "invalid_dpop_proof");
+        assert_eq!(number(&app.app.db, events).await, ended);
+        assert_eq!(revoke(token, Some(key.proof(&app, "POST", &url))).await.ok(), json!({}));
+        assert_eq!(number(&app.app.db, events).await, ended + 1);
+    }
+    // A token that is bound by itself, in a session that is not.
+    let plain = ask(request(&app, &shop, code_form(&code(&app, &shop).await))).await.ok();
+    let bound = ask_with(&app, &shop, &key, refresh_form(&plain["refresh_token"])).await.ok();
+    let refused = revoke(bound["access_token"].as_str().unwrap(), None).await;
+    assert_eq!((refused.status, &refused.body["error"]), (400, &json!("invalid_dpop_proof")));
+    revoke(bound["refresh_token"].as_str().unwrap(), None).await.ok();
+    assert_eq!(number(&app.app.db, events).await, 3);
+    // A confidential client proves itself.
+    let shop = app.shop("shop", "confidential").await;
+    let tokens = ask_with(&app, &shop, &key, code_form(&code(&app, &shop).await)).await.ok();
+    app.form(&shop, "revoke", &[("token", tokens["access_token"].as_str().unwrap())]).await.ok();
+    assert_eq!(number(&app.app.db, events).await, 4);
 }
 
 async fn confidential_clients_may_change_it(engine: Engine) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tessera::model::client::{ClientSettings, GrantType};
 
 use crate::support::oauth::claims_of;
-use crate::support::{Engine, REDIRECT, Shop, TestApp, both_engines, location_of, parameter};
+use crate::support::{Engine, REDIRECT, Shop, TestApp, both_engines, location_of, parameter, run};
 
 both_engines!(
     // C100 C103
@@ -223,6 +223,17 @@ async fn it_is_for_the_resources_that_it_names(engine: Engine) {
     }
     let own = claims_of(&token_of(&app, &service).await);
     assert_eq!((&own["aud"], &own["scope"]), (&json!(service.id), &json!("orders:read stock:read")));
+    // A scope that the project no longer has is nobody's, whatever a registration says.
+    for server in desk.get("/resource-servers").await.ok()["items"].as_array().unwrap() {
+        desk.patch(&format!("/resource-servers/{}", server["id"].as_str().unwrap()), json!({"scopes": []}))
+            .await
+            .ok();
+    }
+    run(&app.app.db, "DELETE FROM scopes WHERE name = 'orders:read'").await;
+    run(&app.app.db, "UPDATE projects SET version = version + 1").await;
+    assert_eq!(claims_of(&token_of(&app, &service).await)["scope"], "stock:read");
+    let gone = app.form(&service, "token", &[GRANT, ("scope", "orders:read")]).await;
+    gone.refused(400, "invalid_scope", "scope asks for more than the client is registered for");
 }
 
 /// One read, whatever is asked.

@@ -76,16 +76,18 @@ async fn challenges(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
     let (client, token) = (r#"Basic realm="tessera""#, r#"Bearer error="invalid_token""#);
+    // RFC 6750, 3.1: whoever brought nothing has made no error yet.
+    let bare = r#"Bearer realm="tessera""#;
     let post = |path: &str| app.http.post(app.project_url(&shop, path)).json(&json!({"refresh_token": "x"}));
     let user_info = || app.http.post(app.project_url(&shop, "/api/userinfofromaccesstoken"));
     let wrong = Some("wrong");
     for (request, status, challenge) in [
         (post("/api/refresh").basic_auth(&shop.id, wrong), 401, Some(client)),
         (post("/api/refresh"), 401, Some(client)),
-        (user_info(), 401, Some(token)),
+        (user_info(), 401, Some(bare)),
         (user_info().bearer_auth("a.b.c"), 401, Some(token)),
-        (app.http.get(app.project_url(&shop, "/oauth2/userinfo")), 401, Some(token)),
-        (app.http.get(format!("{}/admin/projects", app.base)), 401, Some(token)),
+        (app.http.get(app.project_url(&shop, "/oauth2/userinfo")), 401, Some(bare)),
+        (app.http.get(format!("{}/admin/projects", app.base)), 401, Some(bare)),
         (app.http.get(format!("{}/admin/projects", app.base)).bearer_auth("tak_wrong"), 401, Some(token)),
         (post("/api/refresh").basic_auth(&shop.id, shop.secret.as_ref()), 400, None),
         (app.http.get(format!("{}/nothing", app.base)), 404, None),
@@ -94,6 +96,20 @@ async fn challenges(engine: Engine) {
         let found = answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap());
         assert_eq!((answer.status().as_u16(), found), (status, challenge), "{}", answer.url());
     }
+    let all = |answer: &reqwest::Response| -> Vec<String> {
+        let all = answer.headers().get_all("www-authenticate").iter();
+        all.map(|value| value.to_str().unwrap().to_owned()).collect()
+    };
+    let nothing = user_info().send().await.unwrap();
+    assert_eq!(all(&nothing), [bare, r#"DPoP algs="ES256 RS256 EdDSA""#]);
+    let tokens = app.sign_in(&shop).await;
+    let desk = app.desk(&shop, "admin").await;
+    desk.patch(&format!("/clients/{}", shop.id), json!({"first_party": false})).await.ok();
+    let request = app.http.post(app.project_url(&shop, "/api/GlobalSignOut"));
+    let request = request.bearer_auth(tokens.get("access_token"));
+    let answer = request.json(&json!({})).send().await.unwrap();
+    let scope = r#"Bearer error="insufficient_scope", scope="account""#;
+    assert_eq!((answer.status().as_u16(), all(&answer)), (403, vec![scope.to_owned()]));
 }
 
 /// 64 characters that begin with these.

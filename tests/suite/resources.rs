@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tessera::model::client::{ClientSettings, GrantType};
 
 use crate::support::{Answer, Engine, REDIRECT, Shop, TestApp, both_engines, location_of, parameter};
 
@@ -12,8 +13,10 @@ both_engines!(
     less_can_be_asked_for,
     what_is_not_registered_is_refused,
     scopes_stay_at_home,
-    verification_takes_a_registered_server,
+    an_api_is_the_client_that_serves_it,
+    who_may_serve,
     an_api_does_not_act_on_the_account,
+    userinfo_is_not_for_apis,
     what_is_gone_gets_no_tokens,
     unseen_by_other_projects,
 );
@@ -183,21 +186,69 @@ async fn scopes_stay_at_home(engine: Engine) {
     assert_eq!(all["scope"], "openid orders:read stock:read");
 }
 
-async fn verification_takes_a_registered_server(engine: Engine) {
+// C094
+/// An application that may ask for tokens for an API is not the API: it neither judges, sees nor swaps what another
+/// application got for it.
+async fn an_api_is_the_client_that_serves_it(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = registered(&app, "shop").await;
-    let api = app.second_client(&shop, tessera::model::client::ClientSettings::default()).await;
+    let desk = app.desk(&shop, "admin").await;
+    let exchange_grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let settings = || ClientSettings {
+        grant_types: vec![GrantType::TokenExchange],
+        resource_servers: vec![ORDERS.into()],
+        ..ClientSettings::default()
+    };
+    let (other, api) =
+        (app.second_client(&shop, settings()).await, app.second_client(&shop, settings()).await);
+    desk.patch(&format!("/clients/{}", api.id), json!({"serves": [ORDERS]})).await.ok();
     let (code, _) = app.code(&shop, &format!("&resource={ORDERS}")).await;
     let tokens = exchange(&app, &shop, &code, &[]).await.ok();
     let access = tokens["access_token"].as_str().unwrap();
-    assert_eq!(app.verify(&shop, access).await["active"], true);
-    assert_eq!(app.verify(&api, access).await["reason"], "wrong_audience");
-    let desk = app.desk(&shop, "admin").await;
-    desk.patch(&format!("/clients/{}", api.id), json!({"resource_servers": [ORDERS]})).await.ok();
+    let swap = async |client: &Shop| {
+        let kind = "urn:ietf:params:oauth:token-type:access_token";
+        let form = [("grant_type", exchange_grant), ("subject_token", access), ("subject_token_type", kind)];
+        token(&app, client, &form).await
+    };
+    assert_eq!(app.verify(&other, access).await["reason"], "wrong_audience");
+    assert_eq!(app.introspect(&other, access).await, json!({"active": false}));
+    let why = "the subject token is not acceptable: it is neither the client's nor meant for it";
+    swap(&other).await.refused_for(400, "invalid_request", "subject_token", why);
     let verdict = app.verify(&api, access).await;
     assert_eq!((&verdict["active"], &verdict["claims"]["aud"]), (&json!(true), &json!(ORDERS)));
-    let named = json!({"access_token": access, "audience": STOCK});
-    assert_eq!(app.call(&api, "verifyaccesstoken", named).await.ok()["reason"], "wrong_audience");
+    assert_eq!(app.introspect(&api, access).await["active"], true);
+    assert_eq!(audience(&swap(&api).await.ok()), json!(api.id));
+    // The application that got it sees how it stands; to judge it, it has to say for whom.
+    assert_eq!(app.introspect(&shop, access).await["active"], true);
+    assert_eq!(app.verify(&shop, access).await["reason"], "wrong_audience");
+    let named = |audience: &str| json!({"access_token": access, "audience": audience});
+    assert_eq!(app.call(&shop, "verifyaccesstoken", named(ORDERS)).await.ok()["active"], true);
+    assert_eq!(app.call(&api, "verifyaccesstoken", named(STOCK)).await.ok()["reason"], "wrong_audience");
+    // It ends with the registration.
+    desk.patch(&format!("/clients/{}", api.id), json!({"serves": []})).await.ok();
+    assert_eq!(app.verify(&api, access).await["reason"], "wrong_audience");
+    assert_eq!(app.introspect(&api, access).await, json!({"active": false}));
+}
+
+async fn who_may_serve(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, foreign) = (registered(&app, "shop").await, app.shop("foreign", "confidential").await);
+    let desk = app.desk(&shop, "admin").await;
+    let public = json!({"client_name": "x", "type": "public", "serves": [ORDERS]});
+    let why = "serves is for clients that prove themselves";
+    desk.post("/clients", public).await.refused_for(400, "invalid_request", "serves", why);
+    let path = format!("/clients/{}", shop.id);
+    let many: Vec<String> = (0..101).map(|n| format!("urn:s:{n}")).collect();
+    let why = "serves has at most 100 entries";
+    desk.patch(&path, json!({"serves": many})).await.refused_for(400, "invalid_request", "serves", why);
+    let why = "serves names identifiers of the project's resource servers";
+    desk.patch(&path, json!({"serves": ["urn:x"]})).await.refused_for(400, "invalid_request", "serves", why);
+    let theirs = app.desk(&foreign, "admin").await;
+    let abroad = theirs.patch(&format!("/clients/{}", foreign.id), json!({"serves": [ORDERS]})).await;
+    abroad.refused_for(400, "invalid_request", "serves", why);
+    let service = json!({"client_name": "x", "type": "service", "serves": [ORDERS]});
+    assert_eq!(desk.post("/clients", service).await.created()["serves"], json!([ORDERS]));
+    assert_eq!(desk.patch(&path, json!({"serves": [STOCK]})).await.ok()["serves"], json!([STOCK]));
 }
 
 async fn an_api_does_not_act_on_the_account(engine: Engine) {
@@ -210,6 +261,59 @@ async fn an_api_does_not_act_on_the_account(engine: Engine) {
         let why = "the token is for resource servers, not for the account";
         refused.refused(403, "insufficient_scope", why);
     }
+}
+
+/// The mail address of whoever called an API is for the application, not for the API.
+async fn userinfo_is_not_for_apis(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = registered(&app, "shop").await;
+    let why = "the token is for resource servers, not for userinfo";
+    let refused = async |access: &str| {
+        let at_oauth = app.http.get(app.project_url(&shop, "/oauth2/userinfo")).bearer_auth(access).send();
+        let at_oauth = Answer::of(at_oauth.await.unwrap()).await;
+        for answer in [at_oauth, app.bearer(&shop, "userinfofromaccesstoken", access, json!({})).await] {
+            let said = (&answer.body["error"], &answer.body["error_description"], &answer.body["reason"]);
+            let expected = (&json!("invalid_token"), &json!(why), &json!("wrong_audience"));
+            assert_eq!((answer.status, said), (401, expected));
+        }
+    };
+    let scope = "&scope=openid+email+orders:read";
+    let (code, _) = app.code(&shop, &format!("{scope}&resource={ORDERS}")).await;
+    let tokens = exchange(&app, &shop, &code, &[]).await.ok();
+    refused(tokens["access_token"].as_str().unwrap()).await;
+    // A server that is deleted takes nothing back of that.
+    let desk = app.desk(&shop, "admin").await;
+    let all = desk.get("/resource-servers").await.ok();
+    for server in all["items"].as_array().unwrap().iter().filter(|server| server["identifier"] == ORDERS) {
+        desk.delete(&format!("/resource-servers/{}", server["id"].as_str().unwrap())).await.ok();
+    }
+    refused(tokens["access_token"].as_str().unwrap()).await;
+    // The application's own token is for us; one that it is handed in exchange for an API is not.
+    let (code, _) = app.code(&shop, scope).await;
+    let tokens = exchange(&app, &shop, &code, &[]).await.ok();
+    let own = tokens["access_token"].as_str().unwrap();
+    let info = app.bearer(&shop, "userinfofromaccesstoken", own, json!({})).await.ok();
+    assert_eq!(info["email"], "alice@example.com");
+    let settings = ClientSettings {
+        grant_types: vec![GrantType::TokenExchange],
+        audience: Some(shop.id.clone()),
+        resource_servers: vec![STOCK.into()],
+        ..ClientSettings::default()
+    };
+    let service = app.second_client(&shop, settings).await;
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", own),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ("resource", STOCK),
+    ];
+    let swapped = token(&app, &service, &form).await.ok();
+    // What means something at another server only was left out on the way.
+    assert_eq!((audience(&swapped), &swapped["scope"]), (json!(STOCK), &json!("openid email")));
+    refused(swapped["access_token"].as_str().unwrap()).await;
+    let closed = [&form[..3], &[("resource", "urn:nothing")]].concat();
+    let why = "the client may not ask for tokens for this audience";
+    token(&app, &service, &closed).await.refused(400, "invalid_target", why);
 }
 
 async fn what_is_gone_gets_no_tokens(engine: Engine) {

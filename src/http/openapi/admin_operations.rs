@@ -88,6 +88,7 @@ fn client_settings() -> Vec<Member> {
         ("refresh_grace_seconds", number()),
         ("audience", json!({"type": ["string", "null"]})),
         ("resource_servers", texts()),
+        ("serves", texts()),
         ("initiate_login_uri", json!({"type": ["string", "null"]})),
         ("post_logout_redirect_uris", texts()),
         ("backchannel_logout_uri", json!({"type": ["string", "null"]})),

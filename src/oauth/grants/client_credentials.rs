@@ -28,7 +28,7 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, form }: TokenRequ
     }
     let resources = check_resources(&ctx.entry, client, &form.all(RESOURCE))?;
     let audience = if resources.is_empty() { client.audience() } else { resources.join(" ") };
-    let scope = granted_scope(client, form.get("scope"))?;
+    let scope = granted_scope(ctx, client, form.get("scope"))?;
     let mut claims = claims(ctx, client, &audience, &scope)?;
     claims.cnf = jkt.map(|jkt| Confirmation { jkt });
     issue_alone(ctx, client, &claims)
@@ -54,11 +54,11 @@ fn claims(ctx: &Ctx, client: &Client, audience: &str, scope: &str) -> Result<Acc
     })
 }
 
-/// What the client is registered for by name, or what it asks for of that.
-fn granted_scope(client: &Client, asked: Option<&str>) -> Result<String> {
+/// What the client is registered for by name and the project still defines, or what it asks for of that.
+fn granted_scope(ctx: &Ctx, client: &Client, asked: Option<&str>) -> Result<String> {
     let registered = client.settings.scope.as_deref().unwrap_or_default();
-    let registered: Vec<&str> =
-        registered.split_ascii_whitespace().filter(|scope| !OF_PEOPLE.contains(scope)).collect();
+    let is_open = |scope: &&str| !OF_PEOPLE.contains(scope) && ctx.entry.knows_scope(scope);
+    let registered: Vec<&str> = registered.split_ascii_whitespace().filter(is_open).collect();
     let Some(asked) = asked else { return Ok(registered.join(" ")) };
     let asked: Vec<&str> = asked.split_ascii_whitespace().collect();
     if !asked.iter().all(|scope| registered.contains(scope)) {

@@ -11,7 +11,7 @@ use crate::oauth::issue::{Grant, TokenSet, issue};
 use crate::oauth::resources::{named, narrowed};
 use crate::oauth::subject;
 use crate::oauth::token::TokenRequest;
-use crate::session::standing::{Asker, prove};
+use crate::session::standing::{ATTEMPTS, Asker, prove};
 use crate::store::codes::CodeRow;
 use crate::store::db::Conn;
 use crate::store::device_grants::{self, Asking};
@@ -29,6 +29,8 @@ const GRACE_SECONDS: i64 = 1;
 enum Verdict {
     Granted(Box<Granted>),
     Denied(Code, &'static str),
+    /// The project or the client is no longer what was proven: judge again from the start.
+    Stale,
 }
 
 /// What the device asks with.
@@ -48,18 +50,24 @@ const ENDED: Verdict = Verdict::Denied(Code::InvalidGrant, "the sign-in that app
 pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: TokenRequest) -> Result<TokenSet> {
     let code = form.required_secret("device_code")?;
     let (jkt, resources) = (credentials.jkt().map(str::to_owned), named(&form));
-    let proven = prove(visit, &Asker::Client(credentials), |_| Ok(((), Question::default()))).await?;
-    let ctx = &proven.ctx;
-    let client = &proven.asking_client()?.client;
-    let family = ctx.app.entropy.id(ctx.now)?;
-    match judge(ctx, client, &code.sha256(), family, &Asked { resources, jkt: jkt.as_deref() }).await? {
-        Verdict::Granted(granted) => {
-            let grant = grant(ctx, client, family, &granted);
-            issue(ctx, client, &Grant { cnf_jkt: jkt.as_deref(), ..grant }, Face::OAuth)
-        }
-        Verdict::Denied(Code::InvalidGrant, why) => Err(invalid_grant(why)),
-        Verdict::Denied(code, why) => Err(Error::new(code, why)),
+    let asking = Asked { resources, jkt: jkt.as_deref() };
+    let (asker, hash) = (Asker::Client(credentials), code.sha256());
+    let family: FamilyId = visit.app.entropy.id(visit.now)?;
+    for _ in 0..ATTEMPTS {
+        let proven = prove(visit, &asker, |_| Ok(((), Question::default()))).await?;
+        let ctx = &proven.ctx;
+        let client = &proven.asking_client()?.client;
+        return match judge(ctx, client, &hash, family, &asking).await? {
+            Verdict::Granted(granted) => {
+                let grant = grant(ctx, client, family, &granted);
+                issue(ctx, client, &Grant { cnf_jkt: jkt.as_deref(), ..grant }, Face::OAuth)
+            }
+            Verdict::Denied(Code::InvalidGrant, why) => Err(invalid_grant(why)),
+            Verdict::Denied(code, why) => Err(Error::new(code, why)),
+            Verdict::Stale => continue,
+        };
     }
+    Err(Error::unavailable(1, "the project or the client changed at every attempt"))
 }
 
 async fn judge(
@@ -74,6 +82,9 @@ async fn judge(
         let asking = device_grants::find_by_device_code(&conn, project, hash).await?;
         // RFC 8628, 3.4: the code is bound to its client; others learn nothing of it.
         let Some(asking) = asking.filter(|asking| asking.client_id == client.id) else { return Ok(UNKNOWN) };
+        if asking.project_version != ctx.project.version || asking.client_version != client.version {
+            return Ok(Verdict::Stale);
+        }
         if asking.expires_at <= now && asking.state != "consumed" {
             return Ok(Verdict::Denied(Code::ExpiredToken, "the device code has expired"));
         }

@@ -113,7 +113,7 @@ fn audience(ctx: &Ctx, client: &Client, form: &Parameters) -> Result<String> {
     for asked in form.get("audience").into_iter().chain(form.all(RESOURCE)) {
         let may_have =
             asked == own || allowed.iter().any(|name| name == asked) || is_open_to(&ctx.entry, client, asked);
-        if !may_have || audience.len() > MOST {
+        if !may_have || audience.len() == MOST {
             return Err(invalid_target("the client may not ask for tokens for this audience"));
         }
         if !audience.contains(&asked) {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
@@ -34,11 +35,11 @@ pub(super) fn request(
     request.body(body).map_err(|_| Fault::Refused("the address cannot be asked for"))
 }
 
-/// Sends the request and takes the answer, of at most `most` bytes.
+/// Sends the request and takes the answer: a body of at most `most` bytes, or the head alone.
 pub(super) async fn exchange(
     stream: Box<dyn Stream>,
     request: Request<Full<Bytes>>,
-    most: usize,
+    most: Option<usize>,
 ) -> Result<Answer, Fault> {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MOST_HEAD_BYTES);
@@ -46,11 +47,11 @@ pub(super) async fn exchange(
     let talk = async {
         let answer = sender.send_request(request).await.map_err(|_| BROKEN)?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, most).collect().await.map_err(|error| {
-            let too_long = error.is::<http_body_util::LengthLimitError>();
-            if too_long { Fault::Failed("the answer is too long") } else { BROKEN }
-        })?;
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
+        let body = match most {
+            Some(most) => read(body, most).await?,
+            None => Bytes::new(),
+        };
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     };
     // The connection moves the bytes; how it ended is told by the answer, or by its absence.
     let moving = async {
@@ -61,4 +62,12 @@ pub(super) async fn exchange(
         answer = talk => answer,
         () = moving => Err(BROKEN),
     }
+}
+
+async fn read(body: Incoming, most: usize) -> Result<Bytes, Fault> {
+    let collected = Limited::new(body, most).collect().await.map_err(|error| {
+        let too_long = error.is::<http_body_util::LengthLimitError>();
+        if too_long { Fault::Failed("the answer is too long") } else { BROKEN }
+    })?;
+    Ok(collected.to_bytes())
 }

@@ -95,24 +95,36 @@ impl Callouts {
     /// # Errors
     /// Without an answer; one with any status is an [`Answer`], redirects among them.
     pub async fn get(&self, url: &str) -> Result<Answer, Fault> {
-        self.call(Method::GET, url, None).await
+        self.call(Method::GET, url, None, Some(self.settings.bytes)).await
     }
 
-    /// Posts a form (`application/x-www-form-urlencoded`).
+    /// Posts a form (`application/x-www-form-urlencoded`). The status is the answer: a body is not read, however long or slow
+    /// it is.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn post_form(&self, url: &str, form: String) -> Result<Answer, Fault> {
-        self.call(Method::POST, url, Some(form)).await
+    pub async fn post_form(&self, url: &str, form: String) -> Result<u16, Fault> {
+        self.call(Method::POST, url, Some(form), None).await.map(|answer| answer.status)
     }
 
-    async fn call(&self, method: Method, url: &str, form: Option<String>) -> Result<Answer, Fault> {
+    /// The longest that a call takes.
+    pub const fn time(&self) -> Duration {
+        self.settings.time
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        url: &str,
+        form: Option<String>,
+        most: Option<usize>,
+    ) -> Result<Answer, Fault> {
         let target = Target::parse(url)?;
         let request = exchange::request(method, &target, form)?;
         let called = async {
             let _place = self.places.acquire().await.map_err(|_| Fault::Failed("no call can be made"))?;
             let stream = connect::connect(&target, self.settings.reach, &self.tls).await?;
-            exchange::exchange(stream, request, self.settings.bytes).await
+            exchange::exchange(stream, request, most).await
         };
         tokio::time::timeout(self.settings.time, called)
             .await

@@ -65,7 +65,16 @@ mod tests {
         assert_eq!((target.path().as_str(), target.is_encrypted()), ("/a%20b?c=d", true));
         assert_eq!(Target::parse("https://app.example:8443").unwrap().authority(), "app.example:8443");
         // Numbers are addresses, however they are written.
-        for one in ["http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/", "http://127.1/"] {
+        for one in [
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1/",
+            "http://127.1/",
+            "http://127.0.0.1./",
+            "http://0x7F.0.0.1/",
+            "http://１２７。０.0.1/",
+            "http://%31%32%37.0.0.1/",
+        ] {
             assert_eq!(
                 Target::parse(one).unwrap().host,
                 Host::<String>::Ipv4("127.0.0.1".parse().unwrap()),
@@ -84,6 +93,40 @@ mod tests {
         for bad in ["https://a:22/", "https://a:25/", "https://a:0/", "https://a:1023/", "https:///"] {
             assert!(Target::parse(bad).is_err(), "{bad}");
         }
+        // Zones of addresses, numbers that are none, what a name or a host has not.
+        for bad in [
+            "https://[fe80::1%25eth0]/",
+            "https://[fe80::1%eth0]/",
+            "https://256.0.0.1/",
+            "https://1.2.3.4.5/",
+        ] {
+            assert!(Target::parse(bad).is_err(), "{bad}");
+        }
+        for bad in
+            ["https://a b/", "https://a%00b/", "https://a%2fb/", "https://a:65536/", "https://a%0d%0ab/"]
+        {
+            assert!(Target::parse(bad).is_err(), "{bad}");
+        }
         assert!(Target::parse(&format!("https://a/{}", "b".repeat(2048))).is_err());
+    }
+
+    #[test]
+    fn what_stands_before_the_host_is_not_the_host() {
+        for (text, authority) in [
+            ("https://a.example\\@b.example/", "a.example"),
+            ("https://a.example#@b.example/", "a.example"),
+            ("https://a.example?@b.example/", "a.example"),
+            ("https://a.example/@b.example/", "a.example"),
+        ] {
+            assert_eq!(Target::parse(text).unwrap().authority(), authority, "{text}");
+        }
+        for bad in
+            ["https://a.example@b.example/", "https://a.example:443@b.example/", "https://%61@b.example/"]
+        {
+            assert!(Target::parse(bad).is_err(), "{bad}");
+        }
+        // Nothing of it splits a line of the request.
+        let target = Target::parse("https://a.example/b\r\nc d?e\tf g").unwrap();
+        assert_eq!(target.path(), "/bc%20d?ef%20g");
     }
 }

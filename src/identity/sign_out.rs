@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::Result;
-use crate::ids::FamilyId;
+use crate::model::token::Family;
 use crate::projects::user_sessions::end_families_of;
 use crate::store::browser_sessions::SignIn;
 use crate::store::{logout_tokens, user_sessions, users};
@@ -34,17 +34,29 @@ pub async fn end_session(ctx: &Ctx, session: &SignIn) -> Result<()> {
         .await
 }
 
-/// Ends one application's session, unless it was granted to outlive the browser's: its ID token was shown, and no browser
-/// session is there to end.
-pub async fn end_family(ctx: &Ctx, family: FamilyId) -> Result<()> {
+/// Whether the browser session that a family came from is still there.
+pub async fn has_browser_session(ctx: &Ctx, family: &Family) -> Result<bool> {
+    let Some(session) = family.browser_session_id else { return Ok(false) };
+    let look = |conn| async move { user_sessions::is_there(&conn, ctx.project.id, ctx.now, session).await };
+    ctx.app.db.read(look).await
+}
+
+/// Ends one application's session, unless it was granted to outlive the browser's: its ID token was shown. An ID token is
+/// no secret, so nothing ends while the browser session is there; that is judged once more in the statement.
+pub async fn end_family(ctx: &Ctx, family: &Family) -> Result<()> {
+    let (id, user) = (family.id, family.user_id);
     ctx.app
         .db
         .unit(|conn| async move {
             let (project, now) = (ctx.project.id, ctx.now);
-            if user_sessions::end_bound_family(&conn, project, now, family, REASON).await? == 1 {
-                logout_tokens::owe_for_family(&conn, project, now, family).await?;
+            if user_sessions::end_bound_family(&conn, project, now, id, REASON).await? == 0 {
+                return Ok(());
             }
-            Ok(())
+            logout_tokens::owe_for_family(&conn, project, now, id).await?;
+            let (actor, target) = (Actor::user(ctx, user), format!("token_family:{id}"));
+            let detail = json!({"user": audit::user_name(ctx, user), "families_ended": 1});
+            let event = actor.did("token_family.revoked", &target).because(REASON).with(detail);
+            audit::append(&conn, project, now, &event).await.map(|_| ())
         })
         .await
 }

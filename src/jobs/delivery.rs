@@ -5,8 +5,9 @@
 
 use futures_util::{StreamExt, stream};
 
-use super::logout_token::{self, Silent};
+use super::logout_token;
 use super::outbox::{Kind, open_mail};
+use super::shares::Shares;
 use super::{Done, Run};
 use crate::error::Result;
 use crate::model::delivery::{Failure, LIFE_SECONDS, Next};
@@ -15,8 +16,9 @@ use crate::store::outbox::{self, Due, Leased};
 /// Due messages looked up at a time.
 const BATCH: i64 = 50;
 
-/// Messages handed over at a time.
-const AT_ONCE: usize = 4;
+/// Letters handed over at a time, and logout tokens.
+const LETTERS_AT_ONCE: usize = 4;
+const TOKENS_AT_ONCE: usize = 8;
 
 /// How long one message is ours. Longer than the transport may take.
 const LEASE_SECONDS: i64 = 300;
@@ -27,46 +29,116 @@ enum Ending {
     Delivered,
     Waiting,
     Dead,
-    /// Another node was faster, or the run had to end before it.
+    /// Another node was faster, the run had to end before it, or its client is called no more.
     NotOurs,
 }
 
-/// Delivers what is due until nothing is, or the run has to end.
-pub(super) async fn deliver(run: &Run) -> Result<Done> {
-    let (mut endings, silent) = (Vec::new(), &Silent::default());
-    let more = loop {
-        let now = run.app.clock.now();
-        let due = run.app.db.read(|conn| async move { outbox::list_due(&conn, now, BATCH).await }).await?;
-        if due.is_empty() || !run.may_go_on() {
-            break !due.is_empty();
+/// What became of them all.
+#[derive(Default)]
+struct Tally {
+    delivered: u64,
+    waiting: u64,
+    dead: u64,
+    /// The run had to end before the rest.
+    more: bool,
+}
+
+impl Tally {
+    fn add(&mut self, ending: Ending) {
+        match ending {
+            Ending::Delivered => self.delivered += 1,
+            Ending::Waiting => self.waiting += 1,
+            Ending::Dead => self.dead += 1,
+            Ending::NotOurs => {}
         }
-        // All of them end before a failure is told: dropping a delivery under way would repeat it.
-        let ended: Vec<_> = stream::iter(due)
-            .map(|due| deliver_one(run, silent, due))
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        endings.extend(ended.into_iter().collect::<Result<Vec<_>>>()?);
-    };
-    let count = |ending| endings.iter().filter(|ended| **ended == ending).count();
-    let (delivered, waiting, dead) = (count(Ending::Delivered), count(Ending::Waiting), count(Ending::Dead));
+    }
+}
+
+/// Delivers what is due until nothing is, or the run has to end. Letters do not wait behind the receivers of logout tokens,
+/// nor these behind our mail server.
+pub(super) async fn deliver(run: &Run) -> Result<Done> {
+    let shares = &Shares::new(run.app.callouts.time());
+    // Each ends before a failure of the other is told.
+    let (letters, tokens) = tokio::join!(deliver_letters(run, shares), deliver_tokens(run, shares));
+    let (letters, tokens) = (letters?, tokens?);
+    let (delivered, waiting) = (letters.delivered + tokens.delivered, letters.waiting + tokens.waiting);
+    let (dead, more) = (letters.dead + tokens.dead, letters.more || tokens.more);
     Ok(Done { summary: format!("{delivered} delivered, {waiting} to be tried again, {dead} given up"), more })
 }
 
+async fn deliver_letters(run: &Run, shares: &Shares) -> Result<Tally> {
+    let mut tally = Tally::default();
+    loop {
+        let now = run.app.clock.now();
+        let list = |conn| async move { outbox::list_due_letters(&conn, now, BATCH).await };
+        let due = run.app.db.read(list).await?;
+        if due.is_empty() || !run.may_go_on() {
+            return Ok(Tally { more: !due.is_empty(), ..tally });
+        }
+        deliver_all(run, shares, due, LETTERS_AT_ONCE, &mut tally).await?;
+    }
+}
+
+async fn deliver_tokens(run: &Run, shares: &Shares) -> Result<Tally> {
+    let mut tally = Tally::default();
+    loop {
+        let now = run.app.clock.now();
+        let list = |conn| async move { outbox::list_due_logout_tokens(&conn, now, BATCH).await };
+        let due = run.app.db.read(list).await?;
+        if due.is_empty() || !run.may_go_on() {
+            return Ok(Tally { more: !due.is_empty(), ..tally });
+        }
+        deliver_all(run, shares, due, TOKENS_AT_ONCE, &mut tally).await?;
+        tally.waiting += set_aside(run, shares).await?;
+    }
+}
+
+async fn deliver_all(
+    run: &Run,
+    shares: &Shares,
+    due: Vec<Due>,
+    at_once: usize,
+    tally: &mut Tally,
+) -> Result<()> {
+    // All of them end before a failure is told: dropping a delivery under way would repeat it.
+    let ended: Vec<_> =
+        stream::iter(due).map(|due| deliver_one(run, shares, due)).buffer_unordered(at_once).collect().await;
+    for ending in ended {
+        tally.add(ending?);
+    }
+    Ok(())
+}
+
+/// What is for those who are called no more in this run. Messages whose life is over stay, to be given up.
+async fn set_aside(run: &Run, shares: &Shares) -> Result<u64> {
+    let mut count = 0;
+    for ((project, client), spent) in shares.spent() {
+        let now = run.app.clock.now();
+        let span = (now.plus_seconds(-LIFE_SECONDS), now.plus_seconds(spent.pause));
+        let aside =
+            |conn| async move { outbox::set_aside(&conn, project, now, client, span, spent.why).await };
+        count += run.app.db.write(aside).await?;
+    }
+    Ok(count)
+}
+
 /// Takes one message, hands it over, and writes down what came of it.
-async fn deliver_one(run: &Run, silent: &Silent, due: Due) -> Result<Ending> {
-    if !run.may_go_on() {
+async fn deliver_one(run: &Run, shares: &Shares, due: Due) -> Result<Ending> {
+    let (app, project, id) = (&*run.app, due.project_id, due.id);
+    let now = app.clock.now();
+    let is_over = due.created_at.plus_seconds(LIFE_SECONDS) <= now;
+    let is_spent = due.client_id.is_some_and(|client| shares.is_spent(project, client));
+    if !run.may_go_on() || (is_spent && !is_over) {
         return Ok(Ending::NotOurs);
     }
-    let (app, project, id) = (&*run.app, due.project_id, due.id);
-    let (now, lease) = (app.clock.now(), app.entropy.token("")?);
+    let lease = app.entropy.token("")?;
     let (token, until) = (lease.expose(), now.plus_seconds(LEASE_SECONDS));
     let take = |conn| async move { outbox::lease(&conn, project, now, id, token, until).await };
     let Some(leased) = app.db.write(take).await? else { return Ok(Ending::NotOurs) };
     let outcome = if leased.created_at.plus_seconds(LIFE_SECONDS) <= now {
         Err(Failure::Hopeless("older than 7 days"))
     } else {
-        hand_over(run, silent, &due, &leased).await
+        hand_over(run, shares, &due, &leased).await
     };
     let now = app.clock.now();
     let Err(failure) = outcome else {
@@ -90,9 +162,9 @@ async fn deliver_one(run: &Run, silent: &Silent, due: Due) -> Result<Ending> {
 }
 
 /// One attempt, by kind.
-async fn hand_over(run: &Run, silent: &Silent, due: &Due, leased: &Leased) -> Result<(), Failure> {
+async fn hand_over(run: &Run, shares: &Shares, due: &Due, leased: &Leased) -> Result<(), Failure> {
     match Kind::from_text(&leased.kind) {
-        Some(Kind::LogoutToken) => logout_token::post(run, silent, due, leased).await,
+        Some(Kind::LogoutToken) => logout_token::post(run, shares, due, leased).await,
         Some(Kind::Mail) => {
             let message = open_mail(&run.app, due, leased.sealed_body.as_deref())?;
             run.app.mailer.send(due.id, leased.created_at, &message).await

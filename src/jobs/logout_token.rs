@@ -1,33 +1,19 @@
 //! Delivering a logout token (OpenID Connect Back-Channel Logout 1.0, 2.5 and 2.8): made now, and posted to the client.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use super::Run;
+use super::shares::Shares;
 use crate::app::Visit;
 use crate::callout::Fault;
 use crate::error::{Code, Error};
-use crate::ids::{ClientId, FamilyId, ProjectId};
+use crate::ids::FamilyId;
 use crate::model::client::Client;
 use crate::model::delivery::Failure;
 use crate::oauth::logout_token;
 use crate::store::outbox::{Due, Leased};
 
-/// Clients that did not answer in this run. The others' messages do not wait behind them.
-#[derive(Default)]
-pub(super) struct Silent(Mutex<HashSet<(ProjectId, ClientId)>>);
-
-impl Silent {
-    fn holds(&self, key: (ProjectId, ClientId)) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&key)
-    }
-
-    fn add(&self, key: (ProjectId, ClientId)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-    }
-}
-
-pub(super) async fn post(run: &Run, silent: &Silent, due: &Due, leased: &Leased) -> Result<(), Failure> {
+pub(super) async fn post(run: &Run, shares: &Shares, due: &Due, leased: &Leased) -> Result<(), Failure> {
     let (Some(client), Some(user)) = (leased.client_id, leased.user_id) else {
         return Err(Failure::Hopeless("whom it was for is erased"));
     };
@@ -40,22 +26,21 @@ pub(super) async fn post(run: &Run, silent: &Silent, due: &Due, leased: &Leased)
     let Some(uri) = uri else {
         return Err(Failure::Hopeless("the client is not told of logouts any more"));
     };
-    let key = (due.project_id, client);
-    if silent.holds(key) {
-        return Err(Failure::Unsent("its client did not answer a moment ago"));
-    }
-    // The row has the id of the family.
-    let token = logout_token::make(&ctx, &entry.client, user, FamilyId(due.id.0));
+    let subject = leased.subject.clone().unwrap_or_else(|| user.to_string());
+    let family = leased.family_id.unwrap_or(FamilyId(due.id.0));
+    let token = logout_token::make(&ctx, &entry.client, subject, family);
     let token = token.map_err(|_| Failure::Failed("the token could not be signed".into()))?;
     let form =
         url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
-    match ctx.app.callouts.post_form(uri, form).await {
-        Ok(answer) => judge(answer.status),
+    let begun = Instant::now();
+    let answer = ctx.app.callouts.post_form(uri, form).await;
+    // An address that is refused costs no time.
+    let answered = !matches!(answer, Err(Fault::Failed(_)));
+    shares.count(due.project_id, client, begun.elapsed(), answered);
+    match answer {
+        Ok(status) => judge(status),
         Err(Fault::Refused(why)) => Err(Failure::Refused(why.into())),
-        Err(Fault::Failed(why)) => {
-            silent.add(key);
-            Err(Failure::Failed(why.into()))
-        }
+        Err(Fault::Failed(why)) => Err(Failure::Failed(why.into())),
     }
 }
 

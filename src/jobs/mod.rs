@@ -13,6 +13,7 @@ mod logout_token;
 pub mod outbox;
 mod project_rows;
 mod runner;
+mod shares;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

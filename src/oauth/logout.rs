@@ -1,8 +1,8 @@
 //! Checks of a logout request (OpenID Connect RP-Initiated Logout 1.0, 2).
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::authorize::active_client;
+use super::authorize::unknown_client;
 use super::parameters::Parameters;
 use crate::app::Ctx;
 use crate::error::{Result, invalid_request};
@@ -10,11 +10,12 @@ use crate::ids::{ClientId, FamilyId};
 use crate::keys::verify::verify_jws;
 use crate::model::client::Client;
 use crate::model::token::Family;
+use crate::store::clients;
 use crate::store::liveness::Question;
 
 /// What an application asks for.
 pub struct LogoutRequest {
-    /// Named by a hint of ours, or by itself.
+    /// Named by a hint of ours, or by itself; `None` as well when it is switched off or gone: its people can still leave.
     pub client: Option<Client>,
     pub hint: Option<Hint>,
     /// A registered address, for after the logout.
@@ -23,6 +24,7 @@ pub struct LogoutRequest {
 }
 
 /// What an ID token of ours says, however old it is: 2 asks for no more.
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Hint {
     client: ClientId,
     pub family: FamilyId,
@@ -44,7 +46,7 @@ pub async fn check(ctx: &Ctx, parameters: &Parameters) -> Result<LogoutRequest> 
     // One that is forged, or signed by a key that is gone, is no hint; the person is asked.
     let hint = parameters.get("id_token_hint").and_then(|token| read_hint(ctx, token));
     let client = match named(&hint, parameters.get("client_id"))? {
-        Some(id) => Some(active_client(ctx, id).await?),
+        Some(id) => find_client(ctx, id, hint.is_some()).await?,
         None => None,
     };
     Ok(LogoutRequest {
@@ -53,6 +55,15 @@ pub async fn check(ctx: &Ctx, parameters: &Parameters) -> Result<LogoutRequest> 
         hint,
         state: parameters.get("state").map(str::to_owned),
     })
+}
+
+/// The application, as far as it is one now. A hint of ours proves that it was.
+async fn find_client(ctx: &Ctx, id: ClientId, is_proven: bool) -> Result<Option<Client>> {
+    let found = ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
+    match found {
+        None if !is_proven => Err(unknown_client()),
+        found => Ok(found.filter(Client::is_active)),
+    }
 }
 
 fn read_hint(ctx: &Ctx, token: &str) -> Option<Hint> {

@@ -3,10 +3,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::subject;
 use crate::app::Ctx;
 use crate::error::Result;
-use crate::ids::{FamilyId, UserId};
+use crate::ids::FamilyId;
 use crate::model::client::Client;
 use crate::secret::encode_base64url;
 
@@ -28,14 +27,15 @@ struct LogoutClaims {
 }
 
 /// Signed like the client's ID tokens (2.4). Without a `nonce`, and with a type of its own, so that it passes for none.
-pub fn make(ctx: &Ctx, client: &Client, user: UserId, family: FamilyId) -> Result<String> {
+/// `sub` is the one that the session began with, whatever the client has registered since.
+pub fn make(ctx: &Ctx, client: &Client, sub: String, family: FamilyId) -> Result<String> {
     let claims = LogoutClaims {
         iss: ctx.project.issuer.clone(),
         aud: client.id.to_string(),
         iat: ctx.now.unix(),
         exp: ctx.now.unix() + LIFE_SECONDS,
         jti: encode_base64url(&ctx.app.entropy.bytes::<16>()?),
-        sub: subject(ctx, client, user)?,
+        sub,
         sid: family.to_string(),
         events: json!({EVENT: {}}),
     };

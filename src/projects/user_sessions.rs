@@ -168,10 +168,15 @@ pub async fn end(ctx: &Ctx, actor: &Actor, user: UserId, id: Uuid) -> Result<Sig
         .await
 }
 
-/// Ends what a browser session gave and did not grant to outlive it, and owes the clients their logout tokens.
+/// Ends what a browser session gave and did not grant to outlive it, and owes the clients their logout tokens, those of the
+/// rest among them.
 pub async fn end_families_of(ctx: &Ctx, conn: &Conn, session: BrowserSessionId, reason: &str) -> Result<u64> {
     let (project, now) = (ctx.project.id, ctx.now);
     let ended = user_sessions::end_families_of(conn, project, now, session, reason).await?;
     logout_tokens::owe_for_browser_session(conn, project, now, session).await?;
+    for family in logout_tokens::list_outliving(conn, project, now, session).await? {
+        let id = ctx.app.entropy.id(now)?;
+        logout_tokens::owe_for_living(conn, project, now, family, id).await?;
+    }
     Ok(ended)
 }

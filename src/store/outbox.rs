@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
-use crate::ids::{ClientId, OutboxId, ProjectId, UserId};
+use crate::ids::{ClientId, FamilyId, OutboxId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 
 /// A message whose time has come.
@@ -14,6 +14,10 @@ use crate::model::timestamp::Timestamp;
 pub struct Due {
     pub project_id: ProjectId,
     pub id: OutboxId,
+    /// Of a logout token: whom it is for.
+    pub client_id: Option<ClientId>,
+    /// When it was written, or when an admin had it sent again.
+    pub created_at: Timestamp,
 }
 
 /// A message that is ours until the lease lapses.
@@ -22,9 +26,12 @@ pub struct Leased {
     pub kind: String,
     /// Of a letter.
     pub sealed_body: Option<Vec<u8>>,
-    /// Of a logout token: whom it is for, and whose session it was.
+    /// Of a logout token: whom it is for, whose session it was, and which.
     pub client_id: Option<ClientId>,
     pub user_id: Option<UserId>,
+    pub family_id: Option<FamilyId>,
+    /// By which the client knows the user; `None`: the user's id.
+    pub subject: Option<String>,
     /// This one included.
     pub attempts: i64,
     /// When it was written, or when an admin had it sent again.
@@ -52,15 +59,49 @@ pub async fn enqueue(
     )
 }
 
-/// The messages that wait longest past their time, of all projects.
-pub async fn list_due(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
-    fetch_all!(
+/// What is due, of all projects: the first of each client (of letters: of each project), then the second of each, and so on,
+/// so that nobody's many stand before another's one.
+macro_rules! due {
+    ($kind:literal) => {
+        concat!(
+            "SELECT project_id, id, client_id, created_at FROM (
+               SELECT project_id, id, client_id, COALESCE(retried_at, created_at) AS created_at, next_attempt_at,
+                 ROW_NUMBER() OVER (PARTITION BY project_id, client_id ORDER BY next_attempt_at, id) AS place
+               FROM outbox WHERE state = 'waiting' AND next_attempt_at <= $1 AND ",
+            $kind,
+            ") AS due ORDER BY place, next_attempt_at LIMIT $2"
+        )
+    };
+}
+
+pub async fn list_due_letters(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
+    fetch_all!(conn, Due, due!("kind <> 'logout_token'"), now, most)
+}
+
+pub async fn list_due_logout_tokens(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
+    fetch_all!(conn, Due, due!("kind = 'logout_token'"), now, most)
+}
+
+/// Puts off what is due to a client, or to all clients of a project, and was written after `oldest`. It is no attempt.
+pub async fn set_aside(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    client: Option<ClientId>,
+    (oldest, until): (Timestamp, Timestamp),
+    why: &str,
+) -> Result<u64> {
+    execute!(
         conn,
-        Due,
-        "SELECT project_id, id FROM outbox WHERE state = 'waiting' AND next_attempt_at <= $1
-         ORDER BY next_attempt_at LIMIT $2",
+        "UPDATE outbox SET lease = NULL, next_attempt_at = $1, last_error = $2
+         WHERE project_id = $3 AND state = 'waiting' AND kind = 'logout_token' AND next_attempt_at <= $4
+           AND COALESCE(retried_at, created_at) > $5 AND ($6 IS NULL OR client_id = $6)",
+        until,
+        why,
+        project,
         now,
-        most
+        oldest,
+        client
     )
 }
 
@@ -78,7 +119,8 @@ pub async fn lease(
         Leased,
         "UPDATE outbox SET lease = $1, next_attempt_at = $2, attempts = attempts + 1
          WHERE project_id = $3 AND id = $4 AND state = 'waiting' AND next_attempt_at <= $5
-         RETURNING kind, sealed_body, client_id, user_id, attempts, COALESCE(retried_at, created_at) AS created_at",
+         RETURNING kind, sealed_body, client_id, user_id, family_id, subject, attempts,
+           COALESCE(retried_at, created_at) AS created_at",
         lease,
         until,
         project,
@@ -91,8 +133,8 @@ pub async fn lease(
 pub async fn mark_delivered(conn: &Conn, project: ProjectId, now: Timestamp, id: OutboxId) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE outbox SET state = 'delivered', sealed_body = NULL, user_id = NULL, lease = NULL, last_error = NULL,
-           finished_at = $1
+        "UPDATE outbox SET state = 'delivered', sealed_body = NULL, user_id = NULL, subject = NULL, lease = NULL,
+           last_error = NULL, finished_at = $1
          WHERE project_id = $2 AND id = $3 AND state = 'waiting'",
         now,
         project,
@@ -100,7 +142,7 @@ pub async fn mark_delivered(conn: &Conn, project: ProjectId, now: Timestamp, id:
     )
 }
 
-/// Gives up and erases the body. A logout token has none: its ids stay, so that it can be sent again.
+/// Gives up and erases the body. A logout token has none: its ids stay while the user does, so that it can be sent again.
 pub async fn mark_dead(
     conn: &Conn,
     project: ProjectId,
@@ -111,7 +153,11 @@ pub async fn mark_dead(
 ) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE outbox SET state = 'dead', sealed_body = NULL, lease = NULL, last_error = $1, finished_at = $2
+        "UPDATE outbox SET state = 'dead', sealed_body = NULL, lease = NULL, last_error = $1, finished_at = $2,
+           user_id = (SELECT u.id FROM users u WHERE u.project_id = outbox.project_id AND u.id = outbox.user_id
+             AND u.status <> 'deleted'),
+           subject = (SELECT outbox.subject FROM users u WHERE u.project_id = outbox.project_id
+             AND u.id = outbox.user_id AND u.status <> 'deleted')
          WHERE project_id = $3 AND id = $4 AND lease = $5 AND state = 'waiting'",
         error,
         now,
@@ -199,7 +245,7 @@ pub async fn find(conn: &Conn, project: ProjectId, id: OutboxId) -> Result<Optio
     )
 }
 
-/// Lets a dead message begin anew. No row: it is not dead, or nothing is left of it.
+/// Lets a dead message begin anew. No row: it is not dead, or nothing is left of it or of the user whom it is about.
 pub async fn revive(
     conn: &Conn,
     project: ProjectId,
@@ -212,7 +258,9 @@ pub async fn revive(
         concat!(
             "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $1, retried_at = $1, last_error = NULL,
                finished_at = NULL
-             WHERE project_id = $2 AND id = $3 AND state = 'dead' AND (sealed_body IS NOT NULL OR user_id IS NOT NULL)
+             WHERE project_id = $2 AND id = $3 AND state = 'dead' AND (sealed_body IS NOT NULL OR EXISTS (
+               SELECT 1 FROM users u WHERE u.project_id = outbox.project_id AND u.id = outbox.user_id
+                 AND u.status <> 'deleted'))
              RETURNING ",
             seen!()
         ),

@@ -163,6 +163,20 @@ struct Count {
     n: i64,
 }
 
+/// Whether a browser session has neither ended nor expired.
+pub async fn is_there(conn: &Conn, project: ProjectId, now: Timestamp, id: BrowserSessionId) -> Result<bool> {
+    let count = fetch_one!(
+        conn,
+        Count,
+        "SELECT count(*) AS n FROM browser_sessions
+         WHERE project_id = $1 AND id = $2 AND ended_at IS NULL AND expires_at > $3",
+        project,
+        id,
+        now
+    )?;
+    Ok(count.n > 0)
+}
+
 /// Whether the user has, or had, a session with this id.
 pub async fn exists(conn: &Conn, project: ProjectId, user: UserId, id: Uuid) -> Result<bool> {
     let count = fetch_one!(
@@ -179,7 +193,8 @@ pub async fn exists(conn: &Conn, project: ProjectId, user: UserId, id: Uuid) -> 
     Ok(count.n > 0)
 }
 
-/// Ends a family that was not granted to outlive its browser session.
+/// Ends a family that was not granted to outlive its browser session, and has none that lives: it is over, or there never
+/// was one.
 pub async fn end_bound_family(
     conn: &Conn,
     project: ProjectId,
@@ -190,7 +205,10 @@ pub async fn end_bound_family(
     execute!(
         conn,
         "UPDATE token_families SET revoked_at = $1, revoked_reason = $2
-         WHERE project_id = $3 AND id = $4 AND NOT offline AND revoked_at IS NULL",
+         WHERE project_id = $3 AND id = $4 AND NOT offline AND revoked_at IS NULL
+           AND NOT EXISTS (
+             SELECT 1 FROM browser_sessions b WHERE b.project_id = $3 AND b.id = token_families.browser_session_id
+               AND b.ended_at IS NULL AND b.expires_at > $1)",
         now,
         reason,
         project,

@@ -43,7 +43,16 @@ async fn nothing_inside_is_called() {
     let callouts = callouts(CalloutSettings::default());
     let refused = Fault::Refused("the address is not one on the public internet");
     let port = server.port;
-    for host in ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"] {
+    for host in [
+        "localhost",
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "127.0.0.1.",
+        "0177.0.0.1",
+    ] {
         for scheme in ["https", "http"] {
             let fault = callouts.get(&format!("{scheme}://{host}:{port}/")).await.unwrap_err();
             assert_eq!(fault, refused, "{scheme}://{host}");
@@ -87,6 +96,11 @@ async fn time_and_size_are_bounded() {
     assert_eq!(get().await.unwrap_err(), Fault::Failed("the address did not answer in time"));
     server.react(Reaction::Endless);
     assert_eq!(get().await.unwrap_err(), Fault::Failed("the answer is too long"));
+    // A post is judged by its status, and the body is left where it is.
+    for reaction in [Reaction::Endless, Reaction::Unfinished] {
+        server.react(reaction);
+        assert_eq!(callouts.post_form(&url, "a=1".into()).await, Ok(200));
+    }
     let long = format!("HTTP/1.1 200 OK\r\nlong: {}\r\ncontent-length: 0\r\n\r\n", "a".repeat(20_000));
     for said in ["not http\r\n\r\n".to_owned(), long] {
         server.react(Reaction::Says(said));

@@ -23,7 +23,11 @@ both_engines!(
     an_application_may_outlast_the_browser,
     another_project_knows_nothing,
     two_at_once_are_one_logout,
-    the_clients_are_told
+    the_clients_are_told,
+    a_hint_from_elsewhere_ends_nothing,
+    a_session_of_a_device_is_asked_about,
+    people_leave_an_application_that_is_switched_off,
+    a_long_post_is_refused
 );
 
 const BACK: &str = "https://app.example/bye?from=us";
@@ -254,13 +258,30 @@ async fn a_post_is_as_good(engine: Engine) {
     let response = post().header("sec-fetch-site", "cross-site").send().await.unwrap();
     assert_eq!(response.status(), 303);
     let location = response.headers()["location"].to_str().unwrap().to_owned();
-    assert!(location.starts_with(&app.project_url(&shop, "/oauth2/logout?id_token_hint=")), "{location}");
+    // No token stands in an address.
+    assert!(location.starts_with(&app.project_url(&shop, "/oauth2/logout?carried=")), "{location}");
+    assert!(!location.contains('&') && !location.contains("eyJ") && !location.contains("app.example"));
     assert!(!is_over(&app, &shop, &cookie).await);
-    led_to(&post().header("cookie", &cookie).send().await.unwrap(), BACK);
+    let follow = |to: &str| app.http.get(to).header("cookie", &cookie).send();
+    led_to(&follow(&location).await.unwrap(), BACK);
     assert!(is_over(&app, &shop, &cookie).await);
     let (cookie, tokens) = signed_in(&app, &shop).await;
-    let followed = location.replace(form[0].1, tokens.get("id_token"));
-    led_to(&app.http.get(followed).header("cookie", &cookie).send().await.unwrap(), BACK);
+    let form = [("id_token_hint", tokens.get("id_token")), ("post_logout_redirect_uri", BACK)];
+    let post = app.http.post(app.project_url(&shop, "/oauth2/logout")).form(&form);
+    led_to(&post.header("cookie", &cookie).send().await.unwrap(), BACK);
+    assert!(is_over(&app, &shop, &cookie).await);
+    // What is carried is good for two minutes, at this project, and whole.
+    let message =
+        "This address was good for one moment. Please go back to the application and sign out again.";
+    let other = self::shop(&app, "other").await;
+    let elsewhere = location.replace("/projects/shop/", "/projects/other/");
+    let (theirs, _) = signed_in(&app, &other).await;
+    for bad in [elsewhere, format!("{location}A"), app.project_url(&shop, "/oauth2/logout?carried=x")] {
+        let page = Seen::of(app.http.get(bad).header("cookie", &theirs).send().await.unwrap()).await;
+        page.refused(400, message);
+    }
+    app.app.clock.advance(120);
+    Seen::of(app.http.get(&location).send().await.unwrap()).await.refused(400, message);
 }
 
 // C121
@@ -323,6 +344,100 @@ async fn an_application_may_outlast_the_browser(engine: Engine) {
     let refused = app.refresh(&shop, renewed.get("refresh_token")).await;
     refused.refused(400, "invalid_grant", "the session has ended: session_revoked");
     app.refresh(&shop, elsewhere.get("refresh_token")).await.ok();
+}
+
+// C119
+async fn a_hint_from_elsewhere_ends_nothing(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = shop(&app, "shop").await;
+    let (cookie, tokens) = signed_in(&app, &shop).await;
+    let parameters = [("id_token_hint", tokens.get("id_token")), ("post_logout_redirect_uri", BACK)];
+    // Whoever has an ID token of somebody's has neither their cookie nor their session.
+    let post = app.http.post(app.project_url(&shop, "/oauth2/logout")).form(&parameters);
+    for response in [get(&app, &shop, None, &parameters).await, post.send().await.unwrap()] {
+        let page = Seen::of(response).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains("in this browser") && !page.headers.contains_key("set-cookie"));
+    }
+    assert!(!is_over(&app, &shop, &cookie).await);
+    assert_eq!(app.verify(&shop, tokens.get("access_token")).await["active"], true);
+    app.refresh(&shop, tokens.get("refresh_token")).await.ok();
+    let auditor = app.desk(&shop, "auditor").await;
+    let path = "/audit?action=token_family.revoked";
+    assert_eq!(auditor.get(path).await.ok()["items"], serde_json::json!([]));
+    // Its browser session is over, and the application's is not: told in the log.
+    app.app.clock.advance(3601);
+    let response = get(&app, &shop, None, &parameters).await;
+    assert_eq!((response.status().as_u16(), &response.headers()["location"]), (303, &BACK.parse().unwrap()));
+    assert_eq!(app.verify(&shop, tokens.get("access_token")).await["active"], false);
+    let events = auditor.get(path).await.ok();
+    let (event, count) = (&events["items"][0], events["items"].as_array().unwrap().len());
+    assert_eq!((count, &event["reason"]), (1, &"logged_out".into()));
+    assert_eq!(event["detail"]["families_ended"], 1);
+    // Again it ends nothing.
+    assert_eq!(get(&app, &shop, None, &parameters).await.status(), 303);
+    assert_eq!(auditor.get(path).await.ok()["items"].as_array().unwrap().len(), 1);
+}
+
+async fn a_session_of_a_device_is_asked_about(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.device_shop("shop", "public").await;
+    let device = app.device(&shop, "openid").await;
+    app.allow(&shop, &device).await;
+    let tokens = Tokens(app.poll(&shop, &device).await.ok());
+    let parameters = [("id_token_hint", tokens.get("id_token"))];
+    let response = get(&app, &shop, None, &parameters).await;
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let page = Seen::of(response).await;
+    assert!(page.text.contains("Sign out?"), "{}", page.text);
+    let lives = async || app.verify(&shop, tokens.get("access_token")).await["active"] == true;
+    assert!(lives().await);
+    // Only where it was asked.
+    let sealed = sealed_of(&page.text);
+    let foreign = format!("{}={}", cookie.split('=').next().unwrap(), "a".repeat(43));
+    assert_eq!(Seen::of(press(&app, &shop, &foreign, &sealed).await).await.status, 400);
+    assert!(lives().await);
+    assert_eq!(press(&app, &shop, &cookie, &sealed).await.status(), 200);
+    assert!(!lives().await);
+    assert_eq!(press(&app, &shop, &cookie, &sealed).await.status(), 200);
+    let events = app.desk(&shop, "auditor").await.get("/audit?action=token_family.revoked").await.ok();
+    assert_eq!(events["items"].as_array().unwrap().len(), 1);
+}
+
+async fn people_leave_an_application_that_is_switched_off(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = shop(&app, "shop").await;
+    let till = app.second_client(&shop, settings()).await;
+    let desk = app.desk(&shop, "admin").await;
+    let (cookie, tokens) = signed_in(&app, &shop).await;
+    desk.patch(&format!("/clients/{}", shop.id), serde_json::json!({"status": "disabled"})).await.ok();
+    let parameters = [("id_token_hint", tokens.get("id_token")), ("post_logout_redirect_uri", BACK)];
+    // By name it is asked about; with an ID token of the session it is done. Nobody is led to it.
+    let named = [("client_id", shop.id.as_str()), ("post_logout_redirect_uri", BACK)];
+    let response = get(&app, &shop, Some(&cookie), &named).await;
+    asked(&app, &till, &cookie, response).await;
+    let page = Seen::of(get(&app, &shop, Some(&cookie), &parameters).await).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("You are signed out") && !page.text.contains("app.example"), "{}", page.text);
+    assert!(is_over(&app, &till, &cookie).await);
+    let page = Seen::of(get(&app, &shop, None, &parameters).await).await;
+    assert!(page.status == 200 && !page.text.contains("app.example"));
+}
+
+async fn a_long_post_is_refused(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = shop(&app, "shop").await;
+    let post = |state: usize| {
+        let request = app.http.post(app.project_url(&shop, "/oauth2/logout"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.header("sec-fetch-site", "cross-site").body(format!("state={}", "s".repeat(state))).send()
+    };
+    let response = post(8 * 1024 - 6).await.unwrap();
+    assert_eq!(response.status(), 303);
+    let followed = app.http.get(response.headers()["location"].to_str().unwrap()).send().await.unwrap();
+    assert_eq!(followed.status(), 200);
+    let page = Seen::of(post(8 * 1024 - 5).await.unwrap()).await;
+    page.refused(400, "The application's request is longer than 8 KiB.");
 }
 
 async fn another_project_knows_nothing(engine: Engine) {

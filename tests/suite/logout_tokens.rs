@@ -14,8 +14,8 @@ use crate::jobs::{count, row, run_sql, run_well};
 use crate::jobs_outbox::enqueue;
 use crate::support::process::Server;
 use crate::support::{
-    Deleting, Engine, PASSWORD, REDIRECT, Reaction, Received, Receiver, Shop, TestApp, Tokens, both_engines,
-    status,
+    Deleting, Engine, PASSWORD, REDIRECT, Reaction, Received, Receiver, Shop, SmtpServer, TestApp, Tokens,
+    both_engines, status,
 };
 
 both_engines!(
@@ -29,6 +29,11 @@ both_engines!(
     a_client_that_fails_is_asked_again,
     a_dead_letter_is_seen_and_sent_again,
     a_silent_client_does_not_hold_up_the_others,
+    a_slow_client_is_as_good_as_silent,
+    a_letter_does_not_wait_behind_receivers,
+    every_client_has_its_turn,
+    a_status_is_an_answer_whatever_its_body,
+    of_a_deleted_person_nothing_is_kept,
     an_address_within_our_network_is_refused,
     what_was_queued_outlives_the_node,
     a_kill_in_the_middle_loses_nothing,
@@ -194,6 +199,22 @@ async fn a_pairwise_client_is_told_by_its_own_subject(engine: Engine) {
     let (known_as, told_of) = (part(tokens.get("id_token"), 1), claims(&server.received()[0]));
     assert_ne!(known_as["sub"], json!(shop.user));
     assert_eq!((&told_of["sub"], &told_of["sid"]), (&known_as["sub"], &known_as["sid"]));
+    // As the session knows them, whatever is registered when it ends.
+    app.app.clock.advance(1);
+    let earlier = app.sign_in(&shop).await;
+    let desk = app.desk(&shop, "admin").await;
+    desk.patch(&format!("/clients/{}", shop.id), json!({"subject_type": "public"})).await.ok();
+    app.app.clock.advance(1);
+    let later = app.sign_in(&shop).await;
+    sign_out(&app, &shop, &later).await;
+    deliver(&app).await;
+    let received = server.received();
+    assert_eq!(received.len(), 3);
+    for (tokens, sub) in [(&earlier, &known_as["sub"]), (&later, &json!(shop.user))] {
+        let told = received.iter().map(claims).find(|told| told["sid"] == sid(tokens)).unwrap();
+        assert_eq!(&told["sub"], sub);
+    }
+    assert_eq!(count(&app.app, shop.project, "outbox", "subject IS NOT NULL").await, 0);
 }
 
 async fn whatever_ends_a_session_tells_of_it(engine: Engine) {
@@ -254,10 +275,20 @@ async fn a_browser_session_that_an_admin_ends_tells_of_its_families(engine: Engi
     let path = format!("/users/{}/sessions/{}", shop.user, browser.unwrap()["id"].as_str().unwrap());
     assert_eq!(desk.delete(&path).await.ok()["families_ended"], 1);
     deliver(&app).await;
-    assert_eq!(sids(&server.received()), [sid(&bound)]);
+    // It goes on, and its client is told of the logout (2.7).
+    let mut expected = vec![sid(&bound), sid(&offline)];
+    expected.sort_by_key(|sid| sid.as_str().map(str::to_owned));
+    assert_eq!(sids(&server.received()), expected);
     assert_eq!(app.verify(&shop, offline.get("access_token")).await["active"], true);
     // Again it ends nothing, and tells of nothing.
     desk.delete(&path).await.ok();
+    deliver(&app).await;
+    assert_eq!(server.received().len(), 2);
+    // Its own end is told of as well.
+    let path = format!("/users/{}/sessions/{}", shop.user, sid(&offline).as_str().unwrap());
+    desk.delete(&path).await.ok();
+    deliver(&app).await;
+    assert_eq!(claims(server.received().last().unwrap())["sid"], sid(&offline));
     // Somebody else signs in in the same browser.
     let (code, cookie) = app.code(&shop, "&scope=openid").await;
     let alices = app.oauth_exchange(&shop, &code).await;
@@ -267,8 +298,8 @@ async fn a_browser_session_that_an_admin_ends_tells_of_its_families(engine: Engi
     let sealed = crate::support::sealed_of(&page.text().await.unwrap());
     app.submit_as(&shop, &cookie, &sealed, ("bob", PASSWORD)).await;
     deliver(&app).await;
-    assert_eq!(server.received().len(), 2);
-    assert_eq!(claims(&server.received()[1])["sid"], sid(&alices));
+    assert_eq!(server.received().len(), 4);
+    assert_eq!(claims(&server.received()[3])["sid"], sid(&alices));
 }
 
 async fn replays_are_told_once(engine: Engine) {
@@ -381,14 +412,150 @@ async fn a_silent_client_does_not_hold_up_the_others(engine: Engine) {
     sign_out(&app, &other, &theirs).await;
     deliver(&app).await;
     assert_eq!(quick.received().len(), 1);
-    assert!(slow.received().len() <= 4, "those that were under way at once");
+    assert!(slow.received().len() <= 8, "those that were under way at once");
     let unasked =
         "state = 'waiting' AND attempts = 0 AND last_error = 'its client did not answer a moment ago'";
-    assert!(count(&app.app, shop.project, "outbox", unasked).await >= 27);
+    assert!(count(&app.app, shop.project, "outbox", unasked).await >= 23);
     slow.react(status(200));
     app.app.clock.advance(300);
     deliver(&app).await;
     assert_eq!(count(&app.app, shop.project, "outbox", "state = 'delivered'").await, 31);
+}
+
+async fn a_slow_client_is_as_good_as_silent(engine: Engine) {
+    use tessera::callout::{CalloutSettings, Callouts, Reach};
+    let app = TestApp::changed(engine, |app| {
+        let time = std::time::Duration::from_secs(4);
+        let settings = CalloutSettings { reach: Reach::Loopback, time, ..CalloutSettings::default() };
+        app.callouts = Callouts::new(settings).unwrap();
+    })
+    .await;
+    let (shop, slow) = told(&app, "shop").await;
+    for _ in 0..11 {
+        app.sign_in(&shop).await;
+    }
+    let tokens = app.sign_in(&shop).await;
+    // It answers 200, and takes more than half of the time that it has.
+    slow.react(Reaction::Late(std::time::Duration::from_millis(2100)));
+    sign_out(&app, &shop, &tokens).await;
+    deliver(&app).await;
+    let asked = i64::try_from(slow.received().len()).unwrap();
+    assert!(asked <= 8, "those that were under way at once");
+    let aside =
+        "state = 'waiting' AND attempts = 0 AND last_error = 'its client did not answer a moment ago'";
+    assert_eq!(count(&app.app, shop.project, "outbox", aside).await, 12 - asked);
+    assert_eq!(count(&app.app, shop.project, "outbox", "state = 'delivered'").await, asked);
+    // Being set aside makes nobody live longer.
+    app.app.clock.advance(7 * DAY);
+    deliver(&app).await;
+    let dead = "state = 'dead' AND last_error = 'older than 7 days'";
+    assert_eq!(count(&app.app, shop.project, "outbox", dead).await, 12 - asked);
+    assert_eq!(i64::try_from(slow.received().len()).unwrap(), asked);
+}
+
+async fn a_letter_does_not_wait_behind_receivers(engine: Engine) {
+    let mail = SmtpServer::start().await;
+    let app = TestApp::changed(engine, |app| app.mailer = mail.mailer()).await;
+    let (shop, slow) = told(&app, "shop").await;
+    slow.react(Reaction::Silent(std::time::Duration::from_secs(60)));
+    for _ in 0..9 {
+        app.sign_in(&shop).await;
+    }
+    let tokens = app.sign_in(&shop).await;
+    sign_out(&app, &shop, &tokens).await;
+    app.app.clock.advance(5);
+    enqueue(&app, shop.project, &deletion_notice("Shop", "alice@example.com")).await;
+    let running = tokio::spawn({
+        let app = app.app.clone();
+        async move { run_well(&app).await }
+    });
+    slow.wait_for(1).await;
+    mail.arrived(1).await;
+    let ended = "kind = 'logout_token' AND last_error IS NOT NULL";
+    assert_eq!(count(&app.app, shop.project, "outbox", ended).await, 0, "they are still being waited for");
+    running.await.unwrap();
+    assert_eq!(count(&app.app, shop.project, "outbox", ended).await, 10);
+    assert_eq!(mail.received().len(), 1);
+}
+
+async fn every_client_has_its_turn(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, _server) = told(&app, "shop").await;
+    let (other, _elsewhere) = told(&app, "other").await;
+    for _ in 0..4 {
+        app.sign_in(&shop).await;
+    }
+    let (mine, theirs) = (app.sign_in(&shop).await, app.sign_in(&other).await);
+    sign_out(&app, &shop, &mine).await;
+    app.app.clock.advance(1);
+    sign_out(&app, &other, &theirs).await;
+    let now = app.app.clock.now();
+    let list = |conn| async move { tessera::store::outbox::list_due_logout_tokens(&conn, now, 2).await };
+    let due = app.app.db.read(list).await.unwrap();
+    assert_eq!(due.iter().map(|due| due.project_id).collect::<Vec<_>>(), [shop.project, other.project]);
+    // One project's are set aside without the other's.
+    let span = (now.plus_seconds(-DAY), now.plus_seconds(60));
+    let aside = |conn| async move {
+        tessera::store::outbox::set_aside(&conn, shop.project, now, None, span, "later").await
+    };
+    assert_eq!(app.app.db.write(aside).await.unwrap(), 5);
+    assert_eq!(count(&app.app, other.project, "outbox", "last_error IS NULL").await, 1);
+}
+
+async fn a_status_is_an_answer_whatever_its_body(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, server) = told(&app, "shop").await;
+    for reaction in [Reaction::Endless, Reaction::Unfinished] {
+        let tokens = app.sign_in(&shop).await;
+        server.react(reaction);
+        sign_out(&app, &shop, &tokens).await;
+        deliver(&app).await;
+    }
+    assert_eq!(count(&app.app, shop.project, "outbox", "state = 'delivered'").await, 2);
+    app.app.clock.advance(DAY);
+    deliver(&app).await;
+    assert_eq!(server.received().len(), 2);
+}
+
+async fn of_a_deleted_person_nothing_is_kept(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let server = Receiver::start().await;
+    let settings = ClientSettings { subject_type: SubjectType::Pairwise, ..told_at(&server.url("/")) };
+    let shop = app.shop_with("shop", "confidential", settings).await;
+    let admin = app.desk(&shop, "admin").await;
+    server.react(status(400));
+    let kept = "user_id IS NOT NULL AND subject IS NOT NULL";
+    let anything = "user_id IS NOT NULL OR subject IS NOT NULL";
+    let give_up = async || {
+        for _ in 0..5 {
+            deliver(&app).await;
+            app.app.clock.advance(DAY / 4);
+        }
+    };
+    let tokens = app.sign_in(&shop).await;
+    sign_out(&app, &shop, &tokens).await;
+    give_up().await;
+    assert_eq!(count(&app.app, shop.project, "outbox", kept).await, 1);
+    let first = sid(&tokens);
+    let tokens = app.sign_in(&shop).await;
+    Deleting::new(&app, &shop).await.delete().await;
+    // What was given up is erased; what is owed to the deletion keeps its ids for as long as it is tried.
+    assert_eq!(count(&app.app, shop.project, "outbox", kept).await, 1);
+    give_up().await;
+    assert_eq!(count(&app.app, shop.project, "outbox", "state = 'dead'").await, 2);
+    assert_eq!(count(&app.app, shop.project, "outbox", anything).await, 0);
+    for id in [first, sid(&tokens)] {
+        let path = format!("/outbox/{}/retry", id.as_str().unwrap());
+        let refused = admin.send(Method::POST, &path, None, None).await;
+        let why = "nothing is left of this message; what caused it has to be done again";
+        refused.refused(409, "conflict", why);
+    }
+    let page = admin.get("/outbox?state=dead").await.ok();
+    assert!(page["items"].as_array().unwrap().iter().all(|one| one["retryable"] == false));
+    // A row that a unit beside the deletion left is none to send either.
+    run_sql(&app.app, "UPDATE outbox SET user_id = (SELECT id FROM users WHERE status = 'deleted')").await;
+    let path = format!("/outbox/{}/retry", sid(&tokens).as_str().unwrap());
+    assert_eq!(admin.send(Method::POST, &path, None, None).await.status, 409);
 }
 
 async fn an_address_within_our_network_is_refused(engine: Engine) {

@@ -1,7 +1,8 @@
 //! `oauth2/logout`: an application asks that its person be signed out (OpenID Connect RP-Initiated Logout 1.0).
 //!
 //! With an ID token of this very browser session it is done at once. Anybody can make a browser come here without one, so
-//! then the person is asked; and nobody is sent on unasked to where the request wants.
+//! then the person is asked; and nobody is sent on unasked to where the request wants. An ID token is no secret either: from
+//! another browser it ends nothing while the browser session that it is of is there.
 
 use askama::Template;
 use axum::http::header;
@@ -10,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::form::{self, Content, Received};
 use super::page::Page;
-use super::{cookie, pages, policy, redirect};
+use super::{carried, cookie, pages, policy, redirect};
 use crate::app::Ctx;
-use crate::error::Result;
+use crate::error::{Result, invalid_request};
 use crate::identity::sign_in::find_session;
-use crate::identity::sign_out::{end_family, end_session};
+use crate::identity::sign_out::{end_family, end_session, has_browser_session};
 use crate::oauth::authorize::parse;
 use crate::oauth::logout::{Hint, LogoutRequest, check};
 use crate::oauth::parameters::Parameters;
@@ -46,6 +47,8 @@ struct Goodbye {
     client_name: Option<String>,
     /// A registered address, with the state.
     return_to: Option<String>,
+    /// Whose application's session ends with the answer, if there is no browser session to end.
+    hint: Option<Hint>,
 }
 
 impl Content for Goodbye {
@@ -66,6 +69,7 @@ impl Goodbye {
         Self {
             client_name: request.client.as_ref().map(|client| client.name.clone()),
             return_to: request.return_to.as_ref().map(with_state),
+            hint: None,
         }
     }
 
@@ -110,7 +114,7 @@ pub async fn get(page: Page) -> Response {
 
 /// Asking signs nobody out.
 pub async fn head(page: Page) -> Response {
-    page.answer(Goodbye { client_name: None, return_to: None }.signed_out(&page.ctx))
+    page.answer(Goodbye { client_name: None, return_to: None, hint: None }.signed_out(&page.ctx))
 }
 
 pub async fn post(page: Page) -> Response {
@@ -123,15 +127,22 @@ pub async fn submit(page: Page) -> Response {
 }
 
 async fn from_query(page: &Page) -> Result<Response> {
-    begin(page, &parse(page.call.raw_query())?).await
+    let parameters = parse(page.call.raw_query())?;
+    match parameters.get(carried::CARRIED) {
+        Some(text) => begin(page, &carried::open(&page.ctx, text)?).await,
+        None => begin(page, &parameters).await,
+    }
 }
 
 /// 2: the same by POST. Another site's post comes without our cookie (SameSite); sent on as a GET it brings it along.
 async fn from_form(page: &Page) -> Result<Response> {
-    let parameters = parse(page.form_text()?)?;
+    let text = page.form_text()?;
+    if text.len() > carried::MOST_BYTES {
+        return Err(invalid_request("The application's request is longer than 8 KiB."));
+    }
+    let parameters = parse(text)?;
     if page.is_from_elsewhere() {
-        let location = format!("{}/oauth2/logout?{}", page.ctx.project.issuer, parameters.to_query());
-        return redirect::see_other(&location);
+        return redirect::see_other(&carried::link(&page.ctx, &parameters)?);
     }
     begin(page, &parameters).await
 }
@@ -151,15 +162,26 @@ async fn begin(page: &Page, parameters: &Parameters) -> Result<Response> {
             goodbye.say(page)
         }
         (Some(_), _, Some(cookie)) => goodbye.ask(page, cookie),
-        // Nobody is signed in here; the application's own session may have outlasted the browser's hour.
-        (_, Some(hint), _) => {
-            if let Some(family) = hint.find_family(ctx).await? {
-                end_family(ctx, family.id).await?;
-            }
-            goodbye.say(page)
-        }
+        (_, Some(hint), _) => without_session(page, goodbye, *hint).await,
         _ => goodbye.signed_out(ctx),
     }
+}
+
+/// Nobody is signed in here; the application's own session may have outlasted the browser's hour, or be of a device.
+async fn without_session(page: &Page, goodbye: Goodbye, hint: Hint) -> Result<Response> {
+    let ctx = &page.ctx;
+    let family = hint.find_family(ctx).await?.filter(|family| family.ended(ctx.now).is_none());
+    let Some(family) = family else { return goodbye.say(page) };
+    if family.browser_session_id.is_none() {
+        let asking = Goodbye { hint: Some(hint), ..goodbye };
+        return cookie::bind(ctx, page.cookie(), |cookie| asking.ask(page, cookie));
+    }
+    // It is another browser's: whoever is here holds an ID token of it, and no more.
+    if has_browser_session(ctx, &family).await? {
+        return goodbye.signed_out(ctx);
+    }
+    end_family(ctx, &family).await?;
+    goodbye.say(page)
 }
 
 /// Whether the ID token is of this browser session.
@@ -174,8 +196,14 @@ async fn leave(page: &Page) -> Result<Response> {
         Received::Valid(posted) => posted,
         Received::Stale(goodbye) => return pages::stale(ctx, &goodbye.link(ctx)),
     };
-    if let Some(session) = find_session(ctx, &posted.cookie).await? {
-        end_session(ctx, &session).await?;
+    match (find_session(ctx, &posted.cookie).await?, posted.content.hint) {
+        (Some(session), _) => end_session(ctx, &session).await?,
+        (None, Some(hint)) => {
+            if let Some(family) = hint.find_family(ctx).await? {
+                end_family(ctx, &family).await?;
+            }
+        }
+        (None, None) => {}
     }
     posted.content.say(page)
 }

@@ -17,6 +17,7 @@
 
 pub mod assets;
 pub mod authorize;
+mod carried;
 pub mod consent;
 mod cookie;
 pub mod demo;

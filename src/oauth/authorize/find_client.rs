@@ -21,6 +21,6 @@ pub async fn active_client(ctx: &Ctx, id: ClientId) -> Result<Client> {
     found.filter(Client::is_active).ok_or_else(unknown_client)
 }
 
-fn unknown_client() -> Error {
+pub fn unknown_client() -> Error {
     invalid_request("This application is not known here.")
 }

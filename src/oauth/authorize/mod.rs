@@ -23,7 +23,7 @@ pub use self::check_prompt::{Prompt, check_prompt};
 pub use self::check_redirect_uri::check_redirect_uri;
 pub use self::check_response_mode::ResponseMode;
 pub use self::check_scope::{check_scope, requested_scope};
-pub use self::find_client::{active_client, find_client};
+pub use self::find_client::{active_client, find_client, unknown_client};
 pub use self::request::{AuthorizationRequest, MOST_BYTES, WayBack, parse};
 
 use self::check_claims::check_claims;

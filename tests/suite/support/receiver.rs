@@ -41,6 +41,10 @@ pub enum Reaction {
     Says(String),
     /// Nothing for so long.
     Silent(Duration),
+    /// 200, after so long.
+    Late(Duration),
+    /// 200, and a body that never comes.
+    Unfinished,
     /// A body without an end, as fast as it is taken.
     Endless,
 }
@@ -127,6 +131,13 @@ async fn serve(state: &State, stream: impl AsyncRead + AsyncWrite + Unpin) -> st
         match reaction {
             Reaction::Says(text) => stream.write_all(text.as_bytes()).await?,
             Reaction::Silent(time) => tokio::time::sleep(time).await,
+            Reaction::Late(time) => {
+                tokio::time::sleep(time).await;
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+            }
+            Reaction::Unfinished => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n").await?;
+            }
             Reaction::Endless => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
                 loop {

@@ -23,7 +23,7 @@ pub use self::reach::Reach;
 use self::target::Target;
 use bytes::Bytes;
 
-/// Calls at a time on this node; more wait, and their time runs.
+/// Documents that are fetched at a time on this node, and as many posts; more wait, and their time runs.
 const AT_ONCE: usize = 32;
 
 /// What calls may do and take.
@@ -74,7 +74,8 @@ impl Fault {
 pub struct Callouts {
     settings: CalloutSettings,
     tls: Arc<ClientConfig>,
-    places: Semaphore,
+    gets: Semaphore,
+    posts: Semaphore,
 }
 
 impl Callouts {
@@ -87,7 +88,12 @@ impl Callouts {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { settings, tls: Arc::new(tls), places: Semaphore::new(AT_ONCE) })
+        Ok(Self {
+            settings,
+            tls: Arc::new(tls),
+            gets: Semaphore::new(AT_ONCE),
+            posts: Semaphore::new(AT_ONCE),
+        })
     }
 
     /// Fetches a document.
@@ -120,9 +126,10 @@ impl Callouts {
         most: Option<usize>,
     ) -> Result<Answer, Fault> {
         let target = Target::parse(url)?;
+        let places = if form.is_some() { &self.posts } else { &self.gets };
         let request = exchange::request(method, &target, form)?;
         let called = async {
-            let _place = self.places.acquire().await.map_err(|_| Fault::Failed("no call can be made"))?;
+            let _place = places.acquire().await.map_err(|_| Fault::Failed("no call can be made"))?;
             let stream = connect::connect(&target, self.settings.reach, &self.tls).await?;
             exchange::exchange(stream, request, most).await
         };

@@ -58,8 +58,10 @@ impl Tally {
 /// nor these behind our mail server.
 pub(super) async fn deliver(run: &Run) -> Result<Done> {
     let shares = &Shares::new(run.app.callouts.time());
-    // Each ends before a failure of the other is told.
-    let (letters, tokens) = tokio::join!(deliver_letters(run, shares), deliver_tokens(run, shares));
+    // Each ends before a failure of the other is told. They are large, and the stack that polls them need not be.
+    let letters = Box::pin(deliver_letters(run, shares));
+    let tokens = Box::pin(deliver_tokens(run, shares));
+    let (letters, tokens) = tokio::join!(letters, tokens);
     let (letters, tokens) = (letters?, tokens?);
     let (delivered, waiting) = (letters.delivered + tokens.delivered, letters.waiting + tokens.waiting);
     let (dead, more) = (letters.dead + tokens.dead, letters.more || tokens.more);
@@ -101,8 +103,11 @@ async fn deliver_all(
     tally: &mut Tally,
 ) -> Result<()> {
     // All of them end before a failure is told: dropping a delivery under way would repeat it.
-    let ended: Vec<_> =
-        stream::iter(due).map(|due| deliver_one(run, shares, due)).buffer_unordered(at_once).collect().await;
+    let ended: Vec<_> = stream::iter(due)
+        .map(|due| Box::pin(deliver_one(run, shares, due)))
+        .buffer_unordered(at_once)
+        .collect()
+        .await;
     for ending in ended {
         tally.add(ending?);
     }

@@ -144,7 +144,7 @@ impl ProjectEntry {
         let own = defined.scopes.iter().map(|scope| scope.name.as_str());
         let scopes: Vec<&str> = SCOPES.into_iter().chain(own).collect();
         Ok(Self {
-            discovery: Published::new(&discovery::document(&project.issuer, &algs, &scopes)),
+            discovery: Published::new(&discovery::document(&project, &algs, &scopes)),
             jwks: Published::new(&jwks_document(&published)),
             project: Arc::new(project),
             definitions: defined.attributes,

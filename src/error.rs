@@ -23,6 +23,8 @@ pub enum Code {
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
+    InvalidRedirectUri,
+    InvalidClientMetadata,
     InvalidToken,
     AuthorizationPending,
     SlowDown,
@@ -66,6 +68,9 @@ impl Code {
             Self::RequestNotSupported => ("request_not_supported", 400),
             Self::RequestUriNotSupported => ("request_uri_not_supported", 400),
             Self::RegistrationNotSupported => ("registration_not_supported", 400),
+            // RFC 7591, 3.2.2.
+            Self::InvalidRedirectUri => ("invalid_redirect_uri", 400),
+            Self::InvalidClientMetadata => ("invalid_client_metadata", 400),
             Self::InvalidToken => ("invalid_token", 401),
             // RFC 8628, 3.5.
             Self::AuthorizationPending => ("authorization_pending", 400),

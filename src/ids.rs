@@ -49,6 +49,8 @@ ids! {
     CredentialId,
     /// A bearer secret for the admin API.
     AdminKeyId,
+    /// What lets an application register itself.
+    InitialAccessTokenId,
     /// An API that takes tokens of a project.
     ResourceServerId,
     /// One requested deletion of a user.

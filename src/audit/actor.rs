@@ -5,8 +5,9 @@ use serde_json::json;
 use super::Event;
 use crate::app::Ctx;
 use crate::error::Result;
-use crate::ids::{AdminKeyId, ClientId, UserId};
+use crate::ids::{AdminKeyId, ClientId, InitialAccessTokenId, UserId};
 use crate::projects::admin_keys::{Admin, not_valid};
+use crate::projects::initial_access_tokens;
 use crate::secret::encode_base64url;
 use crate::store::admin_keys;
 use crate::store::db::Conn;
@@ -34,6 +35,18 @@ impl Actor {
 
     pub fn client(client: ClientId, request_id: &str) -> Self {
         Self { name: format!("client:{client}"), kind: "client", request_id: request_id.into(), key: None }
+    }
+
+    /// Whoever registers an application with it.
+    pub fn initial_access_token(id: InitialAccessTokenId, request_id: &str) -> Self {
+        let name = initial_access_tokens::target(id);
+        Self { name, kind: "initial_access_token", request_id: request_id.into(), key: None }
+    }
+
+    /// A client that manages its own registration.
+    pub fn registration(client: ClientId, request_id: &str) -> Self {
+        let name = format!("registration:{client}");
+        Self { name, kind: "registration", request_id: request_id.into(), key: None }
     }
 
     /// A user appears by the keyed hash of the id only.

@@ -30,7 +30,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use self::hosted::{assets, authorize, consent, demo, device, logout, select_account, sign_in};
-use self::oauth::{device_authorization, discovery, introspect, par, revoke, token, userinfo};
+use self::oauth::{device_authorization, discovery, introspect, par, register, revoke, token, userinfo};
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
@@ -56,6 +56,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/oauth2/userinfo", get(userinfo::user_info).post(userinfo::user_info))
         .route("/oauth2/token", post(token::token))
         .route("/oauth2/par", post(par::push))
+        .route("/oauth2/register", post(register::register))
+        .route(
+            "/oauth2/register/{client_id}",
+            get(register::read).put(register::replace).delete(register::delete),
+        )
         .route("/oauth2/device_authorization", post(device_authorization::begin))
         .route(
             "/device",

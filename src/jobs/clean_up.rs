@@ -23,6 +23,7 @@ const DAY: i64 = 24 * HOUR;
 enum Kind {
     Codes,
     PushedRequests,
+    InitialAccessTokens,
     DeviceGrants,
     UserCodeFailures,
     Consents,
@@ -38,9 +39,10 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Codes,
         Self::PushedRequests,
+        Self::InitialAccessTokens,
         Self::DeviceGrants,
         Self::UserCodeFailures,
         Self::Consents,
@@ -59,6 +61,7 @@ impl Kind {
         match self {
             Self::Codes => "authorization_codes",
             Self::PushedRequests => "pushed_requests",
+            Self::InitialAccessTokens => "initial_access_tokens",
             Self::DeviceGrants => "device_grants",
             Self::UserCodeFailures => "user_code_failures",
             Self::Consents => "consents of deleted clients",
@@ -91,7 +94,8 @@ impl Kind {
             Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => HOUR,
             // Another node's clock may be behind, and would take the token for a living one.
             Self::RevokedTokens | Self::UsedJtis => HOUR,
-            Self::UnconfirmedDeletions => DAY,
+            // Until then an admin sees how often it was used.
+            Self::InitialAccessTokens | Self::UnconfirmedDeletions => DAY,
             Self::Messages => 30 * DAY,
         }
     }
@@ -110,6 +114,7 @@ impl Kind {
             match self {
                 Self::Codes => expired::delete_codes(&conn, end).await,
                 Self::PushedRequests => expired::delete_pushed_requests(&conn, end).await,
+                Self::InitialAccessTokens => expired::delete_initial_access_tokens(&conn, end).await,
                 Self::DeviceGrants => expired::delete_device_grants(&conn, end).await,
                 Self::UserCodeFailures => expired::delete_user_code_failures(&conn, end).await,
                 Self::Consents => expired::delete_consents_of_deleted_clients(&conn).await,

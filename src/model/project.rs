@@ -66,6 +66,8 @@ pub struct ProjectSettings {
     pub deletion_restore_days: i64,
     /// DPoP proofs have a nonce of ours (RFC 9449, 8), whatever their client.
     pub require_dpop_nonce: bool,
+    /// Whether applications may register themselves (RFC 7591).
+    pub dynamic_registration: DynamicRegistration,
 }
 
 impl Default for ProjectSettings {
@@ -75,8 +77,19 @@ impl Default for ProjectSettings {
             deletion_confirmation: DeletionConfirmation::default(),
             deletion_restore_days: 0,
             require_dpop_nonce: false,
+            dynamic_registration: DynamicRegistration::default(),
         }
     }
+}
+
+/// Who may register clients without an admin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DynamicRegistration {
+    #[default]
+    Off,
+    /// Whoever has an initial access token (RFC 7591, 3).
+    InitialAccessToken,
 }
 
 /// How the deletion of a user is confirmed, from the weakest to the strongest.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::authorize::ResponseMode;
 use crate::model::claim::{self, ACRS};
 use crate::model::client::GrantType;
+use crate::model::project::{DynamicRegistration, Project};
 use crate::model::signing_key::Alg;
 use crate::secret::{encode_base64url, sha256};
 
@@ -31,10 +32,11 @@ const PROVEN: [&str; 3] = ["client_secret_basic", "client_secret_post", "private
 const OF_TOKENS: [&str; 9] = ["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid"];
 
 /// OpenID Connect Discovery 1.0, 3, which RFC 8414, 2 agrees with.
-pub fn document(issuer: &str, signing_algs: &[Alg], scopes: &[&str]) -> Value {
+pub fn document(project: &Project, signing_algs: &[Alg], scopes: &[&str]) -> Value {
+    let issuer = &project.issuer;
     let claims: Vec<&str> = OF_TOKENS.into_iter().chain(claim::all()).collect();
     let with_none = [&PROVEN[..], &["none"]].concat();
-    json!({
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
         "token_endpoint": format!("{issuer}/oauth2/token"),
@@ -67,5 +69,9 @@ pub fn document(issuer: &str, signing_algs: &[Alg], scopes: &[&str]) -> Value {
         "acr_values_supported": ACRS,
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
-    })
+    });
+    if project.settings.dynamic_registration != DynamicRegistration::Off {
+        document["registration_endpoint"] = json!(format!("{issuer}/oauth2/register"));
+    }
+    document
 }

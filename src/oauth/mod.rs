@@ -15,6 +15,7 @@ pub mod logout_token;
 pub mod par;
 pub mod parameters;
 pub mod published_keys;
+pub mod registration;
 pub mod resources;
 pub mod revoke;
 mod subject;

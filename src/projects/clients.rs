@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 pub use super::client_secrets::{Old, Rotated, list_secrets, remove_secret, rotate_secret};
+use super::initial_access_tokens::not_valid;
 use super::sector;
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, not_found, stale};
-use crate::ids::{ClientId, ProjectId};
+use crate::ids::{ClientId, InitialAccessTokenId, ProjectId};
 use crate::keys::client_keys::ClientKeys;
 use crate::keys::provide::{self, Change};
 use crate::model::client::{Client, ClientKind, ClientSettings, GrantType, SCOPES, unknown_scope};
@@ -18,7 +19,9 @@ use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::store::db::Conn;
-use crate::store::{client_origins, client_secrets, clients, resource_servers, scopes};
+use crate::store::{
+    client_origins, client_secrets, clients, initial_access_tokens, registrations, resource_servers, scopes,
+};
 
 /// What every client secret begins with.
 pub(super) const PREFIX: &str = "tcs_";
@@ -27,6 +30,16 @@ pub struct NewClient {
     pub name: String,
     pub kind: ClientKind,
     pub settings: ClientSettings,
+    /// `None`: an admin makes it.
+    pub registration: Option<Registration>,
+}
+
+/// How an application registers itself.
+pub struct Registration {
+    /// What it takes one use of.
+    pub by: InitialAccessTokenId,
+    /// SHA-256 of the token by which it manages what it registered.
+    pub hash: Vec<u8>,
 }
 
 /// What a PATCH names; what it leaves out stays.
@@ -41,7 +54,7 @@ impl NewClient {
     /// A client with the settings that are usual for its kind.
     pub fn of_kind(name: String, kind: ClientKind) -> Self {
         let settings = ClientSettings { grant_types: GrantType::usual(kind), ..ClientSettings::default() };
-        Self { name, kind, settings }
+        Self { name, kind, settings, registration: None }
     }
 }
 
@@ -71,10 +84,17 @@ pub async fn create(
     };
     let secret = if client.has_secret() { Some(app.entropy.token(PREFIX)?) } else { None };
     let (made, hash) = (&client, &secret.as_ref().map(Secret::sha256));
+    let registration = &new.registration;
     app.db
         .unit(|conn| async move {
             check_names(&conn, project, &ClientSettings::default(), &made.settings).await?;
             clients::insert(&conn, project, now, made).await?;
+            if let Some(Registration { by, hash }) = registration {
+                if initial_access_tokens::consume(&conn, project, now, *by).await? == 0 {
+                    return Err(not_valid());
+                }
+                registrations::insert(&conn, project, now, made.id, hash, *by).await?;
+            }
             client_origins::replace(&conn, project, made.id, &made.settings.allowed_origins).await?;
             if let Some(hash) = hash {
                 client_secrets::put(&conn, project, now, made.id, 1, hash).await?;
@@ -231,6 +251,7 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -
             }
             client_secrets::delete_all(&conn, project, id).await?;
             client_origins::replace(&conn, project, id, &[]).await?;
+            registrations::delete(&conn, project, id).await?;
             let target = target(id);
             let event = actor.did("client.deleted", &target).with(json!({"client_name": asked.name}));
             audit::append(&conn, project, ctx.now, &event).await.map(|_| ())

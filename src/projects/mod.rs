@@ -6,6 +6,7 @@ mod client_secrets;
 pub mod clients;
 pub mod consents;
 pub mod holdings;
+pub mod initial_access_tokens;
 pub mod labels;
 pub mod outbox;
 pub mod resource_servers;

@@ -30,7 +30,7 @@ pub async fn create_client(
     kind: &str,
     settings: ClientSettings,
 ) -> Result<(Client, Option<Secret>)> {
-    let new = clients::NewClient { name: name.into(), kind: kind.parse()?, settings };
+    let new = clients::NewClient { name: name.into(), kind: kind.parse()?, settings, registration: None };
     clients::create(app, project, app.clock.now(), &Actor::command_line(), new).await
 }
 

@@ -56,6 +56,10 @@ pub async fn delete_consents_of_deleted_clients(conn: &Conn) -> Result<u64> {
     )
 }
 
+pub async fn delete_initial_access_tokens(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("initial_access_tokens", "id", "expires_at"), expired)
+}
+
 pub async fn delete_device_grants(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("device_grants", "id", "expires_at"), expired)
 }

@@ -45,6 +45,8 @@ const BATCHES: &[&str] = &[
     batch_of!("outbox", "id"),
     batch_of!("users", "id"),
     batch_of!("client_secrets", "client_id"),
+    batch_of!("registrations", "client_id"),
+    batch_of!("initial_access_tokens", "id"),
     batch_of!("client_origins", "client_id"),
     batch_of!("clients", "id"),
     batch_of!("roles", "name"),

@@ -64,6 +64,7 @@ async fn no_secret_is_logged(engine: Engine) {
     oauth(&app, &shop, &mut seen, &token).await;
     session_api(&app, &shop, &mut seen, &token, key.expose()).await;
     administration(&app, &shop, &mut seen, key.expose()).await;
+    registration(&app, &shop, &mut seen, key.expose()).await;
     denials(&app, &shop, &mut seen, &token, key.expose()).await;
     delete(&app, &shop, &mut seen, key.expose()).await;
 
@@ -255,6 +256,31 @@ async fn administration(app: &TestApp, shop: &Shop, seen: &mut Seen, key: &str) 
     let update = json!({"user": {"username": username}, "set": {"colour": colour}}).to_string();
     let updated = post(app, shop, seen, "attribute-update", Some(key), update).await;
     assert_eq!(updated.status(), 200);
+}
+
+/// An application registers itself, shows itself with a right and a wrong token, and goes.
+async fn registration(app: &TestApp, shop: &Shop, seen: &mut Seen, key: &str) {
+    let open = json!({"settings": {"dynamic_registration": "initial_access_token"}});
+    let opened = app.admin_request(key, Method::PATCH, "/projects/shop").json(&open).send().await.unwrap();
+    seen.request(&opened);
+    let new = app.admin_request(key, Method::POST, "/projects/shop/initial-access-tokens");
+    let token: Value = new.json(&json!({"name": "Ines"})).send().await.unwrap().json().await.unwrap();
+    let token = token["token"].as_str().unwrap();
+    seen.secret(token);
+    let metadata = json!({"redirect_uris": [REDIRECT]});
+    let made = app.register_request(shop, token, &metadata).send().await.unwrap();
+    seen.request(&made);
+    let made: Value = made.json().await.unwrap();
+    let own = made["registration_access_token"].as_str().unwrap();
+    [own, made["client_secret"].as_str().unwrap()].into_iter().for_each(|secret| seen.secret(secret));
+    let client = made["client_id"].as_str().unwrap();
+    for (method, token, status) in
+        [(Method::GET, own, 200), (Method::GET, WRONG, 401), (Method::DELETE, own, 204)]
+    {
+        let answer = app.own_request(shop, method, client, token).send().await.unwrap();
+        seen.request(&answer);
+        assert_eq!(answer.status(), status);
+    }
 }
 
 /// Secrets in places where they do not belong.

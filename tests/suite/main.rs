@@ -84,6 +84,7 @@ mod published_keys;
 mod refresh;
 mod refresh_judgements;
 mod refusals;
+mod registration;
 mod resources;
 mod revocation;
 mod scopes;

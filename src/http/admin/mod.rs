@@ -6,6 +6,7 @@ mod audit;
 mod clients;
 mod consents;
 mod fields;
+mod initial_access_tokens;
 mod jobs;
 mod labels;
 mod outbox;
@@ -41,6 +42,11 @@ pub fn router() -> Router<Arc<App>> {
         )
         .route("/admin/projects/{project}/clients/{client_id}/rotate-secret", post(clients::rotate_secret))
         .route("/admin/projects/{project}/clients/{client_id}/secrets/{slot}", delete(clients::remove_secret))
+        .route(
+            "/admin/projects/{project}/initial-access-tokens",
+            get(initial_access_tokens::list).post(initial_access_tokens::create),
+        )
+        .route("/admin/projects/{project}/initial-access-tokens/{id}", delete(initial_access_tokens::revoke))
         .route("/admin/projects/{project}/outbox", get(outbox::list))
         .route("/admin/projects/{project}/outbox/{id}/retry", post(outbox::retry))
         .route("/admin/admin-keys", get(admin_keys::list).post(admin_keys::create))

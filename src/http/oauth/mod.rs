@@ -5,6 +5,7 @@ pub mod discovery;
 mod form;
 pub mod introspect;
 pub mod par;
+pub mod register;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;

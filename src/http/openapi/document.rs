@@ -33,6 +33,10 @@ pub fn document() -> Value {
                 "client": {"type": "http", "scheme": "basic",
                     "description": "client_id and client_secret; or both in the body, or client_id alone for public clients"},
                 "access_token": {"type": "http", "scheme": "bearer", "description": "A user's access token"},
+                "initial_access_token": {"type": "http", "scheme": "bearer",
+                    "description": "Lets an application register itself: tia_…"},
+                "registration_access_token": {"type": "http", "scheme": "bearer",
+                    "description": "By which an application manages what it registered: tra_…"},
                 "admin_key": {"type": "http", "scheme": "bearer", "description": "An admin key: tak_…"},
             },
         },
@@ -40,10 +44,11 @@ pub fn document() -> Value {
 }
 
 fn show(operation: &Operation) -> Value {
-    let mut responses = json!({operation.status.to_string(): {
-        "description": "Done",
-        "content": {"application/json": {"schema": operation.answer}},
-    }});
+    let done = match operation.status {
+        204 => json!({"description": "Done"}),
+        _ => json!({"description": "Done", "content": {"application/json": {"schema": operation.answer}}}),
+    };
+    let mut responses = json!({operation.status.to_string(): done});
     if let Some(responses) = responses.as_object_mut() {
         for status in REFUSALS.iter().map(|(status, _)| status) {
             responses.insert((*status).into(), json!({"$ref": format!("#/components/responses/{status}")}));
@@ -104,6 +109,8 @@ fn security(caller: Caller) -> Value {
         Caller::AccessToken => &["access_token"],
         Caller::Admin => &["admin_key"],
         Caller::ClientOrAdmin => &["client", "admin_key"],
+        Caller::InitialAccessToken => &["initial_access_token"],
+        Caller::Registration => &["registration_access_token"],
         Caller::AccessTokenOrAdmin => &["access_token", "admin_key"],
     };
     names.iter().map(|name| json!({*name: []})).collect()

@@ -4,6 +4,7 @@ mod admin_operations;
 mod document;
 mod operations;
 mod parts;
+mod registration_operations;
 mod viewer;
 
 use std::sync::LazyLock;

@@ -2,17 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::admin_operations;
 use super::parts::{
     Caller, Member, Operation, answer, flag, number, object, one_of, operation, schema, text, texts, user,
 };
+use super::{admin_operations, registration_operations};
 use crate::model::client::GrantType;
 
 const API: &str = "/projects/{project}/api";
 const OIDC: &str = "/projects/{project}";
 
 pub fn operations() -> Vec<Operation> {
-    [session(), deletion(), protocol(), admin_operations::operations()].into_iter().flatten().collect()
+    let (registration, admin) = (registration_operations::operations(), admin_operations::operations());
+    [session(), deletion(), protocol(), registration, admin].into_iter().flatten().collect()
 }
 
 /// Credentials of a client that does not use HTTP Basic.

@@ -11,6 +11,8 @@ pub enum Caller {
     Admin,
     ClientOrAdmin,
     AccessTokenOrAdmin,
+    InitialAccessToken,
+    Registration,
 }
 
 /// A body's member or a parameter: its name, with `!` at the end where it must be there, and its JSON Schema.

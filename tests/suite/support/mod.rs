@@ -22,6 +22,7 @@ mod pooler;
 pub mod process;
 mod queue;
 mod receiver;
+pub mod registration;
 mod smtp;
 mod table;
 mod transcript;

@@ -19,10 +19,13 @@ fn ids(line: &str) -> Option<Vec<&str>> {
     words.iter().all(is_id).then_some(words)
 }
 
-/// The name of the function that a line begins.
+/// The name of the function that a line begins, or that stands alone in the list of a macro.
 fn function(line: &str) -> Option<&str> {
-    let rest = line.trim_start().trim_start_matches("async ").strip_prefix("fn ")?;
-    rest.split(['(', '<']).next()
+    let line = line.trim();
+    let listed =
+        line.strip_suffix(',').filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+    let begun = || line.trim_start_matches("async ").strip_prefix("fn ")?.split(['(', '<']).next();
+    listed.or_else(begun)
 }
 
 /// By id, the tests that show it: `file::function`.

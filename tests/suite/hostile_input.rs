@@ -245,6 +245,7 @@ async fn cookies(engine: Engine) {
     }
 }
 
+// C033
 #[test]
 fn redirect_uris_that_may_be_registered_lead_nowhere_else() {
     let mut inputs = some(noise(), 2000);

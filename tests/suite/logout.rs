@@ -346,7 +346,6 @@ async fn an_application_may_outlast_the_browser(engine: Engine) {
     app.refresh(&shop, elsewhere.get("refresh_token")).await.ok();
 }
 
-// C119
 async fn a_hint_from_elsewhere_ends_nothing(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;

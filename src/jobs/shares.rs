@@ -14,7 +14,8 @@ struct Share {
 }
 
 const CLIENT: Share = Share { calls: 1000, longest: 2 };
-const PROJECT: Share = Share { calls: 5000, longest: 6 };
+/// More than the calls of one silent client that are under way at once.
+const PROJECT: Share = Share { calls: 5000, longest: 24 };
 
 /// A client, or with `None` all of a project.
 pub(super) type Key = (ProjectId, Option<ClientId>);
@@ -74,10 +75,13 @@ impl Shares {
             .any(|key| used.get(key).is_some_and(|used| self.judge(*key, used).is_some()))
     }
 
-    /// Who is called no more.
+    /// Who is called no more; clients first, because they are told a better reason than their project's.
     pub fn spent(&self) -> Vec<(Key, Spent)> {
         let used = self.used();
-        used.iter().filter_map(|(key, used)| self.judge(*key, used).map(|spent| (*key, spent))).collect()
+        let spent = used.iter().filter_map(|(key, used)| self.judge(*key, used).map(|spent| (*key, spent)));
+        let mut spent: Vec<_> = spent.collect();
+        spent.sort_unstable_by_key(|((_, client), _)| client.is_none());
+        spent
     }
 
     fn judge(&self, key: Key, used: &Used) -> Option<Spent> {
@@ -144,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn a_project_has_six_times_the_longest_time_however_many_its_clients() {
+    fn a_project_has_24_times_the_longest_time_however_many_its_clients() {
         let shares = Shares::new(LONGEST);
-        for n in 0..6 {
+        for n in 0..24 {
             assert!(!shares.is_spent(project(1), client(100)));
             shares.count(project(1), client(n), LONGEST, false);
         }

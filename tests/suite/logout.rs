@@ -436,7 +436,7 @@ async fn a_long_post_is_refused(engine: Engine) {
     let followed = app.http.get(response.headers()["location"].to_str().unwrap()).send().await.unwrap();
     assert_eq!(followed.status(), 200);
     let page = Seen::of(post(8 * 1024 - 5).await.unwrap()).await;
-    page.refused(400, "The application's request is longer than 8 KiB.");
+    page.refused(400, "The application's request is longer than 8192 bytes.");
 }
 
 async fn another_project_knows_nothing(engine: Engine) {

@@ -11,11 +11,8 @@ use crate::oauth::authorize::parse;
 use crate::oauth::parameters::Parameters;
 use crate::secret::{decode_base64url, encode_base64url};
 
-/// The parameter that carries it.
-pub const CARRIED: &str = "carried";
-
-/// What a request may hold: its seal is half as long again, and servers on the way know limits as well.
-pub const MOST_BYTES: usize = 8 * 1024;
+/// The query that carries it. It may be half as long again as a request.
+const QUERY: &str = "carried=";
 
 const SECONDS: i64 = 120;
 
@@ -25,17 +22,20 @@ struct Carried {
     expires_at: Timestamp,
 }
 
-/// The address that goes on with the request.
-pub fn link(ctx: &Ctx, parameters: &Parameters) -> Result<String> {
-    let carried = Carried { parameters: parameters.to_query(), expires_at: ctx.now.plus_seconds(SECONDS) };
+/// The address that goes on with a request, given as it was posted.
+pub fn link(ctx: &Ctx, posted: &str) -> Result<String> {
+    let carried = Carried { parameters: posted.to_owned(), expires_at: ctx.now.plus_seconds(SECONDS) };
     let plain = serde_json::to_vec(&carried).map_err(Error::internal)?;
     let sealed = ctx.app.master_keys.seal(&ctx.app.entropy, &place(ctx), &plain)?;
-    Ok(format!("{}/oauth2/logout?{CARRIED}={}", ctx.project.issuer, encode_base64url(&sealed)))
+    Ok(format!("{}/oauth2/logout?{QUERY}{}", ctx.project.issuer, encode_base64url(&sealed)))
 }
 
+/// The parameters of a query, carried or not.
+///
 /// # Errors
 /// `invalid_request` for what this project did not seal for this, or did too long ago.
-pub fn open(ctx: &Ctx, text: &str) -> Result<Parameters> {
+pub fn read(ctx: &Ctx, query: &str) -> Result<Parameters> {
+    let Some(text) = query.strip_prefix(QUERY) else { return parse(query) };
     let opened = || -> Option<Carried> {
         let plain = ctx.app.master_keys.open(&place(ctx), &decode_base64url(text)?).ok()?;
         serde_json::from_slice(&plain).ok()

@@ -13,7 +13,7 @@ use super::form::{self, Content, Received};
 use super::page::Page;
 use super::{carried, cookie, pages, policy, redirect};
 use crate::app::Ctx;
-use crate::error::{Result, invalid_request};
+use crate::error::Result;
 use crate::identity::sign_in::find_session;
 use crate::identity::sign_out::{end_family, end_session, has_browser_session};
 use crate::oauth::authorize::parse;
@@ -127,22 +127,15 @@ pub async fn submit(page: Page) -> Response {
 }
 
 async fn from_query(page: &Page) -> Result<Response> {
-    let parameters = parse(page.call.raw_query())?;
-    match parameters.get(carried::CARRIED) {
-        Some(text) => begin(page, &carried::open(&page.ctx, text)?).await,
-        None => begin(page, &parameters).await,
-    }
+    begin(page, &carried::read(&page.ctx, page.call.raw_query())?).await
 }
 
 /// 2: the same by POST. Another site's post comes without our cookie (SameSite); sent on as a GET it brings it along.
 async fn from_form(page: &Page) -> Result<Response> {
     let text = page.form_text()?;
-    if text.len() > carried::MOST_BYTES {
-        return Err(invalid_request("The application's request is longer than 8 KiB."));
-    }
     let parameters = parse(text)?;
     if page.is_from_elsewhere() {
-        return redirect::see_other(&carried::link(&page.ctx, &parameters)?);
+        return redirect::see_other(&carried::link(&page.ctx, text)?);
     }
     begin(page, &parameters).await
 }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use tessera::store::db::execute;
 
-use crate::support::{Desk, Engine, PASSWORD, Shop, TestApp, Tokens, both_engines, code_of};
+use crate::support::{
+    Desk, Engine, PASSWORD, Shop, TestApp, Tokens, both_engines, code_of, code_unless_overtaken,
+};
 
 both_engines!(
     seen_with_what_became_of_them,
@@ -250,11 +252,10 @@ async fn a_reset_while_the_password_is_checked(engine: Engine) {
         let (signed_in, reset) =
             tokio::join!(app.submit(&shop, &cookie, &sealed, &current), desk.post(&path, next));
         reset.ok();
-        // Overtaken, the application is told so in the place of a code.
-        let overtaken = |location: &str| location.contains("error=access_denied");
-        if signed_in.status() == 303 && !overtaken(signed_in.headers()["location"].to_str().unwrap()) {
+        let code = (signed_in.status() == 303).then(|| code_unless_overtaken(&signed_in)).flatten();
+        if let Some(code) = code {
             let gone = "the code has expired or its sign-in has ended";
-            app.exchange(&shop, &code_of(&signed_in)).await.refused(400, "invalid_grant", gone);
+            app.exchange(&shop, &code).await.refused(400, "invalid_grant", gone);
         }
     }
 }

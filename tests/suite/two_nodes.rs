@@ -12,8 +12,8 @@ use tessera::projects;
 use tessera::secret::Secret;
 
 use crate::support::{
-    End, Engine, Granted, PASSWORD, Shop, TestApp, Tokens, both_engines, code_of, cookie_of, number,
-    silent_code,
+    End, Engine, Granted, PASSWORD, Shop, TestApp, Tokens, both_engines, code_unless_overtaken, cookie_of,
+    number, silent_code,
 };
 
 both_engines!(a_sign_out, a_sign_out_of_browsers, a_disable, a_deletion, a_reset);
@@ -279,7 +279,7 @@ impl<'a> Round<'a> {
         let answer = node.submit(self.shop, &cookie, &sealed, self.password).await;
         self.answers.fetch_add(1, SeqCst);
         match answer.status().as_u16() {
-            303 => Some((code_of(&answer), cookie_of(&answer))),
+            303 => code_unless_overtaken(&answer).map(|code| (code, cookie_of(&answer))),
             400 => None,
             other => panic!("{other}"),
         }

@@ -76,6 +76,17 @@ pub fn parameter(url: &Url, name: &str) -> Option<String> {
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
+/// The code of a sign-in; `None` when a sign-out or a reset overtook it, which the application is told.
+pub fn code_unless_overtaken(response: &Response) -> Option<String> {
+    let location = location_of(response);
+    let code = parameter(&location, "code");
+    assert!(
+        code.is_some() || parameter(&location, "error").as_deref() == Some("access_denied"),
+        "{location}"
+    );
+    code
+}
+
 pub fn code_of(response: &Response) -> String {
     parameter(&location_of(response), "code").unwrap()
 }

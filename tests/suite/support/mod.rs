@@ -28,7 +28,9 @@ mod table;
 mod transcript;
 mod world;
 
-pub use answer::{Answer, Tokens, code_of, cookie_of, location_of, parameter, sealed_of};
+pub use answer::{
+    Answer, Tokens, code_of, code_unless_overtaken, cookie_of, location_of, parameter, sealed_of,
+};
 pub use app::TestApp;
 pub use cluster::{Absence, Cluster};
 pub use database::Database;

@@ -1,6 +1,6 @@
 //! DPoP (RFC 9449): whoever sends a token proves with each request that they hold the key that the token is bound to.
 //!
-//! [`proof`] reads a proof, [`nonce`] makes and knows the server's nonces, and [`admit`] does both for a request to one of
+//! `proof` reads a proof, [`nonce`] makes and knows the server's nonces, and [`admit`] does both for a request to one of
 //! our own endpoints, and sees to it that each proof is used once.
 
 mod admit;

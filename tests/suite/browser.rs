@@ -7,7 +7,7 @@ use tessera::projects;
 use tessera::store::db::fetch_one;
 use thirtyfour::prelude::*;
 
-use crate::support::browser::{application, arrived, complaints, in_browser};
+use crate::support::browser::{application, arrived, complaints, find, in_browser};
 use crate::support::{Engine, PASSWORD, Shop, TestApp, both_engines, parameter};
 
 both_engines!(
@@ -29,10 +29,6 @@ async fn shop(app: &TestApp, redirect_uri: &str) -> Shop {
 
 fn login_link(app: &TestApp, shop: &Shop) -> String {
     app.project_url(shop, &format!("/sign-in?client_id={}", shop.id))
-}
-
-async fn find(browser: &WebDriver, css: &str) -> WebElement {
-    browser.find(By::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"))
 }
 
 async fn text(browser: &WebDriver, css: &str) -> String {

@@ -105,6 +105,19 @@ pub async fn arrived(browser: &WebDriver, start: &str) -> Url {
     panic!("the browser stands at {url}, not at {start}");
 }
 
+/// The element, once the page that has it is there: a key that is pressed does not wait for what it leads to.
+pub async fn find(browser: &WebDriver, css: &str) -> WebElement {
+    let mut found = browser.find(By::Css(css)).await;
+    for _ in 0..200 {
+        if found.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        found = browser.find(By::Css(css)).await;
+    }
+    found.unwrap_or_else(|error| panic!("{css}: {error}"))
+}
+
 /// What the browser complained of: refused styles, scripts, frames and forms, and what it could not load.
 pub async fn complaints(browser: &WebDriver) -> Vec<String> {
     browser.browser_log().await.unwrap().into_iter().map(|entry| entry.message).collect()

@@ -5,6 +5,7 @@ pub mod claim;
 pub mod claims_request;
 pub mod client;
 mod client_places;
+mod client_settings;
 pub mod consent;
 pub mod deletion;
 pub mod delivery;

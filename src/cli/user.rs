@@ -9,7 +9,6 @@ use crate::audit::Actor;
 use crate::config::Sources;
 use crate::error::not_found;
 use crate::ids::UserId;
-use crate::model::names::check_password;
 use crate::projects::users::{self, NewUser};
 use crate::store::users as stored;
 
@@ -79,7 +78,6 @@ pub async fn run(command: &User, sources: Sources) -> anyhow::Result<()> {
             let ctx = context(&common.app(sources).await?, project).await?;
             let id = find(&ctx, user).await?;
             let password = password::read().await?;
-            check_password(password.expose())?;
             common.show(&users::set_password(&ctx, &Actor::command_line(), id, password, None).await?)
         }
     }

@@ -6,6 +6,7 @@ use super::client::ClientKind;
 use super::grant_type::{self, GrantType};
 use super::names::check_label;
 use super::scope::MOST_RESOURCE_SERVERS;
+use super::sign_in_policy::SecondFactor;
 use super::signing_key::Alg;
 use super::uris::{check_return_uri, check_web_uri};
 use super::validity::Validity;
@@ -58,6 +59,8 @@ pub struct ClientSettings {
     pub tos_uri: Option<String>,
     /// Seconds that a sign-in may lie back where a request names no `max_age` (OpenID Connect Registration, 2).
     pub default_max_age: Option<i64>,
+    /// What the client asks for beside the password, where the project asks for less.
+    pub second_factor: Option<SecondFactor>,
     /// Whether it knows people by their ids, or by subjects of its own (OpenID Connect Core, 8).
     pub subject_type: SubjectType,
     /// The document that lists the redirect URIs of all applications which know people by the same subjects.
@@ -110,6 +113,7 @@ impl Default for ClientSettings {
             policy_uri: None,
             tos_uri: None,
             default_max_age: None,
+            second_factor: None,
             subject_type: SubjectType::Public,
             sector_identifier_uri: None,
             require_pkce: true,
@@ -151,6 +155,10 @@ impl ClientSettings {
         if self.default_max_age.is_some_and(|seconds| !(0..=MOST_MAX_AGE).contains(&seconds)) {
             let bound = format!("default_max_age must lie between 0 and {MOST_MAX_AGE}");
             return Err(Error::invalid_field("default_max_age", bound));
+        }
+        if self.second_factor == Some(SecondFactor::Off) {
+            let bound = "second_factor is optional, required, or left out: a client asks for no less than its project";
+            return Err(Error::invalid_field("second_factor", bound));
         }
         grant_type::check(&self.grant_types, kind)?;
         if !(0..=60).contains(&self.refresh_grace_seconds) {

@@ -17,16 +17,47 @@ where
     let Value::Object(mut document) = serde_json::to_value(current).map_err(Error::internal)? else {
         return Err(Error::internal("settings are a JSON object"));
     };
-    for (name, value) in changes {
+    let mut named = Vec::new();
+    leaves(&document, changes, &mut Vec::new(), &mut named);
+    for (path, value) in &named {
         // One at a time, so that the fault has a name.
-        match value {
-            Value::Null if document.contains_key(name) => document.remove(name),
-            value => document.insert(name.clone(), value.clone()),
-        };
+        set(&mut document, path, value);
         let check: Result<T, _> = serde_json::from_value(Value::Object(document.clone()));
-        check.map_err(|error| wrong_member(&format!("{within}{name}"), value, &error))?;
+        check.map_err(|error| wrong_member(&format!("{within}{}", path.join(".")), value, &error))?;
     }
     serde_json::from_value(Value::Object(document)).map_err(Error::internal)
+}
+
+/// Each member that the changes name, with the way to it: an object within an object changes in part as well.
+fn leaves(
+    current: &Map<String, Value>,
+    changes: &Map<String, Value>,
+    within: &mut Vec<String>,
+    named: &mut Vec<(Vec<String>, Value)>,
+) {
+    for (name, value) in changes {
+        within.push(name.clone());
+        match (current.get(name), value) {
+            (Some(Value::Object(current)), Value::Object(changes)) => {
+                leaves(current, changes, within, named);
+            }
+            (_, value) => named.push((within.clone(), value.clone())),
+        }
+        within.pop();
+    }
+}
+
+fn set(document: &mut Map<String, Value>, path: &[String], value: &Value) {
+    match path {
+        [name] if value.is_null() && document.contains_key(name) => drop(document.remove(name)),
+        [name] => drop(document.insert(name.clone(), value.clone())),
+        [name, rest @ ..] => {
+            if let Some(Value::Object(inner)) = document.get_mut(name) {
+                set(inner, rest, value);
+            }
+        }
+        [] => {}
+    }
 }
 
 /// Names the member, and what it must be; never its value.
@@ -82,11 +113,19 @@ mod tests {
         watts: i64,
         colour: Option<String>,
         shades: Vec<String>,
+        timer: Timer,
+    }
+
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Timer {
+        on: i64,
+        off: i64,
     }
 
     impl Default for Lamp {
         fn default() -> Self {
-            Self { watts: 40, colour: None, shades: Vec::new() }
+            Self { watts: 40, colour: None, shades: Vec::new(), timer: Timer::default() }
         }
     }
 
@@ -96,12 +135,22 @@ mod tests {
 
     #[test]
     fn what_is_named_changes_and_null_is_the_default() {
-        let lamp = Lamp { watts: 60, colour: Some("red".into()), shades: vec!["paper".into()] };
+        let lamp = Lamp {
+            watts: 60,
+            colour: Some("red".into()),
+            shades: vec!["paper".into()],
+            timer: Timer { on: 6, off: 22 },
+        };
         let changed = merge(&lamp, json!({"watts": null, "colour": "blue"})).unwrap();
-        assert_eq!(changed, Lamp { watts: 40, colour: Some("blue".into()), shades: vec!["paper".into()] });
+        assert_eq!((changed.watts, changed.colour.as_deref()), (40, Some("blue")));
+        assert_eq!((&changed.shades, &changed.timer), (&lamp.shades, &lamp.timer));
         let seen = differences(&lamp, &changed).unwrap();
         let expected = json!({"watts": {"from": 60, "to": 40}, "colour": {"from": "red", "to": "blue"}});
         assert_eq!(Value::Object(seen), expected);
+        let part = merge(&lamp, json!({"timer": {"on": 7}})).unwrap();
+        assert_eq!(part.timer, Timer { on: 7, off: 22 });
+        assert_eq!(merge(&lamp, json!({"timer": {"off": null}})).unwrap().timer, Timer { on: 6, off: 0 });
+        assert_eq!(merge(&lamp, json!({"timer": null})).unwrap().timer, Timer::default());
     }
 
     #[test]
@@ -113,6 +162,8 @@ mod tests {
             (json!({"shades": [1]}), "lamp.shades", "each of lamp.shades must be a string"),
             (json!({"volts": 1}), "lamp.volts", "unknown field lamp.volts"),
             (json!({"volts": null}), "lamp.volts", "unknown field lamp.volts"),
+            (json!({"timer": {"on": "secret"}}), "lamp.timer.on", "lamp.timer.on must be a whole number"),
+            (json!({"timer": {"at": 7}}), "lamp.timer.at", "unknown field lamp.timer.at"),
         ] {
             let error = merge(&Lamp::default(), changes).unwrap_err();
             assert_eq!((error.field(), error.description()), (Some(field), description));

@@ -19,6 +19,7 @@ pub mod project;
 pub mod proxies;
 pub mod role;
 pub mod scope;
+pub mod sign_in_policy;
 pub mod signing_key;
 pub mod status;
 pub mod timestamp;

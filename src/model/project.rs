@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use super::sign_in_policy::SignInPolicy;
 use super::status::Status;
 use super::timestamp::Timestamp;
 use crate::error::{Error, Result};
@@ -68,6 +69,8 @@ pub struct ProjectSettings {
     pub require_dpop_nonce: bool,
     /// Whether applications may register themselves (RFC 7591).
     pub dynamic_registration: DynamicRegistration,
+    /// What is asked of people who sign in.
+    pub sign_in: SignInPolicy,
 }
 
 impl Default for ProjectSettings {
@@ -78,6 +81,7 @@ impl Default for ProjectSettings {
             deletion_restore_days: 0,
             require_dpop_nonce: false,
             dynamic_registration: DynamicRegistration::default(),
+            sign_in: SignInPolicy::default(),
         }
     }
 }
@@ -146,7 +150,7 @@ impl ProjectSettings {
             let bound = "settings.deletion_restore_days must lie between 0 and 30";
             return Err(Error::invalid_field("settings.deletion_restore_days", bound));
         }
-        Ok(())
+        self.sign_in.check()
     }
 }
 

@@ -167,7 +167,11 @@ pub async fn change(
     let keys = Change { app: &ctx.app, project: ctx.project.id, now: ctx.now, actor };
     sector::check(&ctx.app, Some(&old.settings), &new.settings).await?;
     provide::for_client(&keys, &new.settings).await?;
-    let (asked, changed, former) = (&new, &changed, &old.settings);
+    let mut detail = json!({"changed": changed});
+    if new.settings.second_factor < old.settings.second_factor {
+        detail["weakened"] = json!(["second_factor"]);
+    }
+    let (asked, changed, detail, former) = (&new, &changed, &detail, &old.settings);
     ctx.app
         .db
         .unit(|conn| async move {
@@ -183,7 +187,7 @@ pub async fn change(
                 client_secrets::delete_all(&conn, ctx.project.id, id).await?;
             }
             let target = target(id);
-            let event = actor.did(action, &target).with(json!({"changed": changed}));
+            let event = actor.did(action, &target).with(detail.clone());
             audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
         })
         .await?;

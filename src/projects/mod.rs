@@ -151,7 +151,12 @@ pub async fn change(
         (Status::Disabled, Status::Active) => ("project.enabled", false),
         _ => ("project.changed", false),
     };
-    let (asked, changed) = (&new, &changed);
+    let weakened = old.settings.sign_in.weakened_by(&new.settings.sign_in);
+    let mut detail = json!({"changed": changed});
+    if !weakened.is_empty() {
+        detail["weakened"] = json!(weakened);
+    }
+    let (asked, detail) = (&new, &detail);
     ctx.app
         .db
         .unit(|conn| async move {
@@ -159,7 +164,7 @@ pub async fn change(
                 return Err(stale(seen.is_some()));
             }
             let target = target(asked.id);
-            let event = actor.did(action, &target).with(json!({"changed": changed}));
+            let event = actor.did(action, &target).with(detail.clone());
             record(&conn, asked.id, ctx.now, &event).await
         })
         .await?;

@@ -7,8 +7,9 @@ use super::holdings::{self, Change, Writer};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, not_found, stale};
-use crate::ids::{CredentialId, UserId};
-use crate::model::names::{check_email, check_password, check_username};
+use crate::identity::new_password::{self, Owner};
+use crate::ids::UserId;
+use crate::model::names::{check_email, check_username};
 use crate::model::profile::Profile;
 use crate::model::user::{User, UserRow, UserStatus};
 use crate::secret::Secret;
@@ -56,7 +57,10 @@ pub async fn create(ctx: &Ctx, actor: &Actor, new: NewUser) -> Result<User> {
     profile.change(new.profile)?;
     let profile = &profile.to_json()?;
     let password = match new.password {
-        Some(password) => Some(hash(ctx, password).await?),
+        Some(password) => {
+            let owner = Owner { id: None, username: &new.username, email: new.email.as_deref() };
+            Some(new_password::prepare(ctx, owner, password).await??)
+        }
         None => None,
     };
     let change = Change {
@@ -78,8 +82,8 @@ pub async fn create(ctx: &Ctx, actor: &Actor, new: NewUser) -> Result<User> {
             let (project, now) = (ctx.project.id, ctx.now);
             let record = Record { status: "active", username, email, email_verified, profile };
             let mut row = users::insert(&conn, project, now, id, &record).await.map_err(taken)?;
-            if let Some((credential, phc)) = password {
-                users::set_password(&conn, project, now, *credential, id, phc).await?;
+            if let Some(password) = password {
+                password.store(&conn, ctx, id).await?;
             }
             if let Some((_, data_key)) = sealed {
                 user_keys::insert(&conn, project, now, id, data_key).await?;
@@ -226,7 +230,7 @@ fn fields(old: &UserRow, new: &UserRow) -> Result<Vec<&'static str>> {
 /// Gives the user another password and ends every session, the browsers' too.
 ///
 /// # Errors
-/// `invalid_request` naming the bound of a password; 412 when the record is no longer the version that the caller has
+/// `invalid_request` naming the rule that the password breaks; 412 when the record is no longer the version that the caller has
 /// seen; 503 when the queue of the hasher is full.
 pub async fn set_password(
     ctx: &Ctx,
@@ -236,14 +240,16 @@ pub async fn set_password(
     seen: Option<i64>,
 ) -> Result<SignedOut> {
     // Whoever is not there costs no hashing.
-    find(ctx, id).await?;
-    let (credential, phc) = &hash(ctx, password).await?;
+    let user = find(ctx, id).await?;
+    let username = user.username.as_deref().unwrap_or_default();
+    let owner = Owner { id: Some(id), username, email: user.email.as_deref() };
+    let password = &new_password::prepare(ctx, owner, password).await??;
     ctx.app
         .db
         .unit(|conn| async move {
             let (project, now) = (ctx.project.id, ctx.now);
             locked(ctx, &conn, id, seen).await?;
-            users::set_password(&conn, project, now, *credential, id, phc).await?;
+            password.store(&conn, ctx, id).await?;
             let families_ended = users::count_live_families(&conn, project, now, id).await?;
             let browser_sessions_ended = users::count_live_browser_sessions(&conn, project, now, id).await?;
             logout_tokens::owe_for_user(&conn, project, now, id).await?;
@@ -265,12 +271,6 @@ pub async fn locked(ctx: &Ctx, conn: &Conn, id: UserId, seen: Option<i64>) -> Re
         return Err(stale(true));
     }
     Ok(row)
-}
-
-/// Hashed in the queue, before the unit that stores it.
-async fn hash(ctx: &Ctx, password: Secret) -> Result<(CredentialId, String)> {
-    check_password(password.expose())?;
-    Ok((ctx.app.entropy.id(ctx.now)?, ctx.app.hasher.hash(&ctx.app.entropy, password).await?))
 }
 
 fn check_mail(email: Option<&str>, verified: bool) -> Result<()> {

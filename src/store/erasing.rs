@@ -129,9 +129,10 @@ const MANY: [&str; 5] = [
 ];
 
 /// Of these a user has few by nature.
-const FEW: [&str; 6] = [
+const FEW: [&str; 7] = [
     "DELETE FROM consents WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM password_history WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2",

@@ -23,6 +23,7 @@ pub mod labels;
 pub mod liveness;
 pub mod logout_tokens;
 pub mod outbox;
+pub mod password_history;
 pub mod project_rows;
 pub mod projects;
 pub mod pushed_requests;

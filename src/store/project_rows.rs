@@ -40,6 +40,7 @@ const BATCHES: &[&str] = &[
     batch_of!("user_groups", "user_id"),
     batch_of!("user_attributes", "user_id"),
     batch_of!("credentials", "id"),
+    batch_of!("password_history", "id"),
     batch_of!("user_keys", "user_id"),
     batch_of!("deletions", "id"),
     batch_of!("outbox", "id"),

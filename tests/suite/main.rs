@@ -92,6 +92,7 @@ mod shutdown;
 mod sign_in;
 mod sign_in_again;
 mod sign_in_attacks;
+mod sign_in_policy;
 mod sign_out;
 mod sign_out_races;
 mod statements;

@@ -246,8 +246,8 @@ async fn a_reset_while_the_password_is_checked(engine: Engine) {
     let desk = app.desk(&shop, "user_manager").await;
     let path = format!("/users/{}/set-password", shop.user);
     for round in 0..8 {
-        let current = if round == 0 { PASSWORD.to_owned() } else { format!("password {round}") };
-        let next = json!({"password": format!("password {}", round + 1)});
+        let current = if round == 0 { PASSWORD.to_owned() } else { format!("quiet harbour {round}") };
+        let next = json!({"password": format!("quiet harbour {}", round + 1)});
         let (cookie, sealed) = app.sign_in_page(&shop, "").await;
         let (signed_in, reset) =
             tokio::join!(app.submit(&shop, &cookie, &sealed, &current), desk.post(&path, next));

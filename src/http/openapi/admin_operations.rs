@@ -79,6 +79,7 @@ fn client_settings() -> Vec<Member> {
         ("subject_type", one_of(&["public", "pairwise"])),
         ("sector_identifier_uri", json!({"type": ["string", "null"]})),
         ("default_max_age", json!({"type": ["integer", "null"]})),
+        ("second_factor", json!({"enum": ["optional", "required", null]})),
         ("require_pkce", flag()),
         ("require_pushed_authorization_requests", flag()),
         ("dpop_bound_access_tokens", flag()),

@@ -10,6 +10,7 @@ use crate::config::Server;
 use crate::demo::Demo;
 use crate::entropy::Entropy;
 use crate::error::Result;
+use crate::identity::guesses::Turns;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
 use crate::keys::signing::{Alg, Signer};
@@ -34,6 +35,8 @@ pub struct App {
     pub entropy: Entropy,
     pub master_keys: MasterKeys,
     pub hasher: Hasher,
+    /// Of those who guess at the same password.
+    pub turns: Turns,
     pub running: Running,
     /// What connections may take.
     pub server: Server,

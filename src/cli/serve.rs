@@ -13,6 +13,7 @@ use crate::callout::Callouts;
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey, Passwords, Sources};
 use crate::entropy::Entropy;
+use crate::identity::guesses::Turns;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
 use crate::mail::Mailer;
@@ -71,6 +72,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
         entropy,
         master_keys,
         hasher,
+        turns: Turns::default(),
         mailer: Mailer::Absent,
         callouts: Callouts::new(config.callouts.clone())?,
         server: config.server.clone(),

@@ -2,6 +2,7 @@
 
 mod argon;
 pub mod consent;
+pub mod guesses;
 pub mod new_password;
 pub mod passwords;
 pub mod sign_in;

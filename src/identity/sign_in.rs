@@ -1,6 +1,7 @@
 //! A password becomes a browser session; a browser session becomes a code.
 
 use super::consent::{self, asked};
+use super::guesses::{Guess, Origin};
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result};
 use crate::model::claim::ACR_PASSWORD;
@@ -28,7 +29,7 @@ pub struct Browser {
     pub address: String,
 }
 
-/// Checks the password. `None` for an unknown user, a disabled one and a wrong password alike.
+/// Checks the password. `None` for an unknown user, a disabled one, a wrong password and one guess too many alike.
 ///
 /// The epochs are read together with the hash, before the hashing: a sign-out or a reset while the password waits in the
 /// queue makes the session that follows impossible.
@@ -39,12 +40,15 @@ pub async fn prove_password(
     browser: Browser,
 ) -> Result<Option<SignIn>> {
     let name = username.trim();
+    let origin = &Origin::of(ctx, &browser.address);
     // What cannot be a user name is nobody's, and costs the same.
     let proof = match check_username(name) {
         Ok(()) => {
             ctx.app
                 .db
-                .read(|conn| async move { users::find_password(&conn, ctx.project.id, name).await })
+                .read(|conn| async move {
+                    users::find_password(&conn, ctx.project.id, name, origin.place()).await
+                })
                 .await?
         }
         Err(_) => None,
@@ -52,7 +56,9 @@ pub async fn prove_password(
     let outdated = proof.as_ref().is_some_and(|proof| ctx.app.hasher.is_outdated(&proof.secret));
     let again = outdated.then(|| password.clone());
     let fits = ctx.app.hasher.verify(proof.as_ref().map(|p| p.secret.as_str()), password).await?;
-    let Some(proof) = proof.filter(|p| fits && p.status == "active") else { return Ok(None) };
+    let fits = fits && proof.as_ref().is_some_and(|proof| proof.status == "active");
+    let is_taken = Guess::new(ctx, origin, name, proof.as_ref()).is_taken(fits).await?;
+    let Some(proof) = proof.filter(|_| is_taken) else { return Ok(None) };
     if let Some(password) = again
         && let Err(error) = renew_hash(ctx, &proof, password).await
     {

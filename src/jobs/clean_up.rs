@@ -26,6 +26,8 @@ enum Kind {
     InitialAccessTokens,
     DeviceGrants,
     UserCodeFailures,
+    SignInFailures,
+    KnownPlaces,
     Consents,
     ExpiredFamilies,
     RevokedFamilies,
@@ -39,12 +41,14 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Codes,
         Self::PushedRequests,
         Self::InitialAccessTokens,
         Self::DeviceGrants,
         Self::UserCodeFailures,
+        Self::SignInFailures,
+        Self::KnownPlaces,
         Self::Consents,
         Self::ExpiredFamilies,
         Self::RevokedFamilies,
@@ -64,6 +68,8 @@ impl Kind {
             Self::InitialAccessTokens => "initial_access_tokens",
             Self::DeviceGrants => "device_grants",
             Self::UserCodeFailures => "user_code_failures",
+            Self::SignInFailures => "sign_in_failures",
+            Self::KnownPlaces => "known_places",
             Self::Consents => "consents of deleted clients",
             Self::ExpiredFamilies => "expired token_families",
             Self::RevokedFamilies => "revoked token_families",
@@ -86,10 +92,10 @@ impl Kind {
             // can be is bounded where they are pushed.
             Self::PushedRequests => 2 * HOUR,
             // Until then a device is told that its code has expired, and not that there is none.
-            Self::DeviceGrants | Self::UserCodeFailures => HOUR,
+            Self::DeviceGrants | Self::UserCodeFailures | Self::SignInFailures => HOUR,
             Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
-            // Their client never comes back.
-            Self::Consents => 0,
+            // Their client never comes back; and whoever does, is a stranger by then.
+            Self::Consents | Self::KnownPlaces => 0,
             // A code of its last second looks for it, and finds whether it was ended.
             Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => HOUR,
             // Another node's clock may be behind, and would take the token for a living one.
@@ -117,6 +123,8 @@ impl Kind {
                 Self::InitialAccessTokens => expired::delete_initial_access_tokens(&conn, end).await,
                 Self::DeviceGrants => expired::delete_device_grants(&conn, end).await,
                 Self::UserCodeFailures => expired::delete_user_code_failures(&conn, end).await,
+                Self::SignInFailures => expired::delete_sign_in_failures(&conn, end).await,
+                Self::KnownPlaces => expired::delete_known_places(&conn, end).await,
                 Self::Consents => expired::delete_consents_of_deleted_clients(&conn).await,
                 Self::ExpiredFamilies => expired::delete_expired_families(&conn, end).await,
                 Self::RevokedFamilies => expired::delete_revoked_families(&conn, end).await,

@@ -38,6 +38,26 @@ pub fn deletion_notice(project_name: &str, to: &str) -> Message {
     }
 }
 
+/// Tells a person that somebody guesses at their password.
+pub fn sign_ins_refused(project_name: &str, to: &str) -> Message {
+    let project = one_line(project_name);
+    Message {
+        to: to.to_owned(),
+        subject: format!("Many wrong passwords for your account at {project}"),
+        text: format!(
+            "Hello,\n\
+             \n\
+             somebody has tried to sign in to your account at {project} with many wrong passwords.\n\
+             None of them was right. For a while, sign-ins from places that are new to us are refused,\n\
+             with the right password as well; where you have signed in before, it is as always.\n\
+             \n\
+             If this was you and you do not remember your password, please get in touch with {project}.\n\
+             Answers to this message are not read.\n"
+        ),
+        html: None,
+    }
+}
+
 /// A name that people chose, fit for a heading: no line breaks and nothing else that controls.
 fn one_line(name: &str) -> String {
     name.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")

@@ -8,7 +8,7 @@ mod smtp;
 use std::path::PathBuf;
 
 pub use self::letter::Sender;
-pub use self::messages::{Message, deletion_notice};
+pub use self::messages::{Message, deletion_notice, sign_ins_refused};
 pub use self::smtp::{Smtp, SmtpSettings, SmtpTls, are_certificates};
 use crate::ids::OutboxId;
 use crate::model::delivery::Failure;

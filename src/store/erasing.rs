@@ -114,7 +114,7 @@ pub async fn restore_user(
 }
 
 /// Of these a user may have many.
-const MANY: [&str; 5] = [
+const MANY: [&str; 6] = [
     "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
        SELECT code_hash FROM authorization_codes WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM device_grants WHERE project_id = $1 AND id IN (
@@ -123,6 +123,8 @@ const MANY: [&str; 5] = [
        SELECT id FROM token_families WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM browser_sessions WHERE project_id = $1 AND id IN (
        SELECT id FROM browser_sessions WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+    "DELETE FROM known_places WHERE project_id = $1 AND user_id = $2 AND place IN (
+       SELECT place FROM known_places WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     // A logout token that still waits keeps its ids until it is delivered or given up, a week at most.
     "UPDATE outbox SET user_id = NULL, subject = NULL WHERE project_id = $1 AND id IN (
        SELECT id FROM outbox WHERE project_id = $1 AND user_id = $2 AND state = 'dead' LIMIT $3)",

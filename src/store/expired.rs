@@ -68,6 +68,14 @@ pub async fn delete_user_code_failures(conn: &Conn, expired: Timestamp) -> Resul
     execute!(conn, ended!("user_code_failures", "subject", "expires_at"), expired)
 }
 
+pub async fn delete_sign_in_failures(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("sign_in_failures", "subject", "expires_at"), expired)
+}
+
+pub async fn delete_known_places(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("known_places", "user_id, place", "expires_at"), expired)
+}
+
 /// Families past their absolute lifetime: however they ended, they end there as well.
 pub async fn delete_expired_families(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("token_families", "id", "expires_at"), expired)

@@ -31,6 +31,8 @@ const BATCHES: &[&str] = &[
     batch_of!("pushed_requests", "hash"),
     batch_of!("device_grants", "id"),
     batch_of!("user_code_failures", "subject"),
+    batch_of!("sign_in_failures", "subject"),
+    batch_of!("known_places", "user_id"),
     batch_of!("token_families", "id"),
     batch_of!("consents", "user_id"),
     batch_of!("revoked_tokens", "jti"),

@@ -18,19 +18,30 @@ pub struct PasswordProof {
     pub browser_epoch: i64,
     pub project_epoch: i64,
     pub secret: String,
+    pub email: Option<String>,
+    /// Until when the place that was asked about is known as one of theirs.
+    pub place_known_until: Option<Timestamp>,
 }
 
-pub async fn find_password(conn: &Conn, project: ProjectId, username: &str) -> Result<Option<PasswordProof>> {
+pub async fn find_password(
+    conn: &Conn,
+    project: ProjectId,
+    username: &str,
+    place: Option<&[u8]>,
+) -> Result<Option<PasswordProof>> {
     fetch_optional!(
         conn,
         PasswordProof,
-        "SELECT u.id AS user_id, u.status, u.token_epoch, u.browser_epoch, p.token_epoch AS project_epoch, c.secret
+        "SELECT u.id AS user_id, u.status, u.token_epoch, u.browser_epoch, p.token_epoch AS project_epoch, c.secret,
+                u.email, k.expires_at AS place_known_until
          FROM users u
          JOIN projects p ON p.id = u.project_id
          JOIN credentials c ON c.project_id = u.project_id AND c.user_id = u.id AND c.kind = 'password'
+         LEFT JOIN known_places k ON k.project_id = u.project_id AND k.user_id = u.id AND k.place = $3
          WHERE u.project_id = $1 AND u.username_key = $2",
         project,
-        folded(username)
+        folded(username),
+        place
     )
 }
 

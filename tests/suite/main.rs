@@ -93,6 +93,7 @@ mod sign_in;
 mod sign_in_again;
 mod sign_in_attacks;
 mod sign_in_policy;
+mod sign_in_tries;
 mod sign_out;
 mod sign_out_races;
 mod statements;

@@ -18,6 +18,7 @@ both_engines!(
     the_cookie_is_replaced,
     // C127
     cookies_on_https,
+    // C128
     all_denials_are_alike,
     addresses_are_recorded,
     a_client_that_changes_meanwhile,

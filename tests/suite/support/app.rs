@@ -11,6 +11,7 @@ use tessera::clock::Clock;
 use tessera::config::Server;
 use tessera::entropy::Entropy;
 use tessera::http::connections;
+use tessera::identity::guesses::Turns;
 use tessera::identity::passwords::Hasher;
 use tessera::keys::master::MasterKeys;
 use tessera::mail::Mailer;
@@ -82,6 +83,7 @@ impl TestApp {
             entropy,
             master_keys: MasterKeys::parse(&keys).unwrap(),
             hasher,
+            turns: Turns::default(),
             running: Running::default(),
             server: Server {
                 max_connections: 256,

@@ -1,0 +1,212 @@
+//! How often a password may be guessed: counted in the store, so for all nodes together, and told of to nobody but the owner.
+//!
+//! From a place where the user has signed in before, a guess is judged by what was counted at this place alone; from
+//! anywhere else by what strangers have tried at the account, and by what this address has tried at all accounts. So no
+//! stranger keeps an owner out who comes back to a known place. Ten failures cost nothing, and each further one a wait twice
+//! as long as the last, during which the right password is answered like a wrong one. A name that nobody has is counted
+//! in the same way.
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::tries::{self, Bound, Width, networks};
+use crate::app::Ctx;
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::jobs::outbox::{Sealed, seal_mail};
+use crate::mail::sign_ins_refused;
+use crate::model::names::folded;
+use crate::store::db::Conn;
+use crate::store::known_places::{self, Place};
+use crate::store::outbox;
+use crate::store::sign_in_failures::{self, Counting};
+use crate::store::users::PasswordProof;
+
+const DAY: i64 = 86_400;
+
+/// For an account, as strangers try it, and for an account at a place.
+const ACCOUNT: Counting = Counting { free: 10, doublings: 12, longest_seconds: 3600, forgotten_seconds: DAY };
+/// For an address, whatever the account. Many people may share one, so it has more, waits less and is forgiven sooner.
+const HOST: Counting = Counting { free: 50, doublings: 10, longest_seconds: 900, forgotten_seconds: 3600 };
+const SITE: Counting = Counting { free: 150, ..HOST };
+
+/// How long a place is known after the last sign-in from there; written down again when half of it has passed.
+const KNOWN_SECONDS: i64 = 90 * DAY;
+
+/// Whence a guess comes.
+pub struct Origin {
+    site: Option<Vec<u8>>,
+    host: Option<Vec<u8>>,
+    /// The address as a place of a user's; `None` for a server that does not know its peer.
+    place: Option<Vec<u8>>,
+}
+
+impl Origin {
+    pub fn of(ctx: &Ctx, address: &str) -> Self {
+        let mut origin = Self { site: None, host: None, place: None };
+        for (width, network) in networks(address) {
+            let network = network.as_bytes();
+            match width {
+                Width::Site => origin.site = Some(subject(ctx, "site", &[network])),
+                Width::Host => {
+                    origin.host = Some(subject(ctx, "host", &[network]));
+                    origin.place = Some(subject(ctx, "place", &[network]));
+                }
+            }
+        }
+        origin
+    }
+
+    pub fn place(&self) -> Option<&[u8]> {
+        self.place.as_deref()
+    }
+}
+
+/// A guess at somebody's password, after the hash.
+pub struct Guess<'a> {
+    ctx: &'a Ctx,
+    origin: &'a Origin,
+    user: Option<&'a PasswordProof>,
+    /// What is counted for whom: of the account, or of the account at this place.
+    own: Vec<u8>,
+    is_known_place: bool,
+}
+
+impl<'a> Guess<'a> {
+    /// `user` is whom the name belongs to.
+    pub fn new(ctx: &'a Ctx, origin: &'a Origin, name: &str, user: Option<&'a PasswordProof>) -> Self {
+        let is_known_place =
+            user.is_some_and(|user| user.place_known_until.is_some_and(|until| until > ctx.now));
+        let place = origin.place().filter(|_| is_known_place).unwrap_or_default();
+        let own = match user {
+            // Whatever raises the epoch, a reset of the password above all, begins the count anew.
+            Some(user) => {
+                let (id, epoch) = (user.user_id.0.into_bytes(), user.browser_epoch.to_be_bytes());
+                subject(ctx, "account", &[&id, &epoch, place])
+            }
+            None => subject(ctx, "name", &[folded(name).as_bytes()]),
+        };
+        Self { ctx, origin, user, own, is_known_place }
+    }
+
+    /// Whether the guess is taken. A right one is not while it has to wait, and what is not taken is counted.
+    ///
+    /// The same statements run for right and wrong, known and unknown: time tells nothing. Verdicts about one account take
+    /// turns, so that of any number at once each sees what came of those before it.
+    pub async fn is_taken(&self, is_right: bool) -> Result<bool> {
+        let _turn = self.ctx.app.turns.take(&self.judged_by()).await;
+        match self.settle(is_right).await? {
+            Some(failures) => {
+                if failures > 0 {
+                    self.forgive().await?;
+                }
+                Ok(true)
+            }
+            None => self.count().await.map(|()| false),
+        }
+    }
+
+    fn judged_by(&self) -> [&[u8]; 3] {
+        let own = self.own.as_slice();
+        let of_address = |subject: &'a Option<Vec<u8>>| match (self.is_known_place, subject) {
+            (false, Some(subject)) => subject.as_slice(),
+            _ => own,
+        };
+        [own, of_address(&self.origin.host), of_address(&self.origin.site)]
+    }
+
+    /// What was counted before, when the guess is right and nothing is blocked.
+    async fn settle(&self, is_right: bool) -> Result<Option<i64>> {
+        let Ctx { app, project, now, .. } = self.ctx;
+        let (project, now, judged) = (project.id, *now, self.judged_by());
+        let is_fresh = self.user.and_then(|user| user.place_known_until);
+        let is_fresh = is_fresh.is_some_and(|until| until > now.plus_seconds(KNOWN_SECONDS / 2));
+        let Some(place) = self.origin.place().filter(|_| !is_fresh) else {
+            let look = |conn| async move { sign_in_failures::standing(&conn, project, now, judged).await };
+            let standing = app.db.read(look).await?;
+            return Ok((is_right && standing.blocked == 0).then_some(standing.failures));
+        };
+        let user = self.user.map_or(UserId(uuid::Uuid::nil()), |user| user.user_id);
+        let place = &Place { user, place, until: now.plus_seconds(KNOWN_SECONDS) };
+        let remember =
+            |conn| async move { known_places::remember(&conn, project, now, place, is_right, judged).await };
+        app.db.write(remember).await
+    }
+
+    async fn forgive(&self) -> Result<()> {
+        let (project, own) = (self.ctx.project.id, self.own.as_slice());
+        let forget = |conn| async move { sign_in_failures::forgive(&conn, project, own).await };
+        self.ctx.app.db.write(forget).await.map(drop)
+    }
+
+    /// The widest first: an address that has to wait counts for no account.
+    async fn count(&self) -> Result<()> {
+        let counts = |conn: Conn| async move {
+            let (project, now) = (self.ctx.project.id, self.ctx.now);
+            for (subject, counting) in [(&self.origin.site, SITE), (&self.origin.host, HOST)] {
+                if let (Some(subject), false) = (subject, self.is_known_place)
+                    && sign_in_failures::count(&conn, project, now, subject, counting).await?.is_none()
+                {
+                    return Ok(None);
+                }
+            }
+            sign_in_failures::count(&conn, project, now, &self.own, ACCOUNT).await
+        };
+        match self.ctx.app.db.unit(counts).await? {
+            Some(failures) if failures > ACCOUNT.free => self.tell().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The owner is told once a day.
+    async fn tell(&self) -> Result<()> {
+        let letter = &self.letter()?;
+        let bounds = &[Bound::new(self.ctx, "told of refused sign-ins", &self.own, 1, DAY)];
+        let told = |conn: Conn| async move {
+            let (project, now) = (self.ctx.project.id, self.ctx.now);
+            if tries::count(&conn, self.ctx, bounds).await?.is_none()
+                && let Some(Sealed { id, kind, body }) = letter
+            {
+                outbox::enqueue(&conn, project, now, *id, kind.as_str(), body).await?;
+            }
+            Ok(())
+        };
+        self.ctx.app.db.unit(told).await
+    }
+
+    fn letter(&self) -> Result<Option<Sealed>> {
+        let owner = self.user.filter(|user| user.status == "active");
+        let Some(to) = owner.and_then(|user| user.email.as_deref()) else { return Ok(None) };
+        let Ctx { app, project, now, .. } = self.ctx;
+        seal_mail(app, project.id, *now, &sign_ins_refused(&project.name, to)).map(Some)
+    }
+}
+
+fn subject(ctx: &Ctx, of: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let bytes = [of.as_bytes(), &parts.concat()].join(&0);
+    ctx.app.master_keys.keyed_hash(ctx.project.id, "sign-in failures", &bytes)
+}
+
+/// Whose turn it is: few locks for all subjects.
+pub struct Turns(Vec<Mutex<()>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self((0..64).map(|_| Mutex::default()).collect())
+    }
+}
+
+impl Turns {
+    /// Waits for the turn of all of them, in the order in which everybody does.
+    async fn take(&self, subjects: &[&[u8]]) -> Vec<MutexGuard<'_, ()>> {
+        let place =
+            |subject: &&[u8]| usize::from(subject.first().copied().unwrap_or_default()) % self.0.len();
+        let mut places: Vec<_> = subjects.iter().map(place).collect();
+        places.sort_unstable();
+        places.dedup();
+        let mut turns = Vec::with_capacity(places.len());
+        for lock in places.into_iter().filter_map(|place| self.0.get(place)) {
+            turns.push(lock.lock().await);
+        }
+        turns
+    }
+}

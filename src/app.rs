@@ -21,6 +21,7 @@ use crate::model::timestamp::Timestamp;
 use crate::running::Running;
 use crate::store::db::Db;
 use crate::store::standings::Standings;
+use crate::texts::{self, Texts};
 use crate::tls::Tls;
 
 /// The application.
@@ -71,6 +72,10 @@ pub struct Ctx {
     pub entry: Arc<ProjectEntry>,
     pub now: Timestamp,
     pub request_id: String,
+    /// The language of whoever is spoken to; English where no person is.
+    pub texts: &'static Texts,
+    /// Whether the request asked for this language, rather than the browser.
+    pub language_asked: bool,
 }
 
 impl Visit {
@@ -81,6 +86,8 @@ impl Visit {
             entry,
             now: self.now,
             request_id: self.request_id.clone(),
+            texts: texts::english(),
+            language_asked: false,
         }
     }
 

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::texts::{self, Which};
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, by the word the specifications have for it.
@@ -112,6 +114,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     code: Code,
     description: Cow<'static, str>,
+    text: Option<Which>,
     field: Option<Cow<'static, str>>,
     retry_after: Option<u32>,
     details: Option<serde_json::Value>,
@@ -127,6 +130,7 @@ impl Error {
         Self(Box::new(Inner {
             code,
             description: description.into(),
+            text: None,
             field: None,
             retry_after: None,
             details: None,
@@ -136,6 +140,13 @@ impl Error {
             at_resource: false,
             carries_nothing: false,
         }))
+    }
+
+    /// Something to tell a person in their language; the description says it in English.
+    pub fn for_people(code: Code, text: Which) -> Self {
+        let mut error = Self::new(code, text(texts::english()).as_str());
+        error.0.text = Some(text);
+        error
     }
 
     /// A field of the request is wrong: names it, and the description says the bound.
@@ -220,6 +231,10 @@ impl Error {
     pub fn description(&self) -> &str {
         &self.0.description
     }
+    /// What a page says of it, if that is known in every language.
+    pub fn text(&self) -> Option<Which> {
+        self.0.text
+    }
     pub fn field(&self) -> Option<&str> {
         self.0.field.as_deref()
     }
@@ -260,6 +275,11 @@ pub fn stale(named_version: bool) -> Error {
         true => precondition_failed("it was changed since the version that If-Match names"),
         false => conflict("it was changed by somebody else at the same time; read it and try again"),
     }
+}
+
+/// `invalid_request`, for the person who sees a page.
+pub fn refused(text: Which) -> Error {
+    Error::for_people(Code::InvalidRequest, text)
 }
 
 macro_rules! speech {

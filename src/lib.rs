@@ -29,4 +29,5 @@ pub mod secret;
 pub mod session;
 pub mod store;
 pub mod telemetry;
+pub mod texts;
 pub mod tls;

@@ -28,6 +28,7 @@ use crate::session::access_token::Carried;
 
 /// Everything that a handler may ask of its request. Reading the body is the extractor's work, so that every endpoint
 /// answers an oversized one alike.
+#[derive(Clone)]
 pub struct Call {
     pub app: Arc<App>,
     pub request_id: String,

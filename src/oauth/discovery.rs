@@ -9,6 +9,7 @@ use crate::model::client::GrantType;
 use crate::model::project::{DynamicRegistration, Project};
 use crate::model::signing_key::Alg;
 use crate::secret::{encode_base64url, sha256};
+use crate::texts;
 
 /// A document that everybody may read and keep: made once, given out as it is.
 pub struct Published {
@@ -67,6 +68,7 @@ pub fn document(project: &Project, signing_algs: &[Alg], scopes: &[&str]) -> Val
         "claims_parameter_supported": true,
         "claims_supported": claims,
         "acr_values_supported": ACRS,
+        "ui_locales_supported": texts::all().iter().map(|texts| &texts.language.tag).collect::<Vec<_>>(),
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
     });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::authorize::unknown_client;
 use super::parameters::Parameters;
 use crate::app::Ctx;
-use crate::error::{Result, invalid_request};
+use crate::error::{Result, refused};
 use crate::ids::{ClientId, FamilyId};
 use crate::keys::verify::verify_jws;
 use crate::model::client::Client;
@@ -41,7 +41,7 @@ struct HintClaims {
 /// What makes any redirect wrong: two applications in one request, an unknown one, an address that is not registered.
 pub async fn check(ctx: &Ctx, parameters: &Parameters) -> Result<LogoutRequest> {
     if parameters.repeated().is_some() {
-        return Err(invalid_request("The application's request names something twice."));
+        return Err(refused(|t| &t.errors.logout_repeats));
     }
     // One that is forged, or signed by a key that is gone, is no hint; the person is asked.
     let hint = parameters.get("id_token_hint").and_then(|token| read_hint(ctx, token));
@@ -73,12 +73,10 @@ fn read_hint(ctx: &Ctx, token: &str) -> Option<Hint> {
 }
 
 fn named(hint: &Option<Hint>, client_id: Option<&str>) -> Result<Option<ClientId>> {
-    let unknown = |_| invalid_request("This application is not known here.");
+    let unknown = |_| refused(|t| &t.errors.client_unknown);
     let named = client_id.map(|text| text.parse::<ClientId>().map_err(unknown)).transpose()?;
     match (hint, named) {
-        (Some(hint), Some(named)) if hint.client != named => {
-            Err(invalid_request("The application named itself and another one."))
-        }
+        (Some(hint), Some(named)) if hint.client != named => Err(refused(|t| &t.errors.clients_differ)),
         (Some(hint), _) => Ok(Some(hint.client)),
         (None, named) => Ok(named),
     }
@@ -89,9 +87,7 @@ fn return_to(client: Option<&Client>, uri: Option<&str>) -> Result<Option<String
     let (Some(client), Some(uri)) = (client, uri) else { return Ok(None) };
     match client.settings.post_logout_redirect_uris.iter().any(|registered| registered == uri) {
         true => Ok(Some(uri.to_owned())),
-        false => {
-            Err(invalid_request("The application asked to return to an address that is not registered."))
-        }
+        false => Err(refused(|t| &t.errors.address_unregistered)),
     }
 }
 

@@ -5,7 +5,7 @@ use super::authorize::{MOST_BYTES, WayBack, check, check_redirect_uri};
 use super::client_auth::Presented;
 use super::parameters::Parameters;
 use crate::app::{Ctx, Visit};
-use crate::error::{Error, Result, invalid_request, not_found};
+use crate::error::{Error, Result, invalid_request, not_found, refused};
 use crate::identity::tries::{self, Bound};
 use crate::ids::ProjectId;
 use crate::keys::data_key::DataKey;
@@ -146,9 +146,7 @@ pub async fn pushed(ctx: &Ctx, client: &Client, request_uri: &str) -> Result<Par
 
 /// The name leads nowhere, any more or at all.
 pub fn gone() -> Error {
-    invalid_request(
-        "The application's request has expired or was used already. Please go back to it and start again.",
-    )
+    refused(|t| &t.errors.request_gone)
 }
 
 /// Only whoever has the name can read the request.

@@ -100,7 +100,7 @@ async fn people_are_asked_once(engine: Engine) {
         "see your mail address",
         "keep this access while you are not there",
         "https://bureau.example/privacy",
-        "You will go on to <strong>localhost</strong>",
+        "You will go on to <strong><bdi>localhost</bdi></strong>",
     ] {
         assert!(page.text.contains(words), "{words}: {}", page.text);
     }

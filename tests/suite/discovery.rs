@@ -77,6 +77,7 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
             "locale", "phone_number", "phone_number_verified", "address", "preferred_username", "updated_at", "email",
             "email_verified", "roles", "groups"],
         "acr_values_supported": ["1"],
+        "ui_locales_supported": ["en", "de", "zh-Hans"],
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
     });

@@ -63,6 +63,7 @@ mod keys_commands;
 mod keys_jws;
 mod keys_life;
 mod keys_support;
+mod languages;
 mod log;
 mod login_link;
 mod logout;

@@ -6,7 +6,7 @@ use super::form::Aim;
 use super::page::Page;
 use super::{consent, redirect, select_account, sign_in};
 use crate::app::Ctx;
-use crate::error::{Code, Error, Result, invalid_request};
+use crate::error::{Code, Error, Result, invalid_request, refused};
 use crate::identity::consent::{is_missing, missing};
 use crate::identity::sign_in::{NewCode, find_session, resume};
 use crate::model::client::Client;
@@ -16,6 +16,7 @@ use crate::oauth::par;
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
+use crate::texts;
 
 pub async fn get(page: Page) -> Response {
     page.answer(from_query(&page).await)
@@ -55,6 +56,9 @@ pub async fn begin(page: &Page, parameters: &Parameters) -> Result<Response> {
     };
     // RFC 9101, 5: what stands beside the name is no part of the request.
     let parameters = pushed.as_ref().unwrap_or(parameters);
+    let speaking = pushed.as_ref().and_then(|pushed| texts::of_locales(pushed.get("ui_locales")?));
+    let speaking = speaking.map(|texts| page.clone().speaking(texts));
+    let page = speaking.as_ref().unwrap_or(page);
     let back = WayBack::new(check_redirect_uri(&client, parameters)?, parameters);
     redirect::or_to_client(&page.ctx, &back, proven(page, &client, &back, parameters, name).await)
 }
@@ -90,7 +94,7 @@ async fn proven(
 fn pushed_name(parameters: &Parameters) -> Result<Option<&str>> {
     let name = parameters.get("request_uri").filter(|name| par::is_ours(name));
     if name.is_some() && parameters.is_repeated("request_uri") {
-        return Err(invalid_request("The application named two requests."));
+        return Err(refused(|t| &t.errors.request_twice));
     }
     Ok(name)
 }

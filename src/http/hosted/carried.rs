@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::frame::in_language;
 use crate::app::Ctx;
-use crate::error::{Error, Result, invalid_request};
+use crate::error::{Error, Result, refused};
 use crate::keys::master::Place;
 use crate::model::timestamp::Timestamp;
 use crate::oauth::authorize::parse;
@@ -27,7 +28,8 @@ pub fn link(ctx: &Ctx, posted: &str) -> Result<String> {
     let carried = Carried { parameters: posted.to_owned(), expires_at: ctx.now.plus_seconds(SECONDS) };
     let plain = serde_json::to_vec(&carried).map_err(Error::internal)?;
     let sealed = ctx.app.master_keys.seal(&ctx.app.entropy, &place(ctx), &plain)?;
-    Ok(format!("{}/oauth2/logout?{QUERY}{}", ctx.project.issuer, encode_base64url(&sealed)))
+    let link = format!("{}/oauth2/logout?{QUERY}{}", ctx.project.issuer, encode_base64url(&sealed));
+    Ok(in_language(ctx, &link))
 }
 
 /// The parameters of a query, carried or not.
@@ -36,15 +38,14 @@ pub fn link(ctx: &Ctx, posted: &str) -> Result<String> {
 /// `invalid_request` for what this project did not seal for this, or did too long ago.
 pub fn read(ctx: &Ctx, query: &str) -> Result<Parameters> {
     let Some(text) = query.strip_prefix(QUERY) else { return parse(query) };
+    let text = text.split('&').next().unwrap_or_default();
     let opened = || -> Option<Carried> {
         let plain = ctx.app.master_keys.open(&place(ctx), &decode_base64url(text)?).ok()?;
         serde_json::from_slice(&plain).ok()
     };
     match opened().filter(|carried| carried.expires_at > ctx.now) {
         Some(carried) => parse(&carried.parameters),
-        None => Err(invalid_request(
-            "This address was good for one moment. Please go back to the application and sign out again.",
-        )),
+        None => Err(refused(|t| &t.errors.logout_stale)),
     }
 }
 

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::form::{self, Aim, Content, Received};
+use super::frame::Frame;
 use super::page::Page;
 use super::pages::{self, ConsentPage};
 use super::{authorize, cookie, policy, redirect, sign_in};
 use crate::app::Ctx;
-use crate::error::{Code, Error, Result, invalid_request};
+use crate::error::{Code, Error, Result, refused};
 use crate::identity::consent::{allow, asked, is_as_shown};
 use crate::identity::sign_in::{NewCode, find_session};
 use crate::ids::BrowserSessionId;
@@ -62,7 +63,8 @@ pub async fn show(
     let settings = &client.settings;
     cookie::bind(ctx, Some(cookie), |cookie| {
         let shown = ConsentPage {
-            project_name: &ctx.project.name,
+            t: ctx.texts,
+            frame: Frame::of(ctx),
             client_name: &client.name,
             client_uri: settings.client_uri.as_deref(),
             policy_uri: settings.policy_uri.as_deref(),
@@ -80,7 +82,7 @@ pub async fn show(
 
 /// Each scope, and then each single claim, as a line that goes on from "It will be able to".
 fn allowances(ctx: &Ctx, wanted: &Permission) -> Vec<String> {
-    let claim = |name: &String| format!("see your {}", name.replace('_', " "));
+    let claim = |name: &String| ctx.texts.consent.claim.with("claim", &name.replace('_', " ")).to_string();
     let scopes = wanted.scopes.iter().map(|name| in_words(ctx, name));
     scopes.chain(wanted.claims.iter().map(claim)).collect()
 }
@@ -91,16 +93,18 @@ pub fn in_words(ctx: &Ctx, scope: &str) -> String {
         let known = ctx.entry.scopes.iter().find(|known| known.name == scope);
         known.filter(|known| !known.description.is_empty()).map(|known| known.description.clone())
     };
-    match scope {
-        "openid" => "know that it is you".into(),
-        "profile" => "see your name, your picture and other details of your profile".into(),
-        "email" => "see your mail address".into(),
-        "address" => "see your postal address".into(),
-        "phone" => "see your phone number".into(),
-        "offline_access" => "keep this access while you are not there".into(),
-        "account" => "change your account".into(),
-        _ => own().unwrap_or_else(|| scope.to_owned()),
-    }
+    let t = &ctx.texts.consent;
+    let known = match scope {
+        "openid" => &t.scope_openid,
+        "profile" => &t.scope_profile,
+        "email" => &t.scope_email,
+        "address" => &t.scope_address,
+        "phone" => &t.scope_phone,
+        "offline_access" => &t.scope_offline_access,
+        "account" => &t.scope_account,
+        _ => return own().unwrap_or_else(|| scope.to_owned()),
+    };
+    known.to_string()
 }
 
 /// The names of resource servers.
@@ -132,7 +136,7 @@ async fn decided(page: &Page) -> Result<Response> {
             redirect::to_client(ctx, &back, Err(&denied))
         }
         Some("allow") => redirect::or_to_client(ctx, &back, allowed(page, &client, asking, cookie).await),
-        _ => Err(invalid_request("The form is not complete.")),
+        _ => Err(refused(|t| &t.errors.form_incomplete)),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use axum::response::Response;
 
+use super::frame::Frame;
 use super::page::Page;
 use super::pages::{self, DemoCallbackPage};
 use crate::demo::callback::{Standing, sign_in_to_demo, standing};
 use crate::error::Result;
 use crate::oauth::authorize::parse;
+use crate::texts;
 
 pub async fn callback(page: Page) -> Response {
     page.answer(show(&page).await)
@@ -33,7 +35,12 @@ async fn show(page: &Page) -> Result<Response> {
         Some(Standing::Unknown) => ("", "", Some("This code was not given out here.")),
         None => ("", "", None),
     };
+    // For developers, who read English.
+    let t = texts::english();
+    let frame = Frame { t, name: Some("Tessera demo"), ..Frame::of(&page.ctx) };
     let page = DemoCallbackPage {
+        t,
+        frame,
         code,
         client,
         line,

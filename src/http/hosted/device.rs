@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::consent::{in_words, servers};
 use super::form::{self, Aim, Content, Received};
+use super::frame::{Frame, in_language};
 use super::page::Page;
 use super::pages::{self, DeviceCodePage, DeviceConfirmPage, DeviceDonePage};
 use super::{cookie, redirect, sign_in};
 use crate::app::Ctx;
-use crate::error::{Result, invalid_request};
+use crate::error::{Result, refused};
 use crate::identity::consent::is_as_shown;
 use crate::identity::sign_in::find_session;
 use crate::ids::{ClientId, DeviceGrantId};
@@ -26,10 +27,8 @@ use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
 use crate::store::device_grants::Waiting;
 use crate::store::users;
+use crate::texts::Text;
 
-const UNKNOWN: &str =
-    "This code is not known, or no longer valid. Please compare it with the one on your device.";
-const TOO_MANY: &str = "Too many codes were not right. Please wait for ten minutes.";
 /// A code with blanks is hardly longer; what is, is not shown again.
 const MOST_SHOWN: usize = 40;
 
@@ -70,7 +69,8 @@ fn path(ctx: &Ctx) -> String {
 
 /// Where this browser decides about the device.
 pub fn confirm_link(ctx: &Ctx, named: &NamedDevice, cookie: &Secret) -> Result<String> {
-    Ok(format!("{}/confirm?request={}", path(ctx), form::seal(ctx, named, cookie)?))
+    let link = format!("{}/confirm?request={}", path(ctx), form::seal(ctx, named, cookie)?);
+    Ok(in_language(ctx, &link))
 }
 
 pub async fn ask(page: Page) -> Response {
@@ -93,15 +93,16 @@ fn render_form(
     cookie: Option<Secret>,
     typed: &str,
     status: u16,
-    error: Option<&str>,
+    error: Option<&Text>,
 ) -> Result<Response> {
     cookie::bind(ctx, cookie, |cookie| {
         let shown = DeviceCodePage {
-            project_name: &ctx.project.name,
+            t: ctx.texts,
+            frame: Frame::of(ctx),
             action: &path(ctx),
             request: &form::seal(ctx, &AskForCode, cookie)?,
             code: if typed.chars().count() > MOST_SHOWN { "" } else { typed },
-            error,
+            error: error.map(Text::as_str),
         };
         pages::html(status, &shown, &[])
     })
@@ -123,8 +124,8 @@ async fn entered(page: &Page) -> Result<Response> {
             let named = NamedDevice { id, client_id, code: code.to_string(), shown_in: 0 };
             redirect::see_other(&confirm_link(ctx, &named, &posted.cookie)?)
         }
-        Entry::Unknown => render_form(ctx, Some(posted.cookie), typed, 400, Some(UNKNOWN)),
-        Entry::TooMany => render_form(ctx, Some(posted.cookie), typed, 429, Some(TOO_MANY)),
+        Entry::Unknown => render_form(ctx, Some(posted.cookie), typed, 400, Some(&ctx.texts.device.unknown)),
+        Entry::TooMany => render_form(ctx, Some(posted.cookie), typed, 429, Some(&ctx.texts.device.too_many)),
     }
 }
 
@@ -163,7 +164,8 @@ async fn render_confirm(
     let shown_in = ctx.project.version;
     cookie::bind(ctx, Some(cookie), |cookie| {
         let shown = DeviceConfirmPage {
-            project_name: &ctx.project.name,
+            t: ctx.texts,
+            frame: Frame::of(ctx),
             client_name: &client.name,
             action: &format!("{}/confirm", path(ctx)),
             request: &form::seal(ctx, &NamedDevice { shown_in, ..named.clone() }, cookie)?,
@@ -191,7 +193,7 @@ async fn decided(page: &Page) -> Result<Response> {
     let allowed = match posted.fields.get("decision") {
         Some("allow") => true,
         Some("deny") => false,
-        _ => return Err(invalid_request("The form is not complete.")),
+        _ => return Err(refused(|t| &t.errors.form_incomplete)),
     };
     let client = active_client(ctx, named.client_id).await?;
     let Some(session) = find_session(ctx, &posted.cookie).await? else {
@@ -205,18 +207,19 @@ async fn decided(page: &Page) -> Result<Response> {
     if !device::decide(ctx, &client, &waiting, &session, allowed).await? {
         return over(ctx);
     }
-    let (title, message) = match allowed {
-        true => ("Your device is signed in", "You can close this page and go on at your device."),
-        false => ("Nothing was allowed", "The device was not signed in. You can close this page."),
-    };
-    pages::html(200, &DeviceDonePage { project_name: &ctx.project.name, title, message }, &[])
+    let t = &ctx.texts.device;
+    match allowed {
+        true => done(ctx, 200, &t.allowed_title, &t.allowed),
+        false => done(ctx, 200, &t.denied_title, &t.denied),
+    }
 }
 
 /// Nobody waits for this decision any more.
 fn over(ctx: &Ctx) -> Result<Response> {
-    let (title, message) = (
-        "This code is no longer valid",
-        "It has expired, or was used already. Please start again at your device, which then shows another code.",
-    );
-    pages::html(400, &DeviceDonePage { project_name: &ctx.project.name, title, message }, &[])
+    done(ctx, 400, &ctx.texts.device.over_title, &ctx.texts.device.over)
+}
+
+fn done(ctx: &Ctx, status: u16, title: &Text, message: &Text) -> Result<Response> {
+    let (title, message) = (title.as_str(), message.as_str());
+    pages::html(status, &DeviceDonePage { t: ctx.texts, frame: Frame::of(ctx), title, message }, &[])
 }

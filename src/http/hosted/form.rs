@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::device::NamedDevice;
 use super::page::Page;
 use crate::app::Ctx;
-use crate::error::{Error, Result, invalid_request};
+use crate::error::{Error, Result, refused};
 use crate::ids::ClientId;
 use crate::keys::master::Place;
 use crate::model::timestamp::Timestamp;
@@ -17,9 +17,6 @@ use crate::secret::{Secret, decode_base64url, encode_base64url, equal_in_constan
 
 /// A form may be filled in for this long; the cookie that it is bound to is set with it, and lives as long.
 const FORM_SECONDS: i64 = 3600;
-
-pub const STALE: &str =
-    "This sign-in page is no longer valid. Please go back to the application and start again.";
 
 /// What is carried by a form, and by that kind of form alone.
 pub trait Content: Serialize + DeserializeOwned {
@@ -106,7 +103,7 @@ pub struct Posted<T> {
 pub fn receive<T: Content>(page: &Page) -> Result<Received<T>> {
     let fields = page.form()?;
     if page.is_from_elsewhere() {
-        return Err(invalid_request(STALE));
+        return Err(refused(|t| &t.errors.form_stale));
     }
     judge(page, fields)
 }
@@ -122,7 +119,7 @@ pub fn follow<T: Content>(page: &Page) -> Result<Received<T>> {
 fn judge<T: Content>(page: &Page, fields: Parameters) -> Result<Received<T>> {
     let cookie = page.cookie();
     let text = fields.get("request").unwrap_or_default();
-    let sealed = open::<T>(&page.ctx, text).ok_or_else(|| invalid_request(STALE))?;
+    let sealed = open::<T>(&page.ctx, text).ok_or_else(|| refused(|t| &t.errors.form_stale))?;
     let is_ours = |cookie: &Secret| {
         equal_in_constant_time(encode_base64url(&cookie.sha256()).as_bytes(), sealed.browser.as_bytes())
     };

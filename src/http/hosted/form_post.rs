@@ -3,6 +3,7 @@
 use axum::response::Response;
 
 use super::assets::FORM_POST;
+use super::frame::Frame;
 use super::pages::{FormPostPage, with_policy};
 use super::policy::form_post_policy;
 use crate::app::Ctx;
@@ -12,6 +13,7 @@ use crate::error::Result;
 pub fn page(ctx: &Ctx, redirect_uri: &str, pairs: &[(&str, &str)]) -> Result<Response> {
     let script = FORM_POST.path();
     let policy = form_post_policy(redirect_uri, &format!("{}{script}", ctx.app.base_url));
-    let page = FormPostPage { project_name: &ctx.project.name, action: redirect_uri, pairs, script: &script };
+    let page =
+        FormPostPage { t: ctx.texts, frame: Frame::of(ctx), action: redirect_uri, pairs, script: &script };
     with_policy(200, &page, &policy)
 }

@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::form::{self, Content, Received};
+use super::frame::Frame;
 use super::page::Page;
 use super::{carried, cookie, pages, policy, redirect};
 use crate::app::Ctx;
@@ -21,12 +22,14 @@ use crate::oauth::logout::{Hint, LogoutRequest, check};
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
+use crate::texts::Texts;
 
 /// Asks whether to sign out.
 #[derive(Template)]
 #[template(path = "logout.html")]
 struct LogoutPage<'a> {
-    project_name: &'a str,
+    t: &'static Texts,
+    frame: Frame<'a>,
     client_name: Option<&'a str>,
     action: &'a str,
     request: &'a str,
@@ -36,7 +39,8 @@ struct LogoutPage<'a> {
 #[derive(Template)]
 #[template(path = "signed_out.html")]
 struct SignedOutPage<'a> {
-    project_name: &'a str,
+    t: &'static Texts,
+    frame: Frame<'a>,
     client_name: &'a str,
     return_to: Option<&'a str>,
 }
@@ -87,7 +91,8 @@ impl Goodbye {
 
     fn signed_out(&self, ctx: &Ctx) -> Result<Response> {
         let shown = SignedOutPage {
-            project_name: &ctx.project.name,
+            t: ctx.texts,
+            frame: Frame::of(ctx),
             client_name: self.client_name.as_deref().unwrap_or_default(),
             return_to: self.return_to.as_deref(),
         };
@@ -97,7 +102,8 @@ impl Goodbye {
     fn ask(&self, page: &Page, cookie: &Secret) -> Result<Response> {
         let ctx = &page.ctx;
         let shown = LogoutPage {
-            project_name: &ctx.project.name,
+            t: ctx.texts,
+            frame: Frame::of(ctx),
             client_name: self.client_name.as_deref(),
             action: &format!("/projects/{}/sign-out", ctx.project.slug),
             request: &form::seal(ctx, self, cookie)?,

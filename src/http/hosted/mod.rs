@@ -24,6 +24,7 @@ pub mod demo;
 pub mod device;
 mod form;
 mod form_post;
+pub mod frame;
 pub mod logout;
 mod page;
 pub mod pages;
@@ -39,7 +40,7 @@ use crate::error::{Code, Error};
 
 /// A page's answer to a method that it does not know.
 pub async fn wrong_method(page: Page) -> Response {
-    page.answer(Err(Error::new(Code::MethodNotAllowed, "This address takes another kind of request.")))
+    page.answer(Err(Error::for_people(Code::MethodNotAllowed, |t| &t.errors.wrong_method)))
 }
 
 /// The operator reads the cause; the person sees a request id.

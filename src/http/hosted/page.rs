@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
+use super::frame::Frame;
 use super::{cookie, pages};
 use crate::app::{App, Ctx};
-use crate::error::{Code, Error, Result, invalid_request, not_found};
+use crate::error::{Code, Error, Result, not_found, refused};
+use crate::http::answer::header_text;
 use crate::http::call::Call;
 use crate::identity::sign_in::Browser;
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
+use crate::texts::{self, Texts};
 
 /// The call, under a project that is there, is active, and is named by its slug.
+#[derive(Clone)]
 pub struct Page {
     pub call: Call,
     pub ctx: Ctx,
@@ -24,22 +28,36 @@ impl FromRequest<Arc<App>> for Page {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+        let asked = asked_language(request.uri().query().unwrap_or_default());
+        let texts = asked.unwrap_or_else(|| language_of_browser(request.headers()));
         let page = async {
             let call = Call::from_request(request, app).await?;
-            let ctx = call.visit_by_slug()?.current().await?;
+            let mut ctx = call.visit_by_slug()?.current().await?;
             if !ctx.project.is_active() {
                 return Err(not_found("no such project"));
             }
-            Ok(Self { call, ctx })
+            (ctx.texts, ctx.language_asked) = (texts, asked.is_some());
+            let page = Self { call, ctx };
+            match page.form_text().ok().and_then(asked_language) {
+                Some(texts) => Ok(page.speaking(texts)),
+                None => Ok(page),
+            }
         };
-        page.await.map_err(|error| pages::error(None, &error))
+        page.await.map_err(|error| pages::error(Frame::bare(texts), &error))
     }
 }
 
 impl Page {
     /// What was decided, or a page that says what went wrong.
     pub fn answer(&self, outcome: Result<Response>) -> Response {
-        outcome.unwrap_or_else(|error| pages::error(Some(&self.ctx.project.name), &error))
+        outcome.unwrap_or_else(|error| pages::error(Frame::of(&self.ctx), &error))
+    }
+
+    /// The same, in a language that the request asks for.
+    #[must_use]
+    pub fn speaking(mut self, texts: &'static Texts) -> Self {
+        (self.ctx.texts, self.ctx.language_asked) = (texts, true);
+        self
     }
 
     /// Answers a HEAD like a GET of a browser without a cookie, and sets none: asking makes no code.
@@ -66,7 +84,7 @@ impl Page {
         let content_type = self.call.header("content-type").unwrap_or_default();
         let kind = content_type.split(';').next().map(str::trim).unwrap_or_default();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(Error::new(Code::UnsupportedMediaType, "What was sent is not a form."));
+            return Err(Error::for_people(Code::UnsupportedMediaType, |t| &t.errors.not_a_form));
         }
         std::str::from_utf8(&self.call.body).map_err(|_| incomplete())
     }
@@ -79,5 +97,15 @@ impl Page {
 }
 
 fn incomplete() -> Error {
-    invalid_request("The form is not complete.")
+    refused(|t| &t.errors.form_incomplete)
+}
+
+/// `ui_locales` of a query or a form (OpenID Connect Core, 3.1.2.1): of ours, those that we speak.
+fn asked_language(text: &str) -> Option<&'static Texts> {
+    let mut pairs = url::form_urlencoded::parse(text.as_bytes());
+    pairs.find(|(name, _)| name == "ui_locales").and_then(|(_, locales)| texts::of_locales(&locales))
+}
+
+fn language_of_browser(headers: &HeaderMap) -> &'static Texts {
+    header_text(headers, "accept-language").and_then(texts::of_header).unwrap_or_else(texts::english)
 }

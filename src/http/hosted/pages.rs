@@ -5,16 +5,19 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::frame::{Frame, in_language};
 use super::policy::content_security_policy;
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result};
 use crate::http::answer::request_id;
+use crate::texts::Texts;
 
 /// Asks for a username and a password, and says which application is waiting.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 pub struct SignInPage<'a> {
-    pub project_name: &'a str,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub client_name: &'a str,
     /// Where the form is posted to.
     pub action: &'a str,
@@ -32,7 +35,8 @@ pub struct SignInPage<'a> {
 #[derive(Template)]
 #[template(path = "select_account.html")]
 pub struct SelectAccountPage<'a> {
-    pub project_name: &'a str,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub client_name: &'a str,
     pub action: &'a str,
     /// Sealed, as in [`SignInPage`].
@@ -44,7 +48,8 @@ pub struct SelectAccountPage<'a> {
 #[derive(Template)]
 #[template(path = "consent.html")]
 pub struct ConsentPage<'a> {
-    pub project_name: &'a str,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub client_name: &'a str,
     pub client_uri: Option<&'a str>,
     pub policy_uri: Option<&'a str>,
@@ -65,7 +70,8 @@ pub struct ConsentPage<'a> {
 #[derive(Template)]
 #[template(path = "form_post.html")]
 pub struct FormPostPage<'a> {
-    pub project_name: &'a str,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     /// The redirect URI.
     pub action: &'a str,
     pub pairs: &'a [(&'a str, &'a str)],
@@ -77,7 +83,8 @@ pub struct FormPostPage<'a> {
 #[derive(Template)]
 #[template(path = "signed_in.html")]
 pub struct SignedInPage<'a> {
-    pub project_name: &'a str,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub client_name: &'a str,
     /// Where the application lives, if that is on the web.
     pub application: Option<&'a str>,
@@ -89,7 +96,8 @@ pub struct SignedInPage<'a> {
 #[derive(Template)]
 #[template(path = "device_code.html")]
 pub struct DeviceCodePage<'a> {
-    pub project_name: &'a str,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub action: &'a str,
     /// Sealed, as in [`SignInPage`].
     pub request: &'a str,
@@ -103,7 +111,8 @@ pub struct DeviceCodePage<'a> {
 #[derive(Template)]
 #[template(path = "device_confirm.html")]
 pub struct DeviceConfirmPage<'a> {
-    pub project_name: &'a str,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub client_name: &'a str,
     pub action: &'a str,
     /// Sealed, as in [`SignInPage`].
@@ -122,7 +131,8 @@ pub struct DeviceConfirmPage<'a> {
 #[derive(Template)]
 #[template(path = "device_done.html")]
 pub struct DeviceDonePage<'a> {
-    pub project_name: &'a str,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub title: &'a str,
     pub message: &'a str,
 }
@@ -131,7 +141,8 @@ pub struct DeviceDonePage<'a> {
 #[derive(Template)]
 #[template(path = "error.html")]
 pub struct ErrorPage<'a> {
-    pub project_name: Option<&'a str>,
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub title: &'a str,
     pub message: &'a str,
     /// Where the sign-in starts anew, if that is known.
@@ -143,6 +154,8 @@ pub struct ErrorPage<'a> {
 #[derive(Template)]
 #[template(path = "demo_callback.html")]
 pub struct DemoCallbackPage<'a> {
+    pub t: &'static Texts,
+    pub frame: Frame<'a>,
     pub code: Option<&'a str>,
     pub error: Option<&'a str>,
     pub error_description: Option<&'a str>,
@@ -153,11 +166,6 @@ pub struct DemoCallbackPage<'a> {
     /// Why the code is of no use any more.
     pub lost: Option<&'a str>,
     pub login_link: Option<&'a str>,
-}
-
-/// What stands on the tile beside a project's name.
-pub fn initial(name: &str) -> String {
-    name.chars().find(|c| c.is_alphanumeric()).map(|c| c.to_uppercase().collect()).unwrap_or_default()
 }
 
 /// A page with its security headers. There is no Cross-Origin-Opener-Policy: an application may open the sign-in in a
@@ -193,18 +201,18 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 }
 
 /// What went wrong, in words for people.
-pub fn error(project_name: Option<&str>, error: &Error) -> Response {
+pub fn error(frame: Frame<'_>, error: &Error) -> Response {
     super::log_cause(error);
+    let t = frame.t;
     let (title, message) = match error.code() {
-        Code::NotFound => ("Nothing here", "There is no sign-in at this address."),
-        Code::PayloadTooLarge => ("This did not work", "What was sent is larger than 64 KiB."),
-        Code::TemporarilyUnavailable => {
-            ("Please try again", "The service is busy. Please try again in a moment.")
-        }
-        Code::ServerError => ("Something went wrong", "This is our fault, not yours. Please try again."),
-        _ => ("This did not work", error.description()),
+        Code::NotFound => (&t.errors.nothing_title, t.errors.nothing.as_str()),
+        Code::PayloadTooLarge => (&t.errors.failed_title, t.errors.too_large.as_str()),
+        Code::TemporarilyUnavailable => (&t.errors.busy_title, t.errors.busy.as_str()),
+        Code::ServerError => (&t.errors.ours_title, t.errors.ours.as_str()),
+        _ => (&t.errors.failed_title, told(t, error)),
     };
-    let page = ErrorPage { project_name, title, message, again: None, request_id: &request_id() };
+    let title = title.as_str();
+    let page = ErrorPage { t, frame, title, message, again: None, request_id: &request_id() };
     let mut response = html(error.code().status(), &page, &[]).unwrap_or_else(IntoResponse::into_response);
     response.extensions_mut().insert(error.code());
     if let Some(seconds) = error.retry_after() {
@@ -213,13 +221,20 @@ pub fn error(project_name: Option<&str>, error: &Error) -> Response {
     response
 }
 
+/// What an error says to a person; in English, where it speaks to applications only.
+pub fn told<'a>(t: &'static Texts, error: &'a Error) -> &'a str {
+    error.text().map_or(error.description(), |text| text(t).as_str())
+}
+
 /// A form that is no longer good, with the way to a new one.
 pub fn stale(ctx: &Ctx, again: &str) -> Result<Response> {
+    let t = ctx.texts;
     let page = ErrorPage {
-        project_name: Some(&ctx.project.name),
-        title: "This page is out of date",
-        message: "It was open for too long, or was made for another browser. Nothing has been lost.",
-        again: Some(again),
+        t,
+        frame: Frame::of(ctx),
+        title: t.errors.stale_title.as_str(),
+        message: t.errors.stale.as_str(),
+        again: Some(&in_language(ctx, again)),
         request_id: &ctx.request_id,
     };
     html(400, &page, &[])

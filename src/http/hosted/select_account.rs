@@ -4,11 +4,12 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::form::{self, Aim, Content, Received};
+use super::frame::Frame;
 use super::page::Page;
 use super::pages::{self, SelectAccountPage};
 use super::{authorize, cookie, policy, redirect, sign_in};
 use crate::app::Ctx;
-use crate::error::{Result, invalid_request};
+use crate::error::{Result, refused};
 use crate::identity::sign_in::find_session;
 use crate::ids::BrowserSessionId;
 use crate::model::client::Client;
@@ -45,7 +46,8 @@ pub async fn show(
     let username = found.and_then(|user| user.username).unwrap_or_default();
     cookie::bind(ctx, Some(cookie), |cookie| {
         let shown = SelectAccountPage {
-            project_name: &ctx.project.name,
+            t: ctx.texts,
+            frame: Frame::of(ctx),
             client_name: &client.name,
             action: &format!("/projects/{}/select-account", ctx.project.slug),
             request: &form::seal(ctx, &Choice { request, session: session.id }, cookie)?,
@@ -77,7 +79,7 @@ async fn chosen(page: &Page) -> Result<Response> {
             redirect::or_to_client(ctx, &back, go_on(page, &client, request, session, cookie).await)
         }
         Some("other") => sign_in::show(page, &client, &Aim::Code(Box::new(request)), Some(cookie), ""),
-        _ => Err(invalid_request("The form is not complete.")),
+        _ => Err(refused(|t| &t.errors.form_incomplete)),
     }
 }
 

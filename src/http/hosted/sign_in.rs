@@ -4,11 +4,12 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
 use super::form::{self, Aim, Content, Received};
+use super::frame::{Frame, in_language};
 use super::page::Page;
 use super::pages::{self, SignInPage, SignedInPage};
 use super::{authorize, consent, cookie, device, policy, redirect};
 use crate::app::Ctx;
-use crate::error::{Code, Error, Result, invalid_request};
+use crate::error::{Code, Error, Result, refused};
 use crate::identity::consent::is_missing;
 use crate::identity::sign_in::{NewCode, begin, find_session, prove_password};
 use crate::model::client::Client;
@@ -17,10 +18,8 @@ use crate::oauth::is_meant;
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
+use crate::texts::Text;
 
-/// The same for an unknown user, a disabled one and a wrong password.
-const WRONG: &str = "That user name and password do not match.";
-const BUSY: &str = "The service is busy. Please try again in a moment.";
 /// A user name has at most so many characters; what is longer is not shown again.
 const MOST_SHOWN: usize = 128;
 
@@ -91,16 +90,17 @@ fn render(
     cookie: Option<Secret>,
     username: &str,
     status: u16,
-    error: Option<&str>,
+    error: Option<&Text>,
 ) -> Result<Response> {
     cookie::bind(ctx, cookie, |cookie| {
         let page = SignInPage {
-            project_name: &ctx.project.name,
+            t: ctx.texts,
+            frame: Frame::of(ctx),
             client_name: &client.name,
             action: &format!("/projects/{}/sign-in", ctx.project.slug),
             request: &form::seal(ctx, aim, cookie)?,
             username: if username.chars().count() > MOST_SHOWN { "" } else { username },
-            error,
+            error: error.map(Text::as_str),
             host: ctx.app.base_url.split_once("://").map_or("", |(_, host)| host),
         };
         pages::html(status, &page, &policy::form_targets(client))
@@ -121,17 +121,18 @@ async fn judge(page: &Page) -> Result<Response> {
     let (aim, mut fields, cookie) = (posted.content, posted.fields, posted.cookie);
     let client = active_client(ctx, aim.client_id()).await?;
     let (username, password) = (fields.take("username"), Secret::new(fields.take("password")));
+    let t = &ctx.texts.sign_in;
     let again =
         |status, text| render(ctx, &client, &aim, Some(cookie.clone()), &username, status, Some(text));
     match prove_password(ctx, &username, password, page.browser()).await {
         Ok(Some(sign_in)) => match finish(ctx, &client, &aim, &sign_in, &cookie).await? {
             Some(response) => Ok(response),
-            None => again(400, WRONG),
+            None => again(400, &t.wrong),
         },
-        Ok(None) => again(400, WRONG),
+        Ok(None) => again(400, &t.wrong),
         Err(error) if error.code() == Code::TemporarilyUnavailable => {
             super::log_cause(&error);
-            let mut response = again(error.code().status(), BUSY)?;
+            let mut response = again(error.code().status(), &t.busy)?;
             let seconds = HeaderValue::from(error.retry_after().unwrap_or(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
             Ok(response)
@@ -198,14 +199,17 @@ async fn enter(
         }
         (Aim::Device(named), _) => redirect::see_other(&device::confirm_link(ctx, named, &cookie)?)?,
         // By GET, so that reloading the page posts nothing.
-        _ => redirect::see_other(&format!("{}/sign-in?client_id={}", ctx.project.issuer, client.id))?,
+        _ => {
+            let link = format!("{}/sign-in?client_id={}", ctx.project.issuer, client.id);
+            redirect::see_other(&in_language(ctx, &link))?
+        }
     };
     response.headers_mut().insert(header::SET_COOKIE, cookie::set(ctx, &cookie)?);
     Ok(Some(response))
 }
 
 pub fn unregistered() -> Error {
-    invalid_request("The application asked to return to an address that is not registered.")
+    refused(|t| &t.errors.address_unregistered)
 }
 
 /// For applications that start by themselves: the browser is signed in, and the way there is a link.
@@ -213,10 +217,11 @@ fn signed_in(ctx: &Ctx, client: &Client) -> Result<Response> {
     let other = format!("/projects/{}/sign-in?client_id={}&prompt=login", ctx.project.slug, client.id);
     let application = policy::web_origin(client);
     let page = SignedInPage {
-        project_name: &ctx.project.name,
+        t: ctx.texts,
+        frame: Frame::of(ctx),
         client_name: &client.name,
         application: application.as_deref(),
-        other: &other,
+        other: &in_language(ctx, &other),
     };
     pages::html(200, &page, &[])
 }

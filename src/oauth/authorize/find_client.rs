@@ -1,7 +1,7 @@
 //! Who asks.
 
 use crate::app::Ctx;
-use crate::error::{Error, Result, invalid_request};
+use crate::error::{Error, Result, refused};
 use crate::ids::ClientId;
 use crate::model::client::Client;
 use crate::oauth::parameters::Parameters;
@@ -10,7 +10,7 @@ use crate::store::clients;
 /// The active client that the request names.
 pub async fn find_client(ctx: &Ctx, parameters: &Parameters) -> Result<Client> {
     if parameters.is_repeated("client_id") {
-        return Err(invalid_request("The application named itself twice."));
+        return Err(refused(|t| &t.errors.client_twice));
     }
     let id = parameters.get("client_id").and_then(|id| id.parse().ok()).ok_or_else(unknown_client)?;
     active_client(ctx, id).await
@@ -22,5 +22,5 @@ pub async fn active_client(ctx: &Ctx, id: ClientId) -> Result<Client> {
 }
 
 pub fn unknown_client() -> Error {
-    invalid_request("This application is not known here.")
+    refused(|t| &t.errors.client_unknown)
 }

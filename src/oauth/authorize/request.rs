@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AskedClaims, IdTokenHint, Prompt, ResponseMode};
-use crate::error::{Result, invalid_request};
+use crate::error::{Result, refused};
 use crate::ids::ClientId;
 use crate::model::client::Client;
 use crate::model::timestamp::Timestamp;
@@ -122,7 +122,7 @@ impl AuthorizationRequest {
 /// A request that is too long or not UTF-8. Nobody is proven yet, so the text is for the person.
 pub fn parse(text: &str) -> Result<Parameters> {
     if text.len() > MOST_BYTES {
-        return Err(invalid_request("The application's request is longer than 8192 bytes."));
+        return Err(refused(|t| &t.errors.request_long));
     }
-    Parameters::parse(text).ok_or_else(|| invalid_request("The application's request is not UTF-8."))
+    Parameters::parse(text).ok_or_else(|| refused(|t| &t.errors.request_not_text))
 }

@@ -1,11 +1,17 @@
 use super::*;
 use crate::http::hosted::assets::STYLESHEET;
+use crate::texts::english;
 
 const HOSTILE: &str = "\"><script>alert('x')</script><p style=\"x\" onclick=x>&";
 
+fn frame(name: &str) -> Frame<'_> {
+    Frame { name: Some(name), ui_locales: Some("en"), ..Frame::bare(english()) }
+}
+
 fn sign_in<'a>(text: &'a str, error: Option<&'a str>) -> String {
     let page = SignInPage {
-        project_name: text,
+        t: english(),
+        frame: frame(text),
         client_name: text,
         action: "/p/acme/sign-in",
         request: text,
@@ -18,7 +24,8 @@ fn sign_in<'a>(text: &'a str, error: Option<&'a str>) -> String {
 
 fn select_account(text: &str) -> String {
     let page = SelectAccountPage {
-        project_name: text,
+        t: english(),
+        frame: frame(text),
         client_name: text,
         action: text,
         request: text,
@@ -29,7 +36,8 @@ fn select_account(text: &str) -> String {
 
 fn consent(text: &str, uri: Option<&str>) -> String {
     let page = ConsentPage {
-        project_name: text,
+        t: english(),
+        frame: frame(text),
         client_name: text,
         client_uri: uri,
         policy_uri: uri,
@@ -45,13 +53,20 @@ fn consent(text: &str, uri: Option<&str>) -> String {
 }
 
 fn signed_in(text: &str) -> String {
-    let page = SignedInPage { project_name: text, client_name: text, application: Some(text), other: text };
+    let page = SignedInPage {
+        t: english(),
+        frame: frame(text),
+        client_name: text,
+        application: Some(text),
+        other: text,
+    };
     page.render().unwrap()
 }
 
 fn error_page(text: &str) -> String {
     let page = ErrorPage {
-        project_name: Some(text),
+        t: english(),
+        frame: frame(text),
         title: text,
         message: text,
         again: Some(text),
@@ -62,6 +77,8 @@ fn error_page(text: &str) -> String {
 
 fn demo(code: Option<&str>, error: Option<&str>) -> String {
     let page = DemoCallbackPage {
+        t: english(),
+        frame: frame("Tessera demo"),
         code,
         error,
         error_description: error,
@@ -75,14 +92,16 @@ fn demo(code: Option<&str>, error: Option<&str>) -> String {
 
 fn devices(text: &str) -> [String; 3] {
     let code = DeviceCodePage {
-        project_name: text,
+        t: english(),
+        frame: frame(text),
         action: "/device",
         request: text,
         code: text,
         error: Some(text),
     };
     let confirm = DeviceConfirmPage {
-        project_name: text,
+        t: english(),
+        frame: frame(text),
         client_name: text,
         action: "/device/confirm",
         request: text,
@@ -92,7 +111,7 @@ fn devices(text: &str) -> [String; 3] {
         scopes: &[text.to_owned()],
         servers: &[text.to_owned()],
     };
-    let done = DeviceDonePage { project_name: text, title: text, message: text };
+    let done = DeviceDonePage { t: english(), frame: frame(text), title: text, message: text };
     [code.render().unwrap(), confirm.render().unwrap(), done.render().unwrap()]
 }
 
@@ -149,21 +168,14 @@ fn the_first_field_to_fill_has_the_focus_and_an_error_is_announced() {
     assert_eq!(again.matches(" autofocus").count(), 1);
     assert!(again.find(" autofocus").unwrap() > again.find("id=\"password\"").unwrap());
     assert!(again.contains("role=\"alert\">That did not match.</p>"));
-    assert_eq!(again.matches("aria-describedby=\"sign-in-error\"").count(), 2);
+    assert_eq!(again.matches("aria-describedby=\"problem\"").count(), 2);
 }
 
 #[test]
 fn responses_carry_their_headers() {
-    let page = error(None, &crate::error::invalid_request("x"));
+    let page = error(Frame::bare(english()), &crate::error::invalid_request("x"));
     assert_eq!(page.status(), 400);
     assert_eq!(page.headers()[header::CACHE_CONTROL], "no-store");
     assert_eq!(page.headers()[header::X_FRAME_OPTIONS], "DENY");
     assert_eq!(page.headers()[header::REFERRER_POLICY], "no-referrer");
-}
-
-#[test]
-fn the_tile_shows_a_letter_or_nothing() {
-    for (name, tile) in [("demo", "D"), ("\"ärzte\"", "Ä"), ("42", "4"), ("…", "")] {
-        assert_eq!(initial(name), tile);
-    }
 }

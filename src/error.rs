@@ -34,6 +34,7 @@ pub enum Code {
     InvalidDpopProof,
     UseDpopNonce,
     InsufficientScope,
+    InsufficientUserAuthentication,
     Forbidden,
     ConfirmationFailed,
     NotFound,
@@ -82,6 +83,8 @@ impl Code {
             Self::InvalidDpopProof => ("invalid_dpop_proof", 400),
             Self::UseDpopNonce => ("use_dpop_nonce", 400),
             Self::InsufficientScope => ("insufficient_scope", 403),
+            // RFC 9470, 3.
+            Self::InsufficientUserAuthentication => ("insufficient_user_authentication", 401),
             Self::Forbidden => ("forbidden", 403),
             Self::ConfirmationFailed => ("confirmation_failed", 403),
             Self::NotFound => ("not_found", 404),

@@ -61,6 +61,9 @@ pub fn json_error(error: &Error) -> Response {
         Code::InvalidToken | Code::InsufficientScope => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(bearer_challenge(error)));
         }
+        Code::InsufficientUserAuthentication => {
+            headers.extend(step_up_challenge(error).map(|value| (header::WWW_AUTHENTICATE, value)));
+        }
         // The rest of the body may still come, and would be taken for the next request (RFC 9110, 15.5.9).
         Code::RequestTimeout => {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -78,6 +81,17 @@ fn bearer_challenge(error: &Error) -> &'static str {
         _ if error.carries_nothing() => r#"Bearer realm="tessera""#,
         _ => r#"Bearer error="invalid_token""#,
     }
+}
+
+/// RFC 9470, 3: what the application's next authorization request asks for.
+fn step_up_challenge(error: &Error) -> Option<HeaderValue> {
+    let max_age = error.details().and_then(|details| details["max_age"].as_i64())?;
+    let challenge = format!(
+        r#"Bearer error="{}", error_description="{}", max_age="{max_age}""#,
+        error.code().as_str(),
+        error.description(),
+    );
+    HeaderValue::from_str(&challenge).ok()
 }
 
 /// RFC 9449, 7.1 and 8: what the next request has to prove, and with which nonce.

@@ -159,7 +159,9 @@ impl Call {
             return Err(invalid_dpop_proof("the request has more than one DPoP header"));
         }
         let proof = line.to_str().map_err(|_| invalid_dpop_proof("the DPoP proof is not a signed JWT"))?;
-        let path = self.path.replace("{project}", &self.path::<String>("project")?);
+        let fill =
+            |path: String, (name, value): &(String, String)| path.replace(&format!("{{{name}}}"), value);
+        let path = self.parameters.iter().fold(self.path.clone(), fill);
         Ok(Some(Sent { proof: proof.to_owned(), method: self.method.to_string(), path }))
     }
 

@@ -37,6 +37,15 @@ const ROUTES: &[(&str, Audience, &str)] = &[
     ("/projects/{project}/api/userinfofromaccesstoken", Audience::Registered, "POST"),
     ("/projects/{project}/api/GlobalSignOut", Audience::Registered, "POST"),
     ("/projects/{project}/api/attribute-update", Audience::Registered, "POST"),
+    ("/projects/{project}/api/account/profile", Audience::Registered, "GET, PATCH"),
+    ("/projects/{project}/api/account/sessions", Audience::Registered, "GET"),
+    ("/projects/{project}/api/account/sessions/end-others", Audience::Registered, "POST"),
+    ("/projects/{project}/api/account/sessions/{sid}", Audience::Registered, "DELETE"),
+    ("/projects/{project}/api/account/consents", Audience::Registered, "GET"),
+    ("/projects/{project}/api/account/consents/{client_id}", Audience::Registered, "DELETE"),
+    ("/projects/{project}/api/account/password", Audience::Registered, "POST"),
+    ("/projects/{project}/api/account/data", Audience::Registered, "GET"),
+    ("/projects/{project}/api/account/delete", Audience::Registered, "POST"),
 ];
 
 /// Seconds for which a browser may remember that it may ask. What it is answered is judged anew each time.

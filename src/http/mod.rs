@@ -1,5 +1,6 @@
 //! The only room that speaks axum: routes, bodies in, answers out.
 
+pub mod account;
 pub mod admin;
 pub mod answer;
 pub mod attributes;
@@ -90,7 +91,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/delete-user/confirm", post(deletion::confirm))
         .route("/api/delete-user/cancel", post(deletion::cancel))
         .route("/api/delete-user/{deletion_id}", get(deletion::state))
-        .route("/api/GlobalSignOut", post(session::global_sign_out));
+        .route("/api/GlobalSignOut", post(session::global_sign_out))
+        .merge(account::routes());
     if app.demo.is_some() {
         project = project.route("/demo/callback", get(demo::callback).fallback(hosted::wrong_method));
     }

@@ -142,8 +142,17 @@ pub fn find(method: &Method, path: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().find(|endpoint| endpoint.method == *method && endpoint.path == path)
 }
 
+/// Endpoints that honour `If-Match` and take no admin key.
+const OF_USERS: [(Method, &str); 1] = [(Method::PATCH, "/projects/{project}/api/account/profile")];
+
+/// Whether this is an endpoint that honours `If-Match`.
+pub fn is_versioned(method: &Method, path: &str) -> bool {
+    find(method, path).is_some_and(|endpoint| endpoint.versioned)
+        || OF_USERS.iter().any(|(known, of)| known == method && *of == path)
+}
+
 /// Whether this is an endpoint of the APIs that cannot honour `If-Match`.
 pub fn has_no_version(method: &Method, path: &str) -> bool {
     let is_api = path.starts_with("/admin/") || path.starts_with("/projects/{project}/api/");
-    is_api && !find(method, path).is_some_and(|endpoint| endpoint.versioned)
+    is_api && !is_versioned(method, path)
 }

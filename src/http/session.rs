@@ -18,6 +18,7 @@ use crate::oauth::dpop;
 use crate::oauth::grants::{Face, authorization_code, refresh_token};
 use crate::secret::Secret;
 use crate::session::for_servers::is_for_servers_alone;
+use crate::session::holder::Holder;
 use crate::session::standing::Asker;
 use crate::session::verify::{Demands, Live, require_live};
 use crate::session::{sign_out, user_info, validity, verify};
@@ -165,7 +166,7 @@ pub async fn global_sign_out(call: Call) -> Result<Response> {
         return Err(Error::invalid_field("user", why));
     }
     require_account_access(&ctx, &live).await?;
-    Ok(ok(&sign_out::sign_out_own(&ctx, &live, browser_too, &call.origin()).await?))
+    Ok(ok(&sign_out::sign_out_own(&ctx, &Holder::Application(&live), browser_too, &call.origin()).await?))
 }
 
 #[derive(Deserialize)]
@@ -207,7 +208,7 @@ pub async fn change_token_validity(call: Call) -> Result<Response> {
 }
 
 /// A user's token may act on the account only for a first-party client, whatever its scope.
-pub(super) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
+pub(in crate::http) async fn require_account_access(ctx: &Ctx, live: &Live) -> Result<()> {
     if live.claims.epochs.is_some() {
         return Err(insufficient_scope("a token in exchange does not act on the account"));
     }

@@ -1,5 +1,6 @@
 //! Who somebody is: passwords and browser sessions; and how often strangers may try.
 
+pub mod account;
 mod argon;
 pub mod consent;
 pub mod guesses;

@@ -9,6 +9,7 @@ mod client_settings;
 pub mod consent;
 pub mod deletion;
 pub mod delivery;
+pub mod device_name;
 pub mod grant_type;
 pub mod holding;
 pub mod merge;

@@ -65,6 +65,8 @@ pub struct ProjectSettings {
     pub deletion_confirmation: DeletionConfirmation,
     /// Days between the confirmation of a deletion and its execution, 0 to 30; it can be cancelled meanwhile.
     pub deletion_restore_days: i64,
+    /// Whether people may delete their own accounts, by their user name typed again.
+    pub self_deletion: bool,
     /// DPoP proofs have a nonce of ours (RFC 9449, 8), whatever their client.
     pub require_dpop_nonce: bool,
     /// Whether applications may register themselves (RFC 7591).
@@ -79,6 +81,7 @@ impl Default for ProjectSettings {
             max_families: 100,
             deletion_confirmation: DeletionConfirmation::default(),
             deletion_restore_days: 0,
+            self_deletion: false,
             require_dpop_nonce: false,
             dynamic_registration: DynamicRegistration::default(),
             sign_in: SignInPolicy::default(),
@@ -135,6 +138,10 @@ impl ProjectSettings {
     pub fn weakened_by(&self, new: &Self) -> Option<&'static str> {
         if new.deletion_confirmation < self.deletion_confirmation {
             return Some("settings.deletion_confirmation");
+        }
+        // Whoever gives somebody another password could sign in as them, and delete them alone.
+        if new.self_deletion && !self.self_deletion {
+            return Some("settings.self_deletion");
         }
         (new.deletion_restore_days < self.deletion_restore_days).then_some("settings.deletion_restore_days")
     }

@@ -10,6 +10,7 @@ use crate::error::{Result, not_found};
 use crate::ids::{ClientId, UserId};
 use crate::model::timestamp::Timestamp;
 use crate::store::consents::{self, Listed};
+use crate::store::db::Conn;
 use crate::store::logout_tokens;
 
 /// # Errors
@@ -39,20 +40,31 @@ pub async fn withdraw(ctx: &Ctx, actor: &Actor, user: UserId, client: ClientId) 
     ctx.app
         .db
         .unit(|conn| async move {
-            let (project, now) = (ctx.project.id, ctx.now);
             locked(ctx, &conn, user, None).await?;
-            if consents::delete(&conn, project, user, client).await? == 0 {
-                return Err(not_found("no such consent"));
-            }
-            let families_ended = consents::end_families(&conn, project, now, user, client).await?;
-            logout_tokens::owe_for_revoked(&conn, project, now, user).await?;
-            consents::delete_codes(&conn, project, user, client).await?;
-            consents::delete_device_grants(&conn, project, user, client).await?;
-            let target = format!("client:{client}");
-            let detail = json!({"user": audit::user_name(ctx, user), "families_ended": families_ended});
-            let event = actor.did("consent.withdrawn", &target).with(detail);
-            audit::append(&conn, project, now, &event).await?;
-            Ok(Withdrawn { client_id: client, families_ended, effective_at: now })
+            withdraw_held(ctx, &conn, actor, user, client).await
         })
         .await
+}
+
+/// The rest of the unit, which holds the user's row.
+pub async fn withdraw_held(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    user: UserId,
+    client: ClientId,
+) -> Result<Withdrawn> {
+    let (project, now) = (ctx.project.id, ctx.now);
+    if consents::delete(conn, project, user, client).await? == 0 {
+        return Err(not_found("no such consent"));
+    }
+    let families_ended = consents::end_families(conn, project, now, user, client).await?;
+    logout_tokens::owe_for_revoked(conn, project, now, user).await?;
+    consents::delete_codes(conn, project, user, client).await?;
+    consents::delete_device_grants(conn, project, user, client).await?;
+    let target = format!("client:{client}");
+    let detail = json!({"user": audit::user_name(ctx, user), "families_ended": families_ended});
+    let event = actor.did("consent.withdrawn", &target).with(detail);
+    audit::append(conn, project, now, &event).await?;
+    Ok(Withdrawn { client_id: client, families_ended, effective_at: now })
 }

@@ -136,36 +136,47 @@ pub async fn end(ctx: &Ctx, actor: &Actor, user: UserId, id: Uuid) -> Result<Sig
     ctx.app
         .db
         .unit(|conn| async move {
-            let (project, now) = (ctx.project.id, ctx.now);
             locked(ctx, &conn, user, None).await?;
-            let (family, browser) = (FamilyId(id), BrowserSessionId(id));
-            let mut families_ended =
-                user_sessions::end_family(&conn, project, now, user, family, REASON).await?;
-            let browsers_ended = match families_ended {
-                0 => user_sessions::end_browser_session(&conn, project, now, user, browser).await?,
-                _ => 0,
-            };
-            if browsers_ended > 0 {
-                families_ended = end_families_of(ctx, &conn, browser, REASON).await?;
-            } else if families_ended > 0 {
-                logout_tokens::owe_for_family(&conn, project, now, family).await?;
-            }
-            let ended = SignedOut {
-                families_ended: i64::try_from(families_ended).map_err(Error::internal)?,
-                browser_sessions_ended: i64::try_from(browsers_ended).map_err(Error::internal)?,
-                effective_at: now,
-            };
-            let (action, target) = match (browsers_ended, families_ended) {
-                (0, 0) if user_sessions::exists(&conn, project, user, id).await? => return Ok(ended),
-                (0, 0) => return Err(not_found("no such session")),
-                (0, _) => ("token_family.revoked", format!("token_family:{id}")),
-                (_, _) => ("browser_session.ended", format!("browser_session:{id}")),
-            };
-            let detail = json!({"user": audit::user_name(ctx, user), "families_ended": families_ended});
-            audit::append(&conn, project, now, &actor.did(action, &target).with(detail)).await?;
-            Ok(ended)
+            end_held(ctx, &conn, actor, user, id, REASON).await
         })
         .await
+}
+
+/// The rest of the unit, which holds the user's row.
+pub async fn end_held(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    user: UserId,
+    id: Uuid,
+    reason: &str,
+) -> Result<SignedOut> {
+    let (project, now) = (ctx.project.id, ctx.now);
+    let (family, browser) = (FamilyId(id), BrowserSessionId(id));
+    let mut families_ended = user_sessions::end_family(conn, project, now, user, family, reason).await?;
+    let browsers_ended = match families_ended {
+        0 => user_sessions::end_browser_session(conn, project, now, user, browser).await?,
+        _ => 0,
+    };
+    if browsers_ended > 0 {
+        families_ended = end_families_of(ctx, conn, browser, reason).await?;
+    } else if families_ended > 0 {
+        logout_tokens::owe_for_family(conn, project, now, family).await?;
+    }
+    let ended = SignedOut {
+        families_ended: i64::try_from(families_ended).map_err(Error::internal)?,
+        browser_sessions_ended: i64::try_from(browsers_ended).map_err(Error::internal)?,
+        effective_at: now,
+    };
+    let (action, target) = match (browsers_ended, families_ended) {
+        (0, 0) if user_sessions::exists(conn, project, user, id).await? => return Ok(ended),
+        (0, 0) => return Err(not_found("no such session")),
+        (0, _) => ("token_family.revoked", format!("token_family:{id}")),
+        (_, _) => ("browser_session.ended", format!("browser_session:{id}")),
+    };
+    let detail = json!({"user": audit::user_name(ctx, user), "families_ended": families_ended});
+    audit::append(conn, project, now, &actor.did(action, &target).with(detail)).await?;
+    Ok(ended)
 }
 
 /// Ends what a browser session gave and did not grant to outlive it, and owes the clients their logout tokens, those of the

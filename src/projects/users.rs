@@ -168,29 +168,38 @@ pub async fn change(
         .db
         .unit(|conn| async move {
             let row = locked(ctx, &conn, id, seen).await?;
-            let changed = write(ctx, &conn, &row, change).await?;
-            let Some(changed) = changed else { return User::try_from(row) };
-            // The way back from a scheduled deletion is to cancel it, or the person would be gone all the same one day.
-            if row.status != changed.status && deletions::is_scheduled(&conn, ctx.project.id, id).await? {
-                return Err(
-                    conflict("a deletion of this user is scheduled; cancel it instead").with_field("status")
-                );
-            }
-            let action = match (row.status == changed.status, changed.status.as_str()) {
-                (true, _) => "user.updated",
-                (false, "disabled") => "user.disabled",
-                (false, _) => "user.enabled",
-            };
-            if action == "user.disabled" {
-                logout_tokens::owe_for_user(&conn, ctx.project.id, ctx.now, id).await?;
-                users::raise_epochs(&conn, ctx.project.id, ctx.now, id, true).await?;
-            }
-            let target = audit::user_name(ctx, id);
-            let event = actor.did(action, &target).with(json!({"fields": fields(&row, &changed)?}));
-            audit::append(&conn, ctx.project.id, ctx.now, &event).await?;
-            User::try_from(changed)
+            User::try_from(change_held(ctx, &conn, actor, row, change).await?)
         })
         .await
+}
+
+/// The rest of the unit, which holds `row`.
+pub async fn change_held(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    row: UserRow,
+    change: &UserChange,
+) -> Result<UserRow> {
+    let (project, id) = (ctx.project.id, row.id);
+    let Some(changed) = write(ctx, conn, &row, change).await? else { return Ok(row) };
+    // The way back from a scheduled deletion is to cancel it, or the person would be gone all the same one day.
+    if row.status != changed.status && deletions::is_scheduled(conn, project, id).await? {
+        return Err(conflict("a deletion of this user is scheduled; cancel it instead").with_field("status"));
+    }
+    let action = match (row.status == changed.status, changed.status.as_str()) {
+        (true, _) => "user.updated",
+        (false, "disabled") => "user.disabled",
+        (false, _) => "user.enabled",
+    };
+    if action == "user.disabled" {
+        logout_tokens::owe_for_user(conn, project, ctx.now, id).await?;
+        users::raise_epochs(conn, project, ctx.now, id, true).await?;
+    }
+    let target = audit::user_name(ctx, id);
+    let event = actor.did(action, &target).with(json!({"fields": fields(&row, &changed)?}));
+    audit::append(conn, project, ctx.now, &event).await?;
+    Ok(changed)
 }
 
 /// Writes the record with the changes in it. `None` when everything stands so already.

@@ -4,16 +4,17 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::holder::Holder;
 use super::person::{Person, Shown, parsed, still_granted};
-use super::verify::{Live, require_still_live};
+use super::verify::Live;
 use crate::app::Ctx;
-use crate::audit::{self, Actor};
+use crate::audit::{self, Actor, Personal};
 use crate::error::{Error, Result, forbidden};
 use crate::ids::UserId;
 use crate::model::user::{User, UserRow};
 use crate::projects::holdings::{self, Change, Writer};
 use crate::projects::users::locked;
-use crate::store::users;
+use crate::store::db::Conn;
 
 /// For an admin: any attribute, role and group. `seen` is the version that the caller has seen.
 ///
@@ -96,28 +97,44 @@ async fn write(
     live: Option<&Live>,
 ) -> Result<UserRow> {
     // The names of what changes stand in the event for everybody who reads it; the values are personal.
-    let personal = match change.set.is_empty() {
-        true => None,
-        false => audit::seal(ctx, user, &json!({"set": change.set})).await?,
-    };
+    let personal = sealed(ctx, user, change).await?;
     let personal = personal.as_ref();
     ctx.app
         .db
         .unit(|conn| async move {
-            let (project, now) = (ctx.project.id, ctx.now);
-            if let Some(live) = live {
-                users::lock(&conn, project, user).await?;
-                require_still_live(ctx, &conn, live).await?;
-            }
-            let row = locked(ctx, &conn, user, seen).await?;
-            let writer = if live.is_some() { Writer::User } else { Writer::Admin };
-            let Some(applied) = holdings::apply(&conn, project, now, &row, change, writer).await? else {
-                return Ok(row);
+            let (row, writer) = match live {
+                Some(live) => (Holder::Application(live).hold(ctx, &conn, seen).await?, Writer::User),
+                None => (locked(ctx, &conn, user, seen).await?, Writer::Admin),
             };
-            let target = audit::user_name(ctx, user);
-            let event = actor.did("user.attributes_changed", &target).with(applied.detail).sealing(personal);
-            audit::append(&conn, project, now, &event).await?;
-            Ok(applied.row)
+            write_held(ctx, &conn, actor, row, change, writer, personal).await
         })
         .await
+}
+
+/// The values that change are personal: they are sealed, before the unit.
+pub async fn sealed(ctx: &Ctx, user: UserId, change: &Change) -> Result<Option<Personal>> {
+    match change.set.is_empty() {
+        true => Ok(None),
+        false => audit::seal(ctx, user, &json!({"set": change.set})).await,
+    }
+}
+
+/// The rest of the unit, which holds `row`.
+pub async fn write_held(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    row: UserRow,
+    change: &Change,
+    writer: Writer,
+    personal: Option<&Personal>,
+) -> Result<UserRow> {
+    let (project, now) = (ctx.project.id, ctx.now);
+    let Some(applied) = holdings::apply(conn, project, now, &row, change, writer).await? else {
+        return Ok(row);
+    };
+    let target = audit::user_name(ctx, row.id);
+    let event = actor.did("user.attributes_changed", &target).with(applied.detail).sealing(personal);
+    audit::append(conn, project, now, &event).await?;
+    Ok(applied.row)
 }

@@ -5,6 +5,8 @@ pub mod alive;
 pub mod attributes;
 pub mod delete_user;
 pub mod for_servers;
+pub mod holder;
+pub mod keep_one;
 pub mod person;
 pub mod sign_out;
 pub mod standing;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::verify::{Live, require_still_live};
+use super::holder::Holder;
 use crate::app::Ctx;
 use crate::audit::{self, Actor, Personal};
 use crate::error::Result;
@@ -34,26 +34,35 @@ pub async fn sign_out(ctx: &Ctx, actor: &Actor, user: UserId, browser_too: bool)
         .await
 }
 
-/// The same for the user of a live token. `origin`: where the user calls from, kept sealed.
+/// The same for whoever is signed in. `origin`: where the user calls from, kept sealed.
 ///
 /// # Errors
-/// `invalid_token` with the reason when the token's family has ended meanwhile: of two calls one comes through.
-pub async fn sign_out_own(ctx: &Ctx, live: &Live, browser_too: bool, origin: &Value) -> Result<SignedOut> {
-    let user = live.family.user_id;
-    // Whoever signs out, perhaps because somebody else is signed in, must not wait for the record of it to be mended.
-    let personal = audit::seal(ctx, user, origin).await.unwrap_or_else(|error| {
-        tracing::warn!(code = error.code().as_str(), "a sign-out is recorded without where it came from");
-        None
-    });
-    let (actor, personal) = (&Actor::user(ctx, user), personal.as_ref());
+/// `invalid_token` with the reason, or `login_required`, when the holder's session has ended meanwhile: of two calls one
+/// comes through.
+pub async fn sign_out_own(
+    ctx: &Ctx,
+    holder: &Holder<'_>,
+    browser_too: bool,
+    origin: &Value,
+) -> Result<SignedOut> {
+    let user = holder.user();
+    let personal = sealed_origin(ctx, user, origin).await;
+    let (actor, personal) = (&holder.actor(ctx), personal.as_ref());
     ctx.app
         .db
         .unit(|conn| async move {
-            users::lock(&conn, ctx.project.id, user).await?;
-            require_still_live(ctx, &conn, live).await?;
+            holder.hold(ctx, &conn, None).await?;
             end(ctx, &conn, actor, user, browser_too, personal).await
         })
         .await
+}
+
+/// Whoever ends sessions, perhaps because somebody else is signed in, must not wait for the record of it to be mended.
+pub async fn sealed_origin(ctx: &Ctx, user: UserId, origin: &Value) -> Option<Personal> {
+    audit::seal(ctx, user, origin).await.unwrap_or_else(|error| {
+        tracing::warn!(code = error.code().as_str(), "an act is recorded without where it came from");
+        None
+    })
 }
 
 /// The rest of the unit, which holds the user's row.

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_optional};
+use super::db::{Conn, execute, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{BrowserSessionId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
@@ -44,6 +44,30 @@ pub async fn find_live(
         hash,
         now
     )
+}
+
+#[derive(FromRow)]
+struct Count {
+    n: i64,
+}
+
+/// Whether a session lives, in a unit that holds its user's row and acts for whoever is signed in with it.
+pub async fn is_live(conn: &Conn, project: ProjectId, now: Timestamp, id: BrowserSessionId) -> Result<bool> {
+    let count = fetch_one!(
+        conn,
+        Count,
+        "SELECT count(*) AS n
+         FROM browser_sessions b
+         JOIN projects p ON p.id = b.project_id
+         JOIN users u ON u.project_id = b.project_id AND u.id = b.user_id
+         WHERE b.project_id = $1 AND b.id = $2 AND b.ended_at IS NULL AND b.expires_at > $3
+           AND b.project_epoch = p.token_epoch AND p.status = 'active'
+           AND b.browser_epoch = u.browser_epoch AND u.status = 'active'",
+        project,
+        id,
+        now
+    )?;
+    Ok(count.n > 0)
 }
 
 /// Creates the session only while the user is active and no epoch has moved since the proof was read.

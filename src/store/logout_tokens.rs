@@ -43,6 +43,45 @@ pub async fn owe_for_user(conn: &Conn, project: ProjectId, now: Timestamp, user:
     execute!(conn, owed!("f.id", "f.user_id = $3 AND f.revoked_at IS NULL"), project, now, user)
 }
 
+/// For all that a user has but those of one browser session, which goes on. Called like [`owe_for_user`].
+pub async fn owe_for_other_browsers(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    user: UserId,
+    kept: BrowserSessionId,
+) -> Result<u64> {
+    execute!(
+        conn,
+        owed!(
+            "f.id",
+            "f.user_id = $3 AND f.revoked_at IS NULL AND (f.browser_session_id IS NULL OR f.browser_session_id <> $4)"
+        ),
+        project,
+        now,
+        user,
+        kept
+    )
+}
+
+/// For all that a user has but one, which goes on. Called like [`owe_for_user`].
+pub async fn owe_for_other_families(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    user: UserId,
+    kept: FamilyId,
+) -> Result<u64> {
+    execute!(
+        conn,
+        owed!("f.id", "f.user_id = $3 AND f.revoked_at IS NULL AND f.id <> $4"),
+        project,
+        now,
+        user,
+        kept
+    )
+}
+
 /// For those of a user that were revoked in this unit.
 pub async fn owe_for_revoked(conn: &Conn, project: ProjectId, now: Timestamp, user: UserId) -> Result<u64> {
     execute!(conn, owed!("f.id", "f.user_id = $3 AND f.revoked_at = $2"), project, now, user)

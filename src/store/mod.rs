@@ -24,6 +24,7 @@ pub mod labels;
 pub mod liveness;
 pub mod logout_tokens;
 pub mod outbox;
+pub mod own_sessions;
 pub mod password_history;
 pub mod project_rows;
 pub mod projects;

@@ -1,6 +1,9 @@
 //! One test binary. Every story is told on SQLite and on PostgreSQL, over real HTTP, each with a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod account_api;
+mod account_deletion;
+mod account_password;
 mod account_scope;
 mod admin_audit;
 mod admin_client_secrets;

@@ -6,8 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::attribute_definitions::Deletion;
-use super::paging::{limit, page};
-use super::users::cursor;
+use super::paging::{cursor, limit, page};
 use crate::error::{Error, Result};
 use crate::http::answer::ok;
 use crate::http::call::Call;

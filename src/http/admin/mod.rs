@@ -16,7 +16,7 @@ mod projects;
 mod resource_servers;
 mod scopes;
 mod sessions;
-mod users;
+pub(in crate::http) mod users;
 
 use std::sync::Arc;
 

@@ -26,6 +26,12 @@ pub fn limit(asked: Option<i64>) -> Result<i64> {
     Err(Error::invalid_field("limit", format!("limit must lie between 1 and {MOST}")))
 }
 
+/// What `next` of the page before said.
+pub fn cursor<T: std::str::FromStr>(after: Option<&str>) -> Result<Option<T>> {
+    let parsed = after.map(str::parse).transpose();
+    parsed.map_err(|_| Error::invalid_field("after", "after is what next of the page before says"))
+}
+
 /// A page from `limit + 1` rows: the row too many says that there is a next page.
 pub fn page<T>(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -3,8 +3,7 @@
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::paging::{limit, page};
-use super::users::cursor;
+use super::paging::{cursor, limit, page};
 use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;

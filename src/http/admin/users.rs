@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::paging::{limit, page};
+use super::paging::{cursor, limit, page};
 use crate::error::{Error, Result};
 use crate::http::answer::{ok, versioned};
 use crate::http::body;
@@ -35,7 +35,7 @@ struct NewUserBody {
 }
 
 /// The body as its own shape, and the standard claims of it.
-fn with_claims<T: DeserializeOwned>(call: &Call) -> Result<(T, Map<String, Value>)> {
+pub(in crate::http) fn with_claims<T: DeserializeOwned>(call: &Call) -> Result<(T, Map<String, Value>)> {
     let Members(mut members) = call.json()?;
     let claims = Profile::split_off(&mut members);
     let rest = serde_json::to_vec(&members).map_err(Error::internal)?;
@@ -81,12 +81,6 @@ pub async fn list(call: Call) -> Result<Response> {
         limit: limit + 1,
     };
     Ok(ok(&page(users::list(&ctx, search).await?, limit, |user| user.id.to_string())))
-}
-
-/// What `next` of the page before said.
-pub(super) fn cursor<T: std::str::FromStr>(after: Option<&str>) -> Result<Option<T>> {
-    let parsed = after.map(str::parse).transpose();
-    parsed.map_err(|_| Error::invalid_field("after", "after is what next of the page before says"))
 }
 
 pub async fn read(call: Call) -> Result<Response> {

@@ -130,7 +130,7 @@ fn clients() -> Vec<Operation> {
 }
 
 /// OpenID Connect Core, 5.1, as an admin may set them.
-fn claims() -> Vec<Member> {
+pub(super) fn claims() -> Vec<Member> {
     let names =
         ["name", "given_name", "family_name", "nickname", "picture", "locale", "zoneinfo", "phone_number"];
     names.into_iter().map(|name| (name, text())).collect()

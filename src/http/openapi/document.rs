@@ -1,5 +1,6 @@
 //! From the table to the document.
 
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::operations::operations;
@@ -95,7 +96,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         json!({"name": bare, "in": "query", "required": bare != *name, "schema": schema})
     });
     let mut all: Vec<Value> = in_path.chain(in_query).collect();
-    if endpoint(operation).is_some_and(|endpoint| endpoint.versioned) {
+    if method(operation).is_some_and(|method| permissions::is_versioned(&method, &operation.path)) {
         all.push(json!({"name": "If-Match", "in": "header", "required": false, "schema": {"type": "string"},
             "description": "The ETag that was read"}));
     }
@@ -118,9 +119,11 @@ fn security(caller: Caller) -> Value {
 
 /// The operation's row in the table of those that take an admin key.
 fn endpoint(operation: &Operation) -> Option<&'static Endpoint> {
-    let method = operation.method.to_ascii_uppercase();
-    let method = axum::http::Method::from_bytes(method.as_bytes()).ok()?;
-    permissions::find(&method, &operation.path)
+    permissions::find(&method(operation)?, &operation.path)
+}
+
+fn method(operation: &Operation) -> Option<Method> {
+    Method::from_bytes(operation.method.to_ascii_uppercase().as_bytes()).ok()
 }
 
 /// The roles whose admin keys may call.

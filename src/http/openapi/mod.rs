@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document: one table of operations, and a viewer for it. A test holds the table against the routes.
 
+mod account_operations;
 mod admin_operations;
 mod document;
 mod operations;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::execute::{execute, notice, set_impact};
 use super::{closed, no_deletion, record, state};
 use crate::app::Ctx;
-use crate::audit::Actor;
+use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden};
 use crate::ids::DeletionId;
 use crate::jobs::outbox::Sealed;
@@ -13,6 +13,7 @@ use crate::ledger::file::copy_soon;
 use crate::model::deletion::State;
 use crate::model::project::DeletionConfirmation;
 use crate::secret::equal_in_constant_time;
+use crate::session::holder::Holder;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 use crate::store::erasing::{self, Person};
@@ -39,6 +40,24 @@ enum Verdict {
 /// 403 `confirmation_failed` for a wrong user name, 403 `forbidden` for the wrong key, both audited; 409 when the deletion is
 /// closed, when the user has changed since the request, or when the project asks for more by now.
 pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: Option<&str>) -> Result<()> {
+    confirm_by(ctx, actor, None, id, typed).await
+}
+
+/// The person confirms the own deletion.
+///
+/// # Errors
+/// As [`confirm`]; `invalid_token` or `login_required` when the holder's session has ended.
+pub async fn confirm_own(ctx: &Ctx, holder: &Holder<'_>, id: DeletionId, typed: &str) -> Result<()> {
+    confirm_by(ctx, &holder.actor(ctx), Some(holder), id, Some(typed)).await
+}
+
+async fn confirm_by(
+    ctx: &Ctx,
+    actor: &Actor,
+    holder: Option<&Holder<'_>>,
+    id: DeletionId,
+    typed: Option<&str>,
+) -> Result<()> {
     let project = ctx.project.id;
     let (found, person) = ctx
         .app
@@ -55,8 +74,9 @@ pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: Option<&st
     let at_once = restore_days(ctx, &found) == 0 && found.state == State::Pending.as_str();
     let notice = person.filter(|_| at_once).map(|person| notice(ctx, &found, &person)).transpose()?.flatten();
     let (notice, user) = (notice.as_ref(), found.user_id);
+    let by = By { actor, holder };
     let verdict =
-        ctx.app.db.unit(|conn| async move { decide(ctx, &conn, actor, id, typed, notice).await }).await?;
+        ctx.app.db.unit(|conn| async move { decide(ctx, &conn, by, id, typed, notice).await }).await?;
     match verdict {
         Verdict::Executed => {
             super::sweep(&ctx.app, project, user).await?;
@@ -73,31 +93,30 @@ fn restore_days(ctx: &Ctx, deletion: &Deletion) -> i64 {
     deletion.restore_days.max(ctx.project.settings.deletion_restore_days).clamp(0, 30)
 }
 
+/// Who confirms: an admin key, or whoever is signed in.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    actor: &'a Actor,
+    holder: Option<&'a Holder<'a>>,
+}
+
 async fn decide(
     ctx: &Ctx,
     conn: &Conn,
-    actor: &Actor,
+    by: By<'_>,
     id: DeletionId,
     typed: Option<&str>,
     notice: Option<&Sealed>,
 ) -> Result<Verdict> {
-    let project = ctx.project.id;
+    let (project, actor) = (ctx.project.id, by.actor);
     let deletion = deletions::find(conn, project, id).await?.ok_or_else(no_deletion)?;
     match state(ctx, &deletion)? {
         State::Pending => {}
         state => return Ok(Verdict::Refused(closed(state))),
     }
-    // What it was requested under holds; a project that asks for more by now gets more.
     let method: DeletionConfirmation = deletion.method.parse()?;
-    if method < ctx.project.settings.deletion_confirmation {
-        return outdated(
-            ctx,
-            conn,
-            actor,
-            &deletion,
-            "the project asks for more to confirm a deletion by now; ask again",
-        )
-        .await;
+    if let Some(why) = asks_for_more(ctx, &deletion, method) {
+        return outdated(ctx, conn, actor, &deletion, why).await;
     }
     let is_requester = deletion.actor == actor.name();
     let wrong_key = match method {
@@ -122,7 +141,19 @@ async fn decide(
     if typed.is_some_and(|typed| !equal_in_constant_time(name.as_bytes(), typed.as_bytes())) {
         return wrong(ctx, conn, actor, &deletion).await;
     }
-    carry_out(ctx, conn, actor, deletion, &person, notice).await
+    carry_out(ctx, conn, by, deletion, &person, notice).await
+}
+
+/// What a deletion was requested under holds; a project that asks for more by now gets more. People confirm their own by their
+/// name, as long as the project lets them.
+fn asks_for_more(ctx: &Ctx, deletion: &Deletion, method: DeletionConfirmation) -> Option<&'static str> {
+    let settings = &ctx.project.settings;
+    if deletion.actor == audit::user_name(ctx, deletion.user_id) {
+        let why = "the project does not let people delete their accounts themselves any more";
+        return (!settings.self_deletion).then_some(why);
+    }
+    let why = "the project asks for more to confirm a deletion by now; ask again";
+    (method < settings.deletion_confirmation).then_some(why)
 }
 
 /// Counts a wrong confirmation; too many cancel the deletion.
@@ -143,7 +174,7 @@ async fn wrong(ctx: &Ctx, conn: &Conn, actor: &Actor, deletion: &Deletion) -> Re
 async fn carry_out(
     ctx: &Ctx,
     conn: &Conn,
-    actor: &Actor,
+    By { actor, holder }: By<'_>,
     mut deletion: Deletion,
     person: &Person,
     notice: Option<&Sealed>,
@@ -151,6 +182,9 @@ async fn carry_out(
     let (project, id, user) = (ctx.project.id, deletion.id, deletion.user_id);
     if erasing::hold_at(conn, project, user, person.version).await? == 0 {
         return outdated(ctx, conn, actor, &deletion, CHANGED).await;
+    }
+    if let Some(holder) = holder {
+        holder.require_still_live(ctx, conn).await?;
     }
     let days = restore_days(ctx, &deletion);
     if days == 0 {

@@ -17,9 +17,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use self::cancel::cancel;
-pub use self::confirm::confirm;
+pub use self::confirm::{confirm, confirm_own};
 pub use self::execute::{erase_again, execute_due, record_again, sweep};
-pub use self::request::{Requested, preview, request};
+pub use self::request::{Requested, preview, request, request_own};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, not_found};

@@ -11,6 +11,7 @@ use crate::ids::{DeletionId, UserId};
 use crate::model::deletion::{Impact, State, check_reason, values_in};
 use crate::model::project::DeletionConfirmation;
 use crate::model::timestamp::Timestamp;
+use crate::session::holder::Holder;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 use crate::store::erasing::{self, Person};
@@ -59,6 +60,33 @@ pub async fn request(
     if method == DeletionConfirmation::SecondFactor {
         return Err(no_factor());
     }
+    ask(ctx, actor, user, (&person, impact), method, reason, notify).await
+}
+
+/// The reason of a person's own deletion. It is ours, so it says nothing about them, whatever they are called.
+const OWN_REASON: &str = "asked for on the account page";
+
+/// The person asks, and will confirm by the user name, typed again, whatever the project asks of admins.
+///
+/// # Errors
+/// 409 with the id of a deletion of this user that is open already.
+pub async fn request_own(ctx: &Ctx, holder: &Holder<'_>) -> Result<DeletionId> {
+    let user = holder.user();
+    let (person, impact) = look(ctx, user).await?;
+    let method = DeletionConfirmation::Typed;
+    let asked = ask(ctx, &holder.actor(ctx), user, (&person, impact), method, OWN_REASON, None).await?;
+    Ok(asked.deletion_id)
+}
+
+async fn ask(
+    ctx: &Ctx,
+    actor: &Actor,
+    user: UserId,
+    (person, impact): (&Person, Impact),
+    method: DeletionConfirmation,
+    reason: &str,
+    notify: Option<bool>,
+) -> Result<Requested> {
     let deletion = Deletion {
         id: ctx.app.entropy.id(ctx.now)?,
         user_id: user,

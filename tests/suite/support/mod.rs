@@ -1,5 +1,6 @@
 //! What every test stands on: both engines, a database of its own, the app under test, and the steps of the flow.
 
+mod account;
 mod admin;
 mod answer;
 mod app;
@@ -28,6 +29,7 @@ mod table;
 mod transcript;
 mod world;
 
+pub use account::Account;
 pub use answer::{
     Answer, Tokens, code_of, code_unless_overtaken, cookie_of, location_of, parameter, sealed_of,
 };

@@ -1,0 +1,64 @@
+//! `/api/account/…`: what a project's own application does with the account of whoever is signed in, by their access token.
+//! The account page is another face of the same decisions.
+
+pub mod consents;
+pub mod data;
+pub mod password;
+pub mod profile;
+pub mod sessions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+use serde_json::json;
+
+use super::call::Call;
+use super::session::require_account_access;
+use crate::app::{App, Ctx};
+use crate::error::{Code, Error, Result, forbidden};
+use crate::session::holder::{FRESH_SECONDS, Holder};
+use crate::session::verify::{Live, require_live};
+
+/// Under `/projects/{project}`.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/account/profile", get(profile::read).patch(profile::change))
+        .route("/api/account/sessions", get(sessions::list))
+        .route("/api/account/sessions/end-others", post(sessions::end_others))
+        .route("/api/account/sessions/{sid}", delete(sessions::end))
+        .route("/api/account/consents", get(consents::list))
+        .route("/api/account/consents/{client_id}", delete(consents::withdraw))
+        .route("/api/account/password", post(password::change))
+        .route("/api/account/data", get(data::download))
+        .route("/api/account/delete", post(data::delete))
+}
+
+/// The token of a user, at one of the project's own applications.
+///
+/// # Errors
+/// `invalid_token` with the reason; `insufficient_scope` for an application of others; `forbidden` for one that knows people
+/// by names of its own: an account is the whole of a person.
+async fn holder(call: &Call) -> Result<(Ctx, Live)> {
+    let token = call.access_token(None)?;
+    let (ctx, live) = require_live(&call.visit()?, &token).await?;
+    require_account_access(&ctx, &live).await?;
+    if live.family.subject.is_some() {
+        return Err(forbidden("a client with pairwise subjects does not see the account"));
+    }
+    Ok((ctx, live))
+}
+
+/// The same, where it could cost somebody the account: the person has proved who they are within the last minutes.
+///
+/// # Errors
+/// `insufficient_user_authentication` (RFC 9470, 3): the application asks for a sign-in with this `max_age`.
+async fn fresh_holder(call: &Call) -> Result<(Ctx, Live)> {
+    let (ctx, live) = holder(call).await?;
+    if Holder::Application(&live).is_fresh(ctx.now) {
+        return Ok((ctx, live));
+    }
+    let why = "a more recent sign-in is needed";
+    let error = Error::new(Code::InsufficientUserAuthentication, why);
+    Err(error.with_details(json!({"max_age": FRESH_SECONDS})).at_resource())
+}

@@ -1,0 +1,64 @@
+//! What a project's own application does with the account of whoever is signed in.
+
+use serde_json::Value;
+
+use super::admin_operations::claims;
+use super::parts::{Caller, Operation, answer, number, object, operation, text};
+
+fn ended() -> Value {
+    answer([("families_ended!", number()), ("browser_sessions_ended!", number()), ("effective_at!", text())])
+}
+
+pub fn operations() -> Vec<Operation> {
+    let of = |route: &str, id: &str, summary: &'static str| {
+        operation(&route.replace("/~", "/projects/{project}/api/account"), id, summary)
+            .by(Caller::AccessToken)
+    };
+    let user = || answer([("id!", text()), ("attributes!", object()), ("version!", number())]);
+    vec![
+        of("GET /~/profile", "read_own_profile", "The own record").answers(200, user()),
+        of("PATCH /~/profile", "change_own_profile", "Changes standard claims and user_writable attributes")
+            .body([("attributes", object())].into_iter().chain(claims()))
+            .answers(200, user()),
+        of("GET /~/sessions", "list_own_sessions", "The own sessions that live, the newest first").paged(),
+        of(
+            "POST /~/sessions/end-others",
+            "end_own_other_sessions",
+            "Ends every session of the user but the one that asks",
+        )
+        .answers(200, ended()),
+        of("DELETE /~/sessions/{sid}", "end_own_session", "Ends one session").answers(200, ended()),
+        of("GET /~/consents", "list_own_consents", "What the user has allowed applications of others")
+            .paged(),
+        of(
+            "DELETE /~/consents/{client_id}",
+            "withdraw_own_consent",
+            "Withdraws a consent, and ends what came of it",
+        )
+        .answers(
+            200,
+            answer([("client_id!", text()), ("families_ended!", number()), ("effective_at!", text())]),
+        ),
+        of(
+            "POST /~/password",
+            "change_own_password",
+            "Changes the password, and ends every session but the one that asks",
+        )
+        .body([("current_password", text()), ("new_password!", text())])
+        .answers(200, ended()),
+        of("GET /~/data", "download_own_data", "Everything that is held on the user").answers(
+            200,
+            answer([
+                ("made_at!", text()),
+                ("issuer!", text()),
+                ("user!", object()),
+                ("sessions!", Value::Bool(true)),
+                ("consents!", Value::Bool(true)),
+                ("events!", Value::Bool(true)),
+            ]),
+        ),
+        of("POST /~/delete", "delete_own_account", "Deletes the account, where the project allows it")
+            .body([("confirmation!", text())])
+            .answers(200, answer([("deletion_id!", text()), ("state!", text()), ("execute_at", text())])),
+    ]
+}

@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tessera::model::client::ClientSettings;
 
-use crate::support::{Account, Answer, Engine, REDIRECT, Shop, TestApp, Tokens, both_engines, parameter};
+use crate::support::{
+    Account, Answer, Engine, ProofKey, REDIRECT, Shop, TestApp, Tokens, both_engines, parameter,
+};
 
 both_engines!(
     the_own_profile,
@@ -12,7 +14,10 @@ both_engines!(
     consents_are_withdrawn,
     all_that_is_held,
     only_for_the_projects_own_applications,
-    a_fresh_sign_in_is_asked_for
+    a_fresh_sign_in_is_asked_for,
+    for_tokens_that_are_bound_to_a_key,
+    // C012
+    pages_of_registered_origins_may_call
 );
 
 async fn define(app: &TestApp, shop: &Shop) {
@@ -294,4 +299,69 @@ async fn a_fresh_sign_in_is_asked_for(engine: Engine) {
     alice.get("/profile").await.ok();
     let (code, _) = app.code(&shop, "&max_age=300").await;
     Account::with(&app, &shop, &Tokens(app.exchange(&shop, &code).await.ok())).get("/data").await.ok();
+}
+
+/// The proof is for the whole address, with the session's id in it.
+async fn for_tokens_that_are_bound_to_a_key(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let victim = Account::new(&app, &shop).await;
+    let id = victim.sessions().await[0]["id"].as_str().unwrap().to_owned();
+    let key = ProofKey::new().await;
+    let (code, _) = app.code(&shop, "").await;
+    let url = app.project_url(&shop, "/api/GetTokenFromCode");
+    let exchange = app.http.post(&url).basic_auth(&shop.id, shop.secret.as_ref());
+    let exchange = exchange.header("dpop", key.proof(&app, "POST", &url));
+    let exchange = exchange.json(&json!({"code": code, "redirect_uri": REDIRECT}));
+    let tokens = Answer::of(exchange.send().await.unwrap()).await.ok();
+    let token = tokens["access_token"].as_str().unwrap();
+
+    let of = |path: &str| app.project_url(&shop, &format!("/api/account/sessions{path}"));
+    let url = of(&format!("/{id}"));
+    let call = async |proof: String| {
+        let call = app.http.delete(&url).header("authorization", format!("DPoP {token}"));
+        Answer::of(call.header("dpop", proof).send().await.unwrap()).await
+    };
+    for other in [of(""), of("/{sid}"), of(&format!("/{}", shop.user))] {
+        let refused = call(key.proof_with(&app, "DELETE", &other, token)).await;
+        assert_eq!((refused.status, &refused.body["error"]), (401, &json!("invalid_dpop_proof")), "{other}");
+    }
+    let bearer = Account { app: &app, shop: &shop, token: token.to_owned() };
+    assert_eq!(bearer.get("/sessions").await.body["reason"], "missing_proof");
+    assert_eq!(victim.reason(&app).await, None);
+    assert_eq!(call(key.proof_with(&app, "DELETE", &url, token)).await.status, 200);
+}
+
+async fn pages_of_registered_origins_may_call(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let settings = ClientSettings {
+        redirect_uris: vec![REDIRECT.into()],
+        require_pkce: false,
+        allowed_origins: vec!["https://app.example".into()],
+        ..ClientSettings::default()
+    };
+    app.shop_with("shop", "confidential", settings).await;
+    for (path, methods) in [
+        ("/profile", "GET, PATCH"),
+        ("/sessions", "GET"),
+        ("/sessions/00000000-0000-7000-8000-000000000000", "DELETE"),
+        ("/sessions/end-others", "POST"),
+        ("/consents", "GET"),
+        ("/consents/00000000-0000-7000-8000-000000000000", "DELETE"),
+        ("/password", "POST"),
+        ("/data", "GET"),
+        ("/delete", "POST"),
+    ] {
+        let url = format!("{}/projects/shop/api/account{path}", app.base);
+        for (origin, allowed) in [("https://app.example", true), ("https://evil.example", false)] {
+            let asked = app.http.request(Method::OPTIONS, &url).header("origin", origin);
+            let asked = asked.header("access-control-request-method", methods).send().await.unwrap();
+            let header =
+                |name: &str| asked.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(header("access-control-allow-origin").as_deref(), allowed.then_some(origin), "{path}");
+            let expected = allowed.then_some(methods);
+            assert_eq!(header("access-control-allow-methods").as_deref(), expected, "{path}");
+            assert_eq!(header("access-control-allow-credentials"), None);
+        }
+    }
 }

@@ -62,6 +62,7 @@ async fn no_secret_is_logged(engine: Engine) {
     pushed_request(&app, &shop, &mut seen).await;
     let token = sign_in(&app, &shop, &mut seen).await;
     oauth(&app, &shop, &mut seen, &token).await;
+    account(&app, &shop, &mut seen, &token).await;
     session_api(&app, &shop, &mut seen, &token, key.expose()).await;
     administration(&app, &shop, &mut seen, key.expose()).await;
     registration(&app, &shop, &mut seen, key.expose()).await;
@@ -200,6 +201,29 @@ async fn pushed_request(app: &TestApp, shop: &Shop, seen: &mut Seen) {
     let code = [("grant_type", DEVICE_GRANT), ("device_code", WRONG)];
     let refused = app.post_as(shop, "/oauth2/token", &code).send().await.unwrap();
     seen.request(&refused);
+}
+
+/// What a person does with their own account.
+async fn account(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str) {
+    let personal = ["Alissa Tq8-Smith", "a wrong one-Tq8", "the next one-Tq8", "alicia-Tq8"];
+    personal.iter().for_each(|text| seen.secret(text));
+    let [name, wrong, next, typed] = personal;
+    let password = json!({"current_password": wrong, "new_password": next});
+    for (method, path, body, status) in [
+        (Method::PATCH, "/profile", json!({"name": name}), 200),
+        (Method::GET, "/sessions", Value::Null, 200),
+        (Method::DELETE, "/sessions/alicia-Tq8", Value::Null, 404),
+        (Method::POST, "/password", password, 403),
+        (Method::GET, "/data", Value::Null, 200),
+        (Method::POST, "/delete", json!({"confirmation": typed}), 403),
+    ] {
+        let url = app.project_url(shop, &format!("/api/account{path}"));
+        let request = app.http.request(method, url).bearer_auth(token);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let response = request.send().await.unwrap();
+        seen.request(&response);
+        assert_eq!(response.status(), status, "{path}");
+    }
 }
 
 async fn session_api(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, key: &str) {

@@ -19,6 +19,7 @@ use crate::model::project::Project;
 use crate::model::proxies::TrustedProxies;
 use crate::model::timestamp::Timestamp;
 use crate::running::Running;
+use crate::sandbox::faults::{self, Hazard};
 use crate::store::db::Db;
 use crate::store::standings::Standings;
 use crate::texts::{self, Texts};
@@ -62,6 +63,8 @@ pub struct Visit {
     pub project: String,
     pub request_id: String,
     pub now: Timestamp,
+    /// What a sandbox may do to the request; `None` for work that is none, and for admins.
+    pub hazard: Option<Arc<Hazard>>,
 }
 
 /// One request's view: the project, its keys, and one now.
@@ -70,7 +73,10 @@ pub struct Ctx {
     pub app: Arc<App>,
     pub project: Arc<Project>,
     pub entry: Arc<ProjectEntry>,
+    /// By the project's clock, which in a sandbox goes ahead.
     pub now: Timestamp,
+    /// By everybody's clock: for what others dated.
+    pub wall: Timestamp,
     pub request_id: String,
     /// The language of whoever is spoken to; English where no person is.
     pub texts: &'static Texts,
@@ -79,33 +85,47 @@ pub struct Ctx {
 }
 
 impl Visit {
+    /// Of work that no request asked for.
+    pub fn of_nobody(app: &Arc<App>, project: impl ToString, now: Timestamp) -> Self {
+        Self { app: app.clone(), project: project.to_string(), request_id: String::new(), now, hazard: None }
+    }
+
+    async fn enter(&self, entry: Arc<ProjectEntry>) -> Result<Ctx> {
+        let ctx = self.ctx(entry);
+        if let Some(hazard) = self.hazard.as_ref().filter(|_| ctx.project.is_sandbox()) {
+            faults::strike(&ctx, hazard).await?;
+        }
+        Ok(ctx)
+    }
+
     fn ctx(&self, entry: Arc<ProjectEntry>) -> Ctx {
         Ctx {
             app: self.app.clone(),
             project: entry.project.clone(),
-            entry,
-            now: self.now,
+            now: self.now.plus_seconds(entry.project.clock_offset),
+            wall: self.now,
             request_id: self.request_id.clone(),
             texts: texts::english(),
             language_asked: false,
+            entry,
         }
     }
 
     /// The project as it is now; an unknown one is a 404.
     pub async fn current(&self) -> Result<Ctx> {
         let entry = self.app.cache.validated_project(&self.app, &self.project, self.now).await?;
-        Ok(self.ctx(entry))
+        self.enter(entry).await
     }
 
     /// The project as remembered. Whoever decides with it compares its version in the same read as the rest.
     pub async fn remembered(&self) -> Result<Ctx> {
-        Ok(self.ctx(self.app.cache.project(&self.app, &self.project).await?))
+        self.enter(self.app.cache.project(&self.app, &self.project).await?).await
     }
 
     /// The project as it was at most `seconds` ago, for documents that everybody may keep for longer than that.
     pub async fn recent(&self, seconds: i64) -> Result<Ctx> {
         let entry = self.app.cache.recent_project(&self.app, &self.project, self.now, seconds).await?;
-        Ok(self.ctx(entry))
+        self.enter(entry).await
     }
 }
 

@@ -25,6 +25,7 @@ pub mod model;
 pub mod oauth;
 pub mod projects;
 pub mod running;
+pub mod sandbox;
 pub mod secret;
 pub mod session;
 pub mod store;

@@ -74,8 +74,7 @@ fn print(line: &str) -> anyhow::Result<()> {
 
 /// The context of a command for one project, named by slug or id.
 pub async fn context(app: &Arc<App>, project: &str) -> anyhow::Result<Ctx> {
-    let (now, project) = (app.clock.now(), project.to_owned());
-    let visit = Visit { app: app.clone(), project, request_id: String::new(), now };
+    let visit = Visit::of_nobody(app, project, app.clock.now());
     Ok(visit.current().await?)
 }
 

@@ -23,6 +23,7 @@ use crate::model::names::check_slug;
 use crate::oauth::client_auth::{InBody, Presented, presented};
 use crate::oauth::dpop::Sent;
 use crate::projects::admin_keys::{self, Admin};
+use crate::sandbox::faults::Hazard;
 use crate::secret::Secret;
 use crate::session::access_token::Carried;
 
@@ -93,7 +94,15 @@ impl Call {
         if check_slug(&project).is_err() && project.parse::<ProjectId>().is_err() {
             return Err(not_found("no such project"));
         }
-        Ok(Visit { app, project, request_id: self.request_id.clone(), now })
+        let hazard = self.hazard();
+        Ok(Visit { app, project, request_id: self.request_id.clone(), now, hazard })
+    }
+
+    /// Endpoints under a project may be struck by the faults of a sandbox; those of admins never, who take them away.
+    fn hazard(&self) -> Option<Arc<Hazard>> {
+        let endpoint = self.path.strip_prefix("/projects/{project}/")?;
+        let lose = self.connection.as_ref().map(|connection| connection.loses_answer.clone());
+        Some(Arc::new(Hazard::new(endpoint.to_owned(), lose)))
     }
 
     /// Like [`Self::visit`], for protocol endpoints and pages: they answer only under the issuer, which has the slug.

@@ -28,8 +28,7 @@ async fn execute_all(run: &Run) -> Result<(u64, bool)> {
         if !run.may_go_on() {
             return Ok((executed, true));
         }
-        let project = project_id.to_string();
-        let visit = Visit { app: run.app.clone(), project, request_id: String::new(), now };
+        let visit = Visit::of_nobody(&run.app, project_id, now);
         let outcome = match visit.current().await {
             Ok(ctx) => execute_due(&ctx, id).await,
             Err(error) => Err(error),

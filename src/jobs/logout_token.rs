@@ -17,8 +17,8 @@ pub(super) async fn post(run: &Run, shares: &Shares, due: &Due, leased: &Leased)
     let (Some(client), Some(user)) = (leased.client_id, leased.user_id) else {
         return Err(Failure::Hopeless("whom it was for is erased"));
     };
-    let (project, now) = (due.project_id.to_string(), run.app.clock.now());
-    let visit = Visit { app: run.app.clone(), project, request_id: String::new(), now };
+    let now = run.app.clock.now();
+    let visit = Visit::of_nobody(&run.app, due.project_id, now);
     let ctx = visit.current().await.map_err(gone)?;
     let entry = ctx.app.cache.current_client(&ctx.app, ctx.project.id, client, now).await.map_err(gone)?;
     let Client { settings, .. } = &entry.client;

@@ -137,7 +137,7 @@ fn follows(line: &Line, before: Option<&Line>) -> bool {
 async fn replay_line(app: &Arc<App>, line: &Line) -> Result<bool> {
     let now = app.clock.now();
     let project = line.erased.project;
-    let visit = Visit { app: app.clone(), project: project.to_string(), request_id: String::new(), now };
+    let visit = Visit::of_nobody(app, project, now);
     let ctx = match visit.current().await {
         Ok(ctx) => Some(ctx),
         // Made after the backup, or deleted since.

@@ -23,6 +23,9 @@ pub struct Project {
     #[serde(skip)]
     pub token_epoch: i64,
     pub version: i64,
+    /// Seconds by which its clock goes ahead; 0 in a live project.
+    #[serde(skip)]
+    pub clock_offset: i64,
     pub settings: ProjectSettings,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -172,6 +175,7 @@ pub struct ProjectRow {
     status: String,
     token_epoch: i64,
     version: i64,
+    clock_offset: i64,
     settings: String,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -189,6 +193,7 @@ impl TryFrom<ProjectRow> for Project {
             status: row.status.parse()?,
             token_epoch: row.token_epoch,
             version: row.version,
+            clock_offset: row.clock_offset,
             settings: serde_json::from_str(&row.settings).map_err(Error::internal)?,
             created_at: row.created_at,
             updated_at: row.updated_at,

@@ -70,6 +70,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewProject) -> Result<Project
         status: Status::Active,
         token_epoch: now.micros(),
         version: now.micros(),
+        clock_offset: 0,
         settings: new.settings,
         created_at: now,
         updated_at: now,

@@ -54,8 +54,7 @@ pub async fn create_user(
     email: Option<&str>,
     password: Secret,
 ) -> Result<UserId> {
-    let now = app.clock.now();
-    let visit = Visit { app: app.clone(), project: project.to_string(), request_id: String::new(), now };
+    let visit = Visit::of_nobody(app, project, app.clock.now());
     let new = users::NewUser {
         username: username.into(),
         email: email.map(str::to_owned),

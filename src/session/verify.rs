@@ -143,7 +143,7 @@ fn check_proof(
     match (alive.bound_to(), sent) {
         (None, None) => Ok(None),
         (Some(_), None) => Err(refusal("missing_proof", "the token is bound to a key, and no proof came")),
-        (Some(jkt), Some(sent)) => sent.of_token(token, jkt, ctx.now).map(Some).ok_or_else(wrong),
+        (Some(jkt), Some(sent)) => sent.of_token(token, jkt, ctx.wall).map(Some).ok_or_else(wrong),
         // RFC 9449, 7.1: a proof beside a token that is bound to no key proves nothing.
         (None, Some(_)) => Err(wrong()),
     }

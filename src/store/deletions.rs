@@ -249,6 +249,24 @@ pub async fn list_due(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>
     )
 }
 
+/// Like [`list_due`], of one project, by its own clock.
+pub async fn list_due_of_project(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<Due>> {
+    fetch_all!(
+        conn,
+        Due,
+        "SELECT project_id, id, user_id FROM deletions
+         WHERE project_id = $1 AND state = 'scheduled' AND execute_at <= $2 ORDER BY execute_at LIMIT $3",
+        project,
+        now,
+        most
+    )
+}
+
 /// Executed before `before` and not yet looked at again.
 pub async fn list_unswept(conn: &Conn, before: Timestamp, most: i64) -> Result<Vec<Due>> {
     fetch_all!(

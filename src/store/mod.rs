@@ -32,6 +32,7 @@ pub mod pushed_requests;
 pub mod registrations;
 pub mod resource_servers;
 pub mod revoked_tokens;
+pub mod sandbox;
 pub mod scopes;
 pub mod sealed;
 pub mod sign_in_failures;

@@ -60,7 +60,8 @@ pub async fn enqueue(
 }
 
 /// What is due, of all projects: the first of each client (of letters: of each project), then the second of each, and so on,
-/// so that nobody's many stand before another's one.
+/// so that nobody's many stand before another's one. What a sandbox writes
+/// stays there.
 macro_rules! due {
     ($kind:literal) => {
         concat!(
@@ -69,7 +70,8 @@ macro_rules! due {
                  ROW_NUMBER() OVER (PARTITION BY project_id, client_id ORDER BY next_attempt_at, id) AS place
                FROM outbox WHERE state = 'waiting' AND next_attempt_at <= $1 AND ",
             $kind,
-            ") AS due ORDER BY place, next_attempt_at LIMIT $2"
+            " AND NOT EXISTS (SELECT 1 FROM projects p WHERE p.id = outbox.project_id AND p.kind = 'sandbox')
+            ) AS due ORDER BY place, next_attempt_at LIMIT $2"
         )
     };
 }

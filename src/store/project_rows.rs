@@ -25,8 +25,8 @@ macro_rules! batch_of {
     };
 }
 
-/// One batch of each table, children before their parents. A test compares this list with the schema.
-const BATCHES: &[&str] = &[
+/// One batch of each table that is about people, children before their parents. A test compares both lists with the schema.
+const OF_PEOPLE: &[&str] = &[
     batch_of!("authorization_codes", "code_hash"),
     batch_of!("pushed_requests", "hash"),
     batch_of!("device_grants", "id"),
@@ -47,6 +47,15 @@ const BATCHES: &[&str] = &[
     batch_of!("deletions", "id"),
     batch_of!("outbox", "id"),
     batch_of!("users", "id"),
+    // The keys are gone, so nobody can read this any more; not even whose it was may stay.
+    "UPDATE audit_log SET user_id = NULL, sealed = NULL WHERE project_id = $1 AND seq IN
+       (SELECT seq FROM audit_log WHERE project_id = $1 AND user_id IS NOT NULL LIMIT 500)",
+];
+
+/// The rest: what the project has and is.
+const OF_PROJECT: &[&str] = &[
+    batch_of!("sandbox_faults", "id"),
+    batch_of!("sandbox_seeds", "id"),
     batch_of!("client_secrets", "client_id"),
     batch_of!("registrations", "client_id"),
     batch_of!("initial_access_tokens", "id"),
@@ -60,13 +69,13 @@ const BATCHES: &[&str] = &[
     batch_of!("attribute_definitions", "name"),
     batch_of!("signing_keys", "kid"),
     batch_of!("admin_keys", "id"),
-    // The keys are gone, so nobody can read this any more; not even whose it was may stay.
-    "UPDATE audit_log SET user_id = NULL, sealed = NULL WHERE project_id = $1 AND seq IN
-       (SELECT seq FROM audit_log WHERE project_id = $1 AND user_id IS NOT NULL LIMIT 500)",
 ];
 
 /// How many kinds of batches there are.
-pub const KINDS: usize = BATCHES.len();
+pub const KINDS: usize = OF_PEOPLE.len() + OF_PROJECT.len();
+
+/// And how many of them are about people.
+pub const KINDS_OF_PEOPLE: usize = OF_PEOPLE.len();
 
 #[derive(FromRow)]
 struct Deleted {
@@ -88,7 +97,8 @@ pub async fn list_deleted(conn: &Conn, end: Timestamp, limit: i64) -> Result<Vec
 
 /// Removes one batch of the kind; 0 when none of it is left.
 pub async fn delete_batch(conn: &Conn, project: ProjectId, kind: usize) -> Result<u64> {
-    execute!(conn, BATCHES[kind], project)
+    let sql = OF_PEOPLE.get(kind).copied().unwrap_or_else(|| OF_PROJECT[kind - KINDS_OF_PEOPLE]);
+    execute!(conn, sql, project)
 }
 
 /// Says that nothing is left but the row itself, which keeps its id and slug.

@@ -14,7 +14,8 @@ pub async fn find(conn: &Conn, name: &str) -> Result<Option<Project>> {
     let row = fetch_optional!(
         conn,
         ProjectRow,
-        "SELECT id, slug, name, kind, issuer, status, token_epoch, version, settings, created_at, updated_at
+        "SELECT id, slug, name, kind, issuer, status, token_epoch, version, clock_offset, settings, created_at,
+           updated_at
          FROM projects WHERE (slug = $1 OR id = $2) AND status <> 'deleted'",
         name,
         id
@@ -37,7 +38,8 @@ pub async fn list(
     let rows = fetch_all!(
         conn,
         ProjectRow,
-        "SELECT id, slug, name, kind, issuer, status, token_epoch, version, settings, created_at, updated_at
+        "SELECT id, slug, name, kind, issuer, status, token_epoch, version, clock_offset, settings, created_at,
+           updated_at
          FROM projects WHERE status <> 'deleted' AND ($1 IS NULL OR id = $1) AND ($2 IS NULL OR id > $2)
          ORDER BY id LIMIT $3",
         only,

@@ -12,10 +12,11 @@ pub enum Table {
     UserKeys,
     Outbox,
     SubjectSalts,
+    SandboxSeeds,
 }
 
 impl Table {
-    pub const ALL: [Self; 3] = [Self::UserKeys, Self::Outbox, Self::SubjectSalts];
+    pub const ALL: [Self; 4] = [Self::UserKeys, Self::Outbox, Self::SubjectSalts, Self::SandboxSeeds];
 }
 
 #[derive(Debug, FromRow)]
@@ -60,6 +61,15 @@ pub async fn page(
             id,
             limit
         ),
+        Table::SandboxSeeds => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, id, sealed_seed AS sealed FROM sandbox_seeds
+             WHERE (project_id, id) > ($1, $2) ORDER BY project_id, id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
     }
 }
 
@@ -85,6 +95,14 @@ pub async fn reseal(conn: &Conn, table: Table, row: &SealedRow, new: &[u8]) -> R
         Table::SubjectSalts => execute!(
             conn,
             "UPDATE subject_salts SET sealed_salt = $1 WHERE project_id = $2 AND id = $3 AND sealed_salt = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+        Table::SandboxSeeds => execute!(
+            conn,
+            "UPDATE sandbox_seeds SET sealed_seed = $1 WHERE project_id = $2 AND id = $3 AND sealed_seed = $4",
             new,
             row.project_id,
             row.id,

@@ -91,6 +91,7 @@ mod refusals;
 mod registration;
 mod resources;
 mod revocation;
+mod sandbox;
 mod scopes;
 mod shutdown;
 mod sign_in;

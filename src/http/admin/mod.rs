@@ -14,6 +14,7 @@ pub mod paging;
 mod people;
 mod projects;
 mod resource_servers;
+mod sandbox;
 mod scopes;
 mod sessions;
 pub(in crate::http) mod users;
@@ -49,6 +50,17 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/projects/{project}/initial-access-tokens/{id}", delete(initial_access_tokens::revoke))
         .route("/admin/projects/{project}/outbox", get(outbox::list))
         .route("/admin/projects/{project}/outbox/{id}/retry", post(outbox::retry))
+        .route(
+            "/admin/projects/{project}/sandbox/clock",
+            get(sandbox::read_clock).post(sandbox::advance_clock),
+        )
+        .route("/admin/projects/{project}/sandbox/messages", get(sandbox::messages))
+        .route(
+            "/admin/projects/{project}/sandbox/faults",
+            get(sandbox::faults).post(sandbox::arm).delete(sandbox::disarm),
+        )
+        .route("/admin/projects/{project}/sandbox/seed", post(sandbox::plant))
+        .route("/admin/projects/{project}/sandbox/reset", post(sandbox::reset))
         .route("/admin/admin-keys", get(admin_keys::list).post(admin_keys::create))
         .route("/admin/admin-keys/{id}", get(admin_keys::read).delete(admin_keys::revoke))
         .route("/admin/audit", get(audit::of_instance))

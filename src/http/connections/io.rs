@@ -56,6 +56,7 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     /// A peer that takes a part of the answer is not idle.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.connection.check_answer()?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note(cx, polled, |written| *written > 0, Phase::Answered)
     }
@@ -65,6 +66,7 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.connection.check_answer()?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.note(cx, polled, |written| *written > 0, Phase::Answered)
     }

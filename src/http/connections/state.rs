@@ -3,6 +3,7 @@
 //! A connection notes each step in one word: its phase, and a count of the steps. Every so often one task looks at all of
 //! them; a word that has stayed the same for so many looks is overdue. So a step costs one store, and no clock is read.
 
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -50,6 +51,8 @@ impl Phase {
 #[derive(Debug)]
 pub struct Connection {
     pub peer: SocketAddr,
+    /// Its next answer is lost on the way: a sandbox was asked to.
+    pub loses_answer: Arc<AtomicBool>,
     word: AtomicU32,
     io: AtomicWaker,
     body: AtomicWaker,
@@ -57,7 +60,22 @@ pub struct Connection {
 
 impl Connection {
     fn new(peer: SocketAddr) -> Self {
-        Self { peer, word: AtomicU32::new(0), io: AtomicWaker::new(), body: AtomicWaker::new() }
+        Self {
+            peer,
+            loses_answer: Arc::default(),
+            word: AtomicU32::new(0),
+            io: AtomicWaker::new(),
+            body: AtomicWaker::new(),
+        }
+    }
+
+    /// # Errors
+    /// The answer is to be lost, and the connection with it.
+    pub(super) fn check_answer(&self) -> io::Result<()> {
+        match self.loses_answer.load(Ordering::Acquire) {
+            true => Err(ErrorKind::ConnectionReset.into()),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -8,7 +8,10 @@ use crate::model::client::GrantType;
 const PROJECT: &str = "/admin/projects/{project}";
 
 pub fn operations() -> Vec<Operation> {
-    [projects(), clients(), people(), definitions(), scopes(), instance()].into_iter().flatten().collect()
+    [projects(), sandbox(), clients(), people(), definitions(), scopes(), instance()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn projects() -> Vec<Operation> {
@@ -55,6 +58,34 @@ fn projects() -> Vec<Operation> {
             "retry_message",
             "Has a dead message sent again",
         ),
+    ]
+}
+
+/// For projects of the kind sandbox; a live one answers 409.
+fn sandbox() -> Vec<Operation> {
+    let at = |method: &str, name: &str| format!("{method} {PROJECT}/sandbox/{name}");
+    vec![
+        operation(&at("GET", "clock"), "read_sandbox_clock", "What the clock of the sandbox shows"),
+        operation(
+            &at("POST", "clock"),
+            "advance_sandbox_clock",
+            "Moves the clock forwards and does what is due by then",
+        )
+        .body([("advance_seconds!", number())]),
+        operation(&at("GET", "messages"), "list_sandbox_messages", "Mail and messages that were caught")
+            .paged(),
+        operation(&at("GET", "faults"), "list_sandbox_faults", "Faults that wait for their requests"),
+        operation(&at("POST", "faults"), "arm_sandbox_fault", "Has the next requests fail")
+            .body([
+                ("endpoint!", text()),
+                ("kind!", one_of(&["unavailable", "lose_response", "delay"])),
+                ("delay_ms", number()),
+                ("times", number()),
+            ])
+            .answers(201, object()),
+        operation(&at("DELETE", "faults"), "disarm_sandbox_faults", "Takes all faults back"),
+        operation(&at("POST", "seed"), "plant_sandbox_seed", "Remembers everybody who is there, for a reset"),
+        operation(&at("POST", "reset"), "reset_sandbox", "Goes back to the people of the seed"),
     ]
 }
 

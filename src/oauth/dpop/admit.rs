@@ -69,7 +69,7 @@ impl Admitted {
 pub async fn admit(visit: &Visit, sent: Option<Sent>) -> Result<Option<Admitted>> {
     let Some(sent) = sent else { return Ok(None) };
     let ctx = visit.remembered().await?;
-    let proof = read(&sent.to(&ctx), ctx.now).map_err(invalid_dpop_proof)?;
+    let proof = read(&sent.to(&ctx), ctx.wall).map_err(invalid_dpop_proof)?;
     let next_nonce = next_nonce(&ctx, &proof)?;
     Ok(Some(Admitted { jkt: proof.jkt.clone(), next_nonce, proof, spent: AtomicBool::new(false) }))
 }

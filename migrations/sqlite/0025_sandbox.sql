@@ -1,0 +1,24 @@
+-- A sandbox's clock goes ahead of the machine's, and never back but by a reset.
+ALTER TABLE projects ADD COLUMN clock_offset bigint NOT NULL DEFAULT 0;  -- seconds; 0 in a live project
+
+-- What the next requests to a sandbox are struck by.
+CREATE TABLE sandbox_faults (
+    project_id blob NOT NULL REFERENCES projects (id),
+    id         blob NOT NULL,
+    endpoint   text NOT NULL,               -- the route under the project, such as api/refresh; *: every one
+    kind       text NOT NULL,               -- unavailable | lose_response | delay
+    delay_ms   integer NOT NULL,
+    remaining  integer NOT NULL,            -- requests that it will still strike
+    created_at integer NOT NULL,
+    PRIMARY KEY (project_id, id)
+);
+
+-- Whom a reset brings back: a sealed JSON document.
+CREATE TABLE sandbox_seeds (
+    project_id  blob NOT NULL REFERENCES projects (id),
+    id          blob NOT NULL,
+    sealed_seed blob NOT NULL,
+    users       integer NOT NULL,
+    created_at  integer NOT NULL,
+    PRIMARY KEY (project_id)
+);

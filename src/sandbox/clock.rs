@@ -1,0 +1,85 @@
+//! The clock of a sandbox. It goes ahead of the machine's by seconds that only grow, so that nothing comes to life again.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{require, target};
+use crate::app::{Ctx, Visit};
+use crate::audit::{self, Actor};
+use crate::error::{Error, Result, conflict};
+use crate::model::timestamp::Timestamp;
+use crate::session::delete_user::execute_due;
+use crate::store::{deletions, sandbox};
+
+/// A clock is at most so far ahead, in seconds: ten years.
+pub const MOST_SECONDS: i64 = 3650 * 86_400;
+
+/// Deletions that one call executes; what is left follows with the next call, or with the job.
+const MOST_DELETIONS: i64 = 100;
+
+/// What the clock of a sandbox shows.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    pub now: Timestamp,
+    /// Seconds ahead of the machine's clock.
+    pub offset_seconds: i64,
+}
+
+/// # Errors
+/// 409 for a live project.
+pub fn read(ctx: &Ctx) -> Result<Shown> {
+    require(ctx)?;
+    Ok(Shown { now: ctx.now, offset_seconds: ctx.project.clock_offset })
+}
+
+/// What has come to pass by then.
+#[derive(Debug, Serialize)]
+pub struct Advanced {
+    #[serde(flatten)]
+    pub shown: Shown,
+    /// Scheduled deletions whose day had come.
+    pub deletions_executed: usize,
+}
+
+/// Moves the clock forwards, and does what is due by then.
+///
+/// # Errors
+/// `invalid_request` naming the bound; 409 for a live project.
+pub async fn advance(ctx: &Ctx, actor: &Actor, seconds: i64) -> Result<Advanced> {
+    require(ctx)?;
+    if !(1..=MOST_SECONDS).contains(&seconds) {
+        let bound = format!("advance_seconds must lie between 1 and {MOST_SECONDS}");
+        return Err(Error::invalid_field("advance_seconds", bound));
+    }
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            if sandbox::advance(&conn, ctx.project.id, ctx.wall, seconds, MOST_SECONDS).await? == 0 {
+                return Err(too_far());
+            }
+            let target = target(ctx);
+            let event = actor.did("sandbox.clock_advanced", &target).with(json!({"seconds": seconds}));
+            audit::append(&conn, ctx.project.id, ctx.now, &event).await
+        })
+        .await?;
+    let later = Visit::of_nobody(&ctx.app, ctx.project.id, ctx.wall).current().await?;
+    let deletions_executed = execute_deletions(&later).await?;
+    Ok(Advanced { shown: read(&later)?, deletions_executed })
+}
+
+fn too_far() -> Error {
+    conflict("the clock would be more than ten years ahead; a reset sets it back")
+        .with_field("advance_seconds")
+}
+
+/// The job for them goes by the machine's clock.
+async fn execute_deletions(ctx: &Ctx) -> Result<usize> {
+    let due = |conn| async move {
+        deletions::list_due_of_project(&conn, ctx.project.id, ctx.now, MOST_DELETIONS).await
+    };
+    let mut executed = 0;
+    for due in ctx.app.db.read(due).await? {
+        executed += usize::from(execute_due(ctx, due.id).await?);
+    }
+    Ok(executed)
+}

@@ -135,12 +135,7 @@ async fn what_is_personal_goes_with_the_user(engine: Engine) {
 async fn first_keys_race(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
-    let visit = tessera::app::Visit {
-        app: app.app.clone(),
-        project: shop.slug.clone(),
-        request_id: "r".into(),
-        now: app.app.clock.now(),
-    };
+    let visit = tessera::app::Visit::of_nobody(&app.app, &shop.slug, app.app.clock.now());
     let ctx = visit.current().await.unwrap();
     let values = json!({"address": "192.0.2.7"});
     let seals = (0..8).map(|_| audit::seal(&ctx, shop.user, &values));

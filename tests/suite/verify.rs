@@ -16,12 +16,7 @@ both_engines!(reasons_in_their_order, demands_on_the_record, callers, bound_toke
 
 /// Signs with the project's own key, as nobody outside can.
 async fn sign(app: &TestApp, shop: &Shop, typ: &str, claims: &Value) -> String {
-    let visit = Visit {
-        app: app.app.clone(),
-        project: shop.slug.clone(),
-        request_id: String::new(),
-        now: app.app.clock.now(),
-    };
+    let visit = Visit::of_nobody(&app.app, &shop.slug, app.app.clock.now());
     visit.current().await.unwrap().signer(Alg::ES256).unwrap().sign(typ, claims).unwrap()
 }
 

@@ -51,6 +51,8 @@ ids! {
     AdminKeyId,
     /// What lets an application register itself.
     InitialAccessTokenId,
+    /// An address that a project is told at of what happens to its users.
+    WebhookId,
     /// An API that takes tokens of a project.
     ResourceServerId,
     /// One requested deletion of a user.

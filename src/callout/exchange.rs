@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 
 use super::connect::Stream;
 use super::target::Target;
-use super::{Answer, Fault};
+use super::{Answer, Fault, Post};
 
 /// The most that the head of an answer may take.
 const MOST_HEAD_BYTES: usize = 16 * 1024;
@@ -19,7 +19,7 @@ const BROKEN: Fault = Fault::Failed("the address did not answer in HTTP");
 pub(super) fn request(
     method: Method,
     target: &Target,
-    form: Option<String>,
+    post: Option<Post>,
 ) -> Result<Request<Full<Bytes>>, Fault> {
     let mut request = Request::builder()
         .method(method)
@@ -28,10 +28,15 @@ pub(super) fn request(
         .header(header::USER_AGENT, "tessera")
         .header(header::ACCEPT, "application/json, */*;q=0.1")
         .header(header::CONNECTION, "close");
-    if form.is_some() {
-        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let mut body = String::new();
+    if let Some(post) = post {
+        request = request.header(header::CONTENT_TYPE, post.content_type);
+        for (name, value) in post.headers {
+            request = request.header(name, value);
+        }
+        body = post.body;
     }
-    let body = Full::new(Bytes::from(form.unwrap_or_default()));
+    let body = Full::new(Bytes::from(body));
     request.body(body).map_err(|_| Fault::Refused("the address cannot be asked for"))
 }
 

@@ -70,6 +70,24 @@ impl Fault {
     }
 }
 
+/// What is posted.
+pub struct Post {
+    content_type: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Post {
+    /// `application/x-www-form-urlencoded`
+    pub fn form(body: String) -> Self {
+        Self { content_type: "application/x-www-form-urlencoded", headers: Vec::new(), body }
+    }
+
+    pub fn json(body: String, headers: Vec<(&'static str, String)>) -> Self {
+        Self { content_type: "application/json", headers, body }
+    }
+}
+
 /// The one way out.
 pub struct Callouts {
     settings: CalloutSettings,
@@ -104,13 +122,13 @@ impl Callouts {
         self.call(Method::GET, url, None, Some(self.settings.bytes)).await
     }
 
-    /// Posts a form (`application/x-www-form-urlencoded`). The status is the answer: a body is not read, however long or slow
+    /// Posts a body. The status is the answer: a body is not read, however long or slow
     /// it is.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn post_form(&self, url: &str, form: String) -> Result<u16, Fault> {
-        self.call(Method::POST, url, Some(form), None).await.map(|answer| answer.status)
+    pub async fn post(&self, url: &str, post: Post) -> Result<u16, Fault> {
+        self.call(Method::POST, url, Some(post), None).await.map(|answer| answer.status)
     }
 
     /// The longest that a call takes.
@@ -122,12 +140,12 @@ impl Callouts {
         &self,
         method: Method,
         url: &str,
-        form: Option<String>,
+        post: Option<Post>,
         most: Option<usize>,
     ) -> Result<Answer, Fault> {
         let target = Target::parse(url)?;
-        let places = if form.is_some() { &self.posts } else { &self.gets };
-        let request = exchange::request(method, &target, form)?;
+        let places = if post.is_some() { &self.posts } else { &self.gets };
+        let request = exchange::request(method, &target, post)?;
         let called = async {
             let _place = places.acquire().await.map_err(|_| Fault::Failed("no call can be made"))?;
             let stream = connect::connect(&target, self.settings.reach, &self.tls).await?;

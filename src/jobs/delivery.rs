@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use super::logout_token;
 use super::outbox::{Kind, open_mail};
 use super::shares::Shares;
-use super::{Done, Run};
+use super::{Done, Run, webhook};
 use crate::error::Result;
 use crate::model::delivery::{Failure, LIFE_SECONDS, Next};
 use crate::store::outbox::{self, Due, Leased};
@@ -16,9 +16,9 @@ use crate::store::outbox::{self, Due, Leased};
 /// Due messages looked up at a time.
 const BATCH: i64 = 50;
 
-/// Letters handed over at a time, and logout tokens.
+/// Letters handed over at a time, and posts: logout tokens and events.
 const LETTERS_AT_ONCE: usize = 4;
-const TOKENS_AT_ONCE: usize = 8;
+const POSTS_AT_ONCE: usize = 8;
 
 /// How long one message is ours. Longer than the transport may take.
 const LEASE_SECONDS: i64 = 300;
@@ -54,17 +54,17 @@ impl Tally {
     }
 }
 
-/// Delivers what is due until nothing is, or the run has to end. Letters do not wait behind the receivers of logout tokens,
-/// nor these behind our mail server.
+/// Delivers what is due until nothing is, or the run has to end. Letters do not wait behind the receivers of posts, nor
+/// these behind our mail server.
 pub(super) async fn deliver(run: &Run) -> Result<Done> {
     let shares = &Shares::new(run.app.callouts.time());
     // Each ends before a failure of the other is told. They are large, and the stack that polls them need not be.
     let letters = Box::pin(deliver_letters(run, shares));
-    let tokens = Box::pin(deliver_tokens(run, shares));
-    let (letters, tokens) = tokio::join!(letters, tokens);
-    let (letters, tokens) = (letters?, tokens?);
-    let (delivered, waiting) = (letters.delivered + tokens.delivered, letters.waiting + tokens.waiting);
-    let (dead, more) = (letters.dead + tokens.dead, letters.more || tokens.more);
+    let posts = Box::pin(deliver_posts(run, shares));
+    let (letters, posts) = tokio::join!(letters, posts);
+    let (letters, posts) = (letters?, posts?);
+    let (delivered, waiting) = (letters.delivered + posts.delivered, letters.waiting + posts.waiting);
+    let (dead, more) = (letters.dead + posts.dead, letters.more || posts.more);
     Ok(Done { summary: format!("{delivered} delivered, {waiting} to be tried again, {dead} given up"), more })
 }
 
@@ -81,16 +81,16 @@ async fn deliver_letters(run: &Run, shares: &Shares) -> Result<Tally> {
     }
 }
 
-async fn deliver_tokens(run: &Run, shares: &Shares) -> Result<Tally> {
+async fn deliver_posts(run: &Run, shares: &Shares) -> Result<Tally> {
     let mut tally = Tally::default();
     loop {
         let now = run.app.clock.now();
-        let list = |conn| async move { outbox::list_due_logout_tokens(&conn, now, BATCH).await };
+        let list = |conn| async move { outbox::list_due_posts(&conn, now, BATCH).await };
         let due = run.app.db.read(list).await?;
         if due.is_empty() || !run.may_go_on() {
             return Ok(Tally { more: !due.is_empty(), ..tally });
         }
-        deliver_all(run, shares, due, TOKENS_AT_ONCE, &mut tally).await?;
+        deliver_all(run, shares, due, POSTS_AT_ONCE, &mut tally).await?;
         tally.waiting += set_aside(run, shares).await?;
     }
 }
@@ -170,6 +170,7 @@ async fn deliver_one(run: &Run, shares: &Shares, due: Due) -> Result<Ending> {
 async fn hand_over(run: &Run, shares: &Shares, due: &Due, leased: &Leased) -> Result<(), Failure> {
     match Kind::from_text(&leased.kind) {
         Some(Kind::LogoutToken) => logout_token::post(run, shares, due, leased).await,
+        Some(Kind::Webhook) => webhook::post(run, shares, due, leased).await,
         Some(Kind::Mail) => {
             let message = open_mail(&run.app, due, leased.sealed_body.as_deref())?;
             run.app.mailer.send(due.id, leased.created_at, &message).await

@@ -1,13 +1,13 @@
 //! Delivering a logout token (OpenID Connect Back-Channel Logout 1.0, 2.5 and 2.8): made now, and posted to the client.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Run;
 use super::shares::Shares;
 use crate::app::Visit;
-use crate::callout::Fault;
+use crate::callout::{Fault, Post};
 use crate::error::{Code, Error};
-use crate::ids::FamilyId;
+use crate::ids::{ClientId, FamilyId, ProjectId};
 use crate::model::client::Client;
 use crate::model::delivery::Failure;
 use crate::oauth::logout_token;
@@ -33,10 +33,21 @@ pub(super) async fn post(run: &Run, shares: &Shares, due: &Due, leased: &Leased)
     let form =
         url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
     let begun = Instant::now();
-    let answer = ctx.app.callouts.post_form(uri, form).await;
+    let answer = ctx.app.callouts.post(uri, Post::form(form)).await;
+    outcome(shares, due.project_id, client, begun.elapsed(), answer)
+}
+
+/// What came of a post, counted for its receiver.
+pub(super) fn outcome(
+    shares: &Shares,
+    project: ProjectId,
+    receiver: ClientId,
+    time: Duration,
+    answer: Result<u16, Fault>,
+) -> Result<(), Failure> {
     // An address that is refused costs no time.
     let answered = !matches!(answer, Err(Fault::Failed(_)));
-    shares.count(due.project_id, client, begun.elapsed(), answered);
+    shares.count(project, receiver, time, answered);
     match answer {
         Ok(status) => judge(status),
         Err(Fault::Refused(why)) => Err(Failure::Refused(why.into())),
@@ -44,18 +55,18 @@ pub(super) async fn post(run: &Run, shares: &Shares, due: &Due, leased: &Leased)
     }
 }
 
-fn gone(error: Error) -> Failure {
+pub(super) fn gone(error: Error) -> Failure {
     match error.code() {
-        Code::NotFound => Failure::Hopeless("the client is gone"),
-        _ => Failure::Failed("the client could not be read".into()),
+        Code::NotFound => Failure::Hopeless("the receiver is gone"),
+        _ => Failure::Failed("the receiver could not be read".into()),
     }
 }
 
-/// 2.8: 200, or 204 in the wild. 4xx is an answer, and rarely another one later.
+/// 2.8: 200, or 204 in the wild; of an event 2xx. 4xx is an answer, and rarely another one later.
 fn judge(status: u16) -> Result<(), Failure> {
     let why = format!("http {status}").into();
     match status {
-        200 | 204 => Ok(()),
+        200..=299 => Ok(()),
         408 | 425 | 429 | 500.. => Err(Failure::Failed(why)),
         _ => Err(Failure::Refused(why)),
     }

@@ -14,6 +14,7 @@ pub mod outbox;
 mod project_rows;
 mod runner;
 mod shares;
+mod webhook;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -17,6 +17,8 @@ pub enum Kind {
     Mail,
     /// Has no body: it is made when it is sent, of the row's ids.
     LogoutToken,
+    /// An event for a webhook.
+    Webhook,
 }
 
 impl Kind {
@@ -24,11 +26,12 @@ impl Kind {
         match self {
             Self::Mail => "mail",
             Self::LogoutToken => "logout_token",
+            Self::Webhook => "webhook",
         }
     }
 
     pub(super) fn from_text(text: &str) -> Option<Self> {
-        [Self::Mail, Self::LogoutToken].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Mail, Self::LogoutToken, Self::Webhook].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -43,6 +46,16 @@ pub struct Sealed {
 /// Seals a letter for the outbox of `project`.
 pub fn seal_mail(app: &App, project: ProjectId, now: Timestamp, message: &Message) -> Result<Sealed> {
     seal(app, project, now, Kind::Mail, message)
+}
+
+/// Seals an event for the webhooks of `project`.
+pub fn seal_event(
+    app: &App,
+    project: ProjectId,
+    now: Timestamp,
+    event: &serde_json::Value,
+) -> Result<Sealed> {
+    seal(app, project, now, Kind::Webhook, event)
 }
 
 fn seal(app: &App, project: ProjectId, now: Timestamp, kind: Kind, body: &impl Serialize) -> Result<Sealed> {
@@ -63,7 +76,7 @@ pub(super) fn open_mail(app: &App, due: &Due, sealed: Option<&[u8]>) -> Result<M
     serde_json::from_slice(&plain).map_err(|_| Failure::Hopeless("the body does not parse"))
 }
 
-/// What is behind the sealed body of a message that stays in a sandbox.
+/// What is behind the sealed body of an event, or of a message that stays in a sandbox.
 pub fn open_caught(app: &App, project: ProjectId, id: OutboxId, sealed: &[u8]) -> Result<serde_json::Value> {
     let plain = app.master_keys.open(&place(project, &id.to_string()), sealed)?;
     serde_json::from_slice(&plain).map_err(Error::internal)

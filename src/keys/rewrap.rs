@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::ids::ProjectId;
 use crate::jobs::outbox;
 use crate::model::timestamp::Timestamp;
+use crate::projects::webhooks;
 use crate::sandbox::seed;
 use crate::store::db::Db;
 use crate::store::sealed::{self, Table};
@@ -110,6 +111,7 @@ impl Run<'_> {
                     Table::Outbox => outbox::place(row.project_id, name),
                     Table::SubjectSalts => subject_salt::place(row.project_id),
                     Table::SandboxSeeds => seed::place(row.project_id, name),
+                    Table::Webhooks => webhooks::place(row.project_id, name),
                 };
                 let Some(new) = &self.sealed_anew(&place, &row.sealed)? else { continue };
                 self.done.moved +=

@@ -15,6 +15,7 @@ mod sector;
 mod shorthand;
 pub mod user_sessions;
 pub mod users;
+pub mod webhooks;
 mod withdrawal;
 
 use serde_json::{Map, Value, json};

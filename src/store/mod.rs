@@ -45,3 +45,4 @@ pub mod user_keys;
 pub mod user_lists;
 pub mod user_sessions;
 pub mod users;
+pub mod webhooks;

@@ -14,7 +14,7 @@ use crate::model::timestamp::Timestamp;
 pub struct Due {
     pub project_id: ProjectId,
     pub id: OutboxId,
-    /// Of a logout token: whom it is for.
+    /// Whom a logout token is for; or an event, whose webhook stands here like a client.
     pub client_id: Option<ClientId>,
     /// When it was written, or when an admin had it sent again.
     pub created_at: Timestamp,
@@ -66,8 +66,9 @@ macro_rules! due {
     ($kind:literal) => {
         concat!(
             "SELECT project_id, id, client_id, created_at FROM (
-               SELECT project_id, id, client_id, COALESCE(retried_at, created_at) AS created_at, next_attempt_at,
-                 ROW_NUMBER() OVER (PARTITION BY project_id, client_id ORDER BY next_attempt_at, id) AS place
+               SELECT project_id, id, COALESCE(client_id, webhook_id) AS client_id,
+                 COALESCE(retried_at, created_at) AS created_at, next_attempt_at,
+                 ROW_NUMBER() OVER (PARTITION BY project_id, COALESCE(client_id, webhook_id) ORDER BY next_attempt_at, id) AS place
                FROM outbox WHERE state = 'waiting' AND next_attempt_at <= $1 AND ",
             $kind,
             " AND NOT EXISTS (SELECT 1 FROM projects p WHERE p.id = outbox.project_id AND p.kind = 'sandbox')
@@ -77,11 +78,11 @@ macro_rules! due {
 }
 
 pub async fn list_due_letters(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
-    fetch_all!(conn, Due, due!("kind <> 'logout_token'"), now, most)
+    fetch_all!(conn, Due, due!("kind NOT IN ('logout_token', 'webhook')"), now, most)
 }
 
-pub async fn list_due_logout_tokens(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
-    fetch_all!(conn, Due, due!("kind = 'logout_token'"), now, most)
+pub async fn list_due_posts(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
+    fetch_all!(conn, Due, due!("kind IN ('logout_token', 'webhook')"), now, most)
 }
 
 /// Puts off what is due to a client, or to all clients of a project, and was written after `oldest`. It is no attempt.
@@ -96,8 +97,8 @@ pub async fn set_aside(
     execute!(
         conn,
         "UPDATE outbox SET lease = NULL, next_attempt_at = $1, last_error = $2
-         WHERE project_id = $3 AND state = 'waiting' AND kind = 'logout_token' AND next_attempt_at <= $4
-           AND COALESCE(retried_at, created_at) > $5 AND ($6 IS NULL OR client_id = $6)",
+         WHERE project_id = $3 AND state = 'waiting' AND kind IN ('logout_token', 'webhook') AND next_attempt_at <= $4
+           AND COALESCE(retried_at, created_at) > $5 AND ($6 IS NULL OR COALESCE(client_id, webhook_id) = $6)",
         until,
         why,
         project,
@@ -144,7 +145,8 @@ pub async fn mark_delivered(conn: &Conn, project: ProjectId, now: Timestamp, id:
     )
 }
 
-/// Gives up and erases the body. A logout token has none: its ids stay while the user does, so that it can be sent again.
+/// Gives up and erases the body. A logout token has none: its ids stay while the user does, so that it can be sent again. So
+/// does an event, which says nothing personal.
 pub async fn mark_dead(
     conn: &Conn,
     project: ProjectId,
@@ -155,7 +157,8 @@ pub async fn mark_dead(
 ) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE outbox SET state = 'dead', sealed_body = NULL, lease = NULL, last_error = $1, finished_at = $2,
+        "UPDATE outbox SET state = 'dead', lease = NULL, last_error = $1, finished_at = $2,
+           sealed_body = CASE WHEN kind = 'webhook' THEN sealed_body END,
            user_id = (SELECT u.id FROM users u WHERE u.project_id = outbox.project_id AND u.id = outbox.user_id
              AND u.status <> 'deleted'),
            subject = (SELECT outbox.subject FROM users u WHERE u.project_id = outbox.project_id

@@ -54,6 +54,7 @@ const OF_PEOPLE: &[&str] = &[
 
 /// The rest: what the project has and is.
 const OF_PROJECT: &[&str] = &[
+    batch_of!("webhooks", "id"),
     batch_of!("sandbox_faults", "id"),
     batch_of!("sandbox_seeds", "id"),
     batch_of!("client_secrets", "client_id"),

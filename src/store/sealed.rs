@@ -13,10 +13,12 @@ pub enum Table {
     Outbox,
     SubjectSalts,
     SandboxSeeds,
+    Webhooks,
 }
 
 impl Table {
-    pub const ALL: [Self; 4] = [Self::UserKeys, Self::Outbox, Self::SubjectSalts, Self::SandboxSeeds];
+    pub const ALL: [Self; 5] =
+        [Self::UserKeys, Self::Outbox, Self::SubjectSalts, Self::SandboxSeeds, Self::Webhooks];
 }
 
 #[derive(Debug, FromRow)]
@@ -70,6 +72,15 @@ pub async fn page(
             id,
             limit
         ),
+        Table::Webhooks => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, id, sealed_secret AS sealed FROM webhooks
+             WHERE (project_id, id) > ($1, $2) ORDER BY project_id, id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
     }
 }
 
@@ -103,6 +114,14 @@ pub async fn reseal(conn: &Conn, table: Table, row: &SealedRow, new: &[u8]) -> R
         Table::SandboxSeeds => execute!(
             conn,
             "UPDATE sandbox_seeds SET sealed_seed = $1 WHERE project_id = $2 AND id = $3 AND sealed_seed = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+        Table::Webhooks => execute!(
+            conn,
+            "UPDATE webhooks SET sealed_secret = $1 WHERE project_id = $2 AND id = $3 AND sealed_secret = $4",
             new,
             row.project_id,
             row.id,

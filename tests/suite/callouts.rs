@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tessera::callout::{CalloutSettings, Callouts, Fault, Reach};
+use tessera::callout::{CalloutSettings, Callouts, Fault, Post, Reach};
 
 use crate::support::{Reaction, Receiver, status};
 
@@ -25,7 +25,7 @@ async fn a_document_is_fetched_and_a_form_posted() {
     let answer = callouts.get(&server.url("/keys?of=us")).await.unwrap();
     assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]));
     assert_eq!(answer.headers["content-type"], "application/json");
-    callouts.post_form(&server.url("/logout"), "a=1&b=2".into()).await.unwrap();
+    callouts.post(&server.url("/logout"), Post::form("a=1&b=2".into())).await.unwrap();
     let received = server.received();
     assert_eq!(received[0].line, "GET /keys?of=us");
     let host = format!("localhost:{}", server.port);

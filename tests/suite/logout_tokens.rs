@@ -490,7 +490,7 @@ async fn every_client_has_its_turn(engine: Engine) {
     app.app.clock.advance(1);
     sign_out(&app, &other, &theirs).await;
     let now = app.app.clock.now();
-    let list = |conn| async move { tessera::store::outbox::list_due_logout_tokens(&conn, now, 2).await };
+    let list = |conn| async move { tessera::store::outbox::list_due_posts(&conn, now, 2).await };
     let due = app.app.db.read(list).await.unwrap();
     assert_eq!(due.iter().map(|due| due.project_id).collect::<Vec<_>>(), [shop.project, other.project]);
     // One project's are set aside without the other's.

@@ -126,3 +126,4 @@ mod validity_races;
 mod verify;
 mod versions;
 mod waiting_passwords;
+mod webhooks;

@@ -18,6 +18,7 @@ mod sandbox;
 mod scopes;
 mod sessions;
 pub(in crate::http) mod users;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub fn router() -> Router<Arc<App>> {
             "/admin/projects/{project}/sandbox/clock",
             get(sandbox::read_clock).post(sandbox::advance_clock),
         )
+        .route("/admin/projects/{project}/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/admin/projects/{project}/webhooks/{id}", delete(webhooks::delete))
         .route("/admin/projects/{project}/sandbox/messages", get(sandbox::messages))
         .route(
             "/admin/projects/{project}/sandbox/faults",

@@ -8,7 +8,7 @@ use crate::model::client::GrantType;
 const PROJECT: &str = "/admin/projects/{project}";
 
 pub fn operations() -> Vec<Operation> {
-    [projects(), sandbox(), clients(), people(), definitions(), scopes(), instance()]
+    [projects(), webhooks(), sandbox(), clients(), people(), definitions(), scopes(), instance()]
         .into_iter()
         .flatten()
         .collect()
@@ -58,6 +58,17 @@ fn projects() -> Vec<Operation> {
             "retry_message",
             "Has a dead message sent again",
         ),
+    ]
+}
+
+fn webhooks() -> Vec<Operation> {
+    let all = format!("{PROJECT}/webhooks");
+    vec![
+        operation(&format!("GET {all}"), "list_webhooks", "Where the project is told of its users"),
+        operation(&format!("POST {all}"), "create_webhook", "Registers an address; its secret is told once")
+            .body([("uri!", text())])
+            .answers(201, object()),
+        operation(&format!("DELETE {all}/{{id}}"), "delete_webhook", "Sends nothing there any more"),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{closed, no_deletion, record, state};
+use super::{closed, no_deletion, record, state, tell};
 use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::Result;
@@ -32,6 +32,10 @@ pub async fn cancel(ctx: &Ctx, actor: &Actor, id: DeletionId) -> Result<()> {
             };
             if let Some(status) = &cancelled.former_status {
                 erasing::restore_user(&conn, project, ctx.now, deletion.user_id, status).await?;
+            }
+            // Of one that was pending nobody was told.
+            if cancelled.former_status.is_some() {
+                tell(ctx, &conn, "user.deletion_cancelled", &deletion, json!({})).await?;
             }
             let more = json!({"former_status": cancelled.former_status});
             record(ctx, &conn, "user.deletion_cancelled", actor, &deletion, more).await

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::execute::{execute, notice, set_impact};
-use super::{closed, no_deletion, record, state};
+use super::{closed, no_deletion, record, state, tell};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden};
@@ -204,6 +204,7 @@ async fn carry_out(
     logout_tokens::owe_for_user(conn, project, ctx.now, user).await?;
     erasing::disable_user(conn, project, ctx.now, user).await?;
     let more = json!({"execute_at": execute_at});
+    tell(ctx, conn, "user.deletion_scheduled", &deletion, more.clone()).await?;
     record(ctx, conn, "user.deletion_scheduled", actor, &deletion, more).await?;
     Ok(Verdict::Scheduled)
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::record;
 use super::request::impact;
+use super::{record, tell};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result};
@@ -44,6 +44,7 @@ pub(super) async fn execute(
     if let Some(notice) = notice {
         outbox::enqueue(conn, project, ctx.now, notice.id, notice.kind.as_str(), &notice.body).await?;
     }
+    tell(ctx, conn, "user.deleted", deletion, json!({})).await?;
     let erased = Erased { project, user, deletion: deletion.id };
     ledger::append(conn, &ctx.app.master_keys, ctx.now, &erased).await?;
     let more = json!({"confirmed_by": deletion.confirmed_by, "told": notice.is_some()});

@@ -26,6 +26,7 @@ use crate::error::{Error, Result, conflict, not_found};
 use crate::ids::{DeletionId, UserId};
 use crate::model::deletion::{Impact, State};
 use crate::model::timestamp::Timestamp;
+use crate::projects::webhooks;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 
@@ -118,6 +119,15 @@ async fn record(
     let target = audit::user_name(ctx, deletion.user_id);
     let event = actor.did(action, &target).because(&deletion.reason).with(detail);
     audit::append(conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
+}
+
+/// Tells the project's webhooks.
+async fn tell(ctx: &Ctx, conn: &Conn, kind: &str, deletion: &Deletion, more: Value) -> Result<()> {
+    let mut data = json!({"project": ctx.project.slug, "user": deletion.user_id, "deletion_id": deletion.id});
+    if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {
+        data.extend(more);
+    }
+    webhooks::tell(conn, ctx, kind, data).await
 }
 
 fn no_user() -> Error {

@@ -99,7 +99,7 @@ async fn time_and_size_are_bounded() {
     // A post is judged by its status, and the body is left where it is.
     for reaction in [Reaction::Endless, Reaction::Unfinished] {
         server.react(reaction);
-        assert_eq!(callouts.post_form(&url, "a=1".into()).await, Ok(200));
+        assert_eq!(callouts.post(&url, Post::form("a=1".into())).await, Ok(200));
     }
     let long = format!("HTTP/1.1 200 OK\r\nlong: {}\r\ncontent-length: 0\r\n\r\n", "a".repeat(20_000));
     for said in ["not http\r\n\r\n".to_owned(), long] {

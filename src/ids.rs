@@ -61,6 +61,8 @@ ids! {
     DeviceGrantId,
     /// A message waiting in the outbox.
     OutboxId,
+    /// A link that was mailed to somebody.
+    MailLinkId,
 }
 
 impl ProjectId {

@@ -30,11 +30,14 @@ use axum::routing::{get, post};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use self::hosted::{assets, authorize, consent, demo, device, logout, select_account, sign_in};
+use self::hosted::{
+    assets, authorize, consent, demo, device, forgotten, link, logout, select_account, sign_in, sign_up,
+};
 use self::oauth::{device_authorization, discovery, introspect, par, register, revoke, token, userinfo};
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
+use crate::mail::Mailer;
 use crate::model::names::check_slug;
 
 /// Bodies are at most this many bytes.
@@ -79,6 +82,18 @@ pub fn router(app: Arc<App>) -> Router {
             "/sign-in",
             get(sign_in::start).head(sign_in::head).post(sign_in::submit).fallback(hosted::wrong_method),
         )
+        .route(
+            "/forgotten-password",
+            get(forgotten::ask).head(forgotten::head).post(forgotten::submit).fallback(hosted::wrong_method),
+        )
+        .route(
+            "/sign-up",
+            get(sign_up::ask).head(sign_up::head).post(sign_up::submit).fallback(hosted::wrong_method),
+        )
+        .route(
+            "/link/{kind}",
+            get(link::open).head(link::head).post(link::submit).fallback(hosted::wrong_method),
+        )
         .route("/consent", post(consent::submit).fallback(hosted::wrong_method))
         .route("/select-account", post(select_account::submit).fallback(hosted::wrong_method))
         .route("/api/GetTokenFromCode", post(session::get_token_from_code))
@@ -101,6 +116,7 @@ pub fn router(app: Arc<App>) -> Router {
         // RFC 8414, 3.1: before the path of the issuer.
         .route("/.well-known/oauth-authorization-server/projects/{project}", get(discovery::discovery))
         .merge(admin::router())
+        .merge(mailbox(&app))
         .route("/health", get(health))
         .route("/openapi.json", get(openapi::serve))
         .route("/docs", get(openapi::viewer))
@@ -115,6 +131,16 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(app.clone(), cors::cors))
         .layer(from_fn_with_state(app.clone(), to_the_end))
         .with_state(app)
+}
+
+/// Where mail is kept instead of sent.
+fn mailbox(app: &App) -> Router<Arc<App>> {
+    match app.mailer {
+        Mailer::Files(_) => Router::new()
+            .route("/dev/mail", get(hosted::mailbox::list))
+            .route("/dev/mail/{id}", get(hosted::mailbox::read)),
+        _ => Router::new(),
+    }
 }
 
 /// Runs each request to its end, also when its client hangs up or its handler panics. Adds the request id.

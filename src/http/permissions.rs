@@ -101,6 +101,31 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}", Permission::ReadUsers),
     versioned(Method::PATCH, "/admin/projects/{project}/users/{user}", Permission::ManageUsers),
     versioned(Method::POST, "/admin/projects/{project}/users/{user}/set-password", Permission::ManageUsers),
+    endpoint(
+        Method::POST,
+        "/admin/projects/{project}/users/{user}/send-verification",
+        Permission::ManageUsers,
+    ),
+    endpoint(Method::POST, "/admin/projects/{project}/invitations", Permission::ManageUsers),
+    endpoint(Method::GET, "/admin/projects/{project}/invitations", Permission::ReadUsers),
+    endpoint(Method::DELETE, "/admin/projects/{project}/invitations/{id}", Permission::ManageUsers),
+    endpoint(Method::GET, "/admin/projects/{project}/mail-templates", Permission::Read),
+    endpoint(Method::GET, "/admin/projects/{project}/mail-templates/{kind}/{language}", Permission::Read),
+    endpoint(
+        Method::PUT,
+        "/admin/projects/{project}/mail-templates/{kind}/{language}",
+        Permission::Administer,
+    ),
+    endpoint(
+        Method::DELETE,
+        "/admin/projects/{project}/mail-templates/{kind}/{language}",
+        Permission::Administer,
+    ),
+    endpoint(
+        Method::GET,
+        "/admin/projects/{project}/mail-templates/{kind}/{language}/preview",
+        Permission::Read,
+    ),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}/sessions", Permission::ReadUsers),
     endpoint(
         Method::DELETE,

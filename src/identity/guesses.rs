@@ -12,12 +12,10 @@ use super::tries::{self, Bound, Width, networks};
 use crate::app::Ctx;
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::jobs::outbox::{Sealed, seal_mail};
-use crate::mail::sign_ins_refused;
+use crate::mail::notices::{self, Notice};
 use crate::model::names::folded;
 use crate::store::db::Conn;
 use crate::store::known_places::{self, Place};
-use crate::store::outbox;
 use crate::store::sign_in_failures::{self, Counting};
 use crate::store::users::PasswordProof;
 
@@ -159,25 +157,15 @@ impl<'a> Guess<'a> {
 
     /// The owner is told once a day.
     async fn tell(&self) -> Result<()> {
-        let letter = &self.letter()?;
+        let owner = self.user.filter(|user| user.status == "active").map(|user| user.user_id);
         let bounds = &[Bound::new(self.ctx, "told of refused sign-ins", &self.own, 1, DAY)];
         let told = |conn: Conn| async move {
-            let (project, now) = (self.ctx.project.id, self.ctx.now);
-            if tries::count(&conn, self.ctx, bounds).await?.is_none()
-                && let Some(Sealed { id, kind, body }) = letter
-            {
-                outbox::enqueue(&conn, project, now, *id, kind.as_str(), body).await?;
+            match (tries::count(&conn, self.ctx, bounds).await?, owner) {
+                (None, Some(owner)) => notices::queue(self.ctx, &conn, owner, Notice::SignInsRefused).await,
+                _ => Ok(()),
             }
-            Ok(())
         };
         self.ctx.app.db.unit(told).await
-    }
-
-    fn letter(&self) -> Result<Option<Sealed>> {
-        let owner = self.user.filter(|user| user.status == "active");
-        let Some(to) = owner.and_then(|user| user.email.as_deref()) else { return Ok(None) };
-        let Ctx { app, project, now, .. } = self.ctx;
-        seal_mail(app, project.id, *now, &sign_ins_refused(&project.name, to)).map(Some)
     }
 }
 

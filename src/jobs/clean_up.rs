@@ -28,6 +28,7 @@ enum Kind {
     UserCodeFailures,
     SignInFailures,
     KnownPlaces,
+    MailLinks,
     Consents,
     ExpiredFamilies,
     RevokedFamilies,
@@ -41,7 +42,7 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Codes,
         Self::PushedRequests,
         Self::InitialAccessTokens,
@@ -49,6 +50,7 @@ impl Kind {
         Self::UserCodeFailures,
         Self::SignInFailures,
         Self::KnownPlaces,
+        Self::MailLinks,
         Self::Consents,
         Self::ExpiredFamilies,
         Self::RevokedFamilies,
@@ -70,6 +72,7 @@ impl Kind {
             Self::UserCodeFailures => "user_code_failures",
             Self::SignInFailures => "sign_in_failures",
             Self::KnownPlaces => "known_places",
+            Self::MailLinks => "mail_links",
             Self::Consents => "consents of deleted clients",
             Self::ExpiredFamilies => "expired token_families",
             Self::RevokedFamilies => "revoked token_families",
@@ -92,7 +95,7 @@ impl Kind {
             // can be is bounded where they are pushed.
             Self::PushedRequests => 2 * HOUR,
             // Until then a device is told that its code has expired, and not that there is none.
-            Self::DeviceGrants | Self::UserCodeFailures | Self::SignInFailures => HOUR,
+            Self::DeviceGrants | Self::UserCodeFailures | Self::SignInFailures | Self::MailLinks => HOUR,
             Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
             // Their client never comes back; and whoever does, is a stranger by then.
             Self::Consents | Self::KnownPlaces => 0,
@@ -125,6 +128,7 @@ impl Kind {
                 Self::UserCodeFailures => expired::delete_user_code_failures(&conn, end).await,
                 Self::SignInFailures => expired::delete_sign_in_failures(&conn, end).await,
                 Self::KnownPlaces => expired::delete_known_places(&conn, end).await,
+                Self::MailLinks => expired::delete_mail_links(&conn, end).await,
                 Self::Consents => expired::delete_consents_of_deleted_clients(&conn).await,
                 Self::ExpiredFamilies => expired::delete_expired_families(&conn, end).await,
                 Self::RevokedFamilies => expired::delete_revoked_families(&conn, end).await,

@@ -5,8 +5,9 @@
 
 use futures_util::{StreamExt, stream};
 
+use super::letters;
 use super::logout_token;
-use super::outbox::{Kind, open_mail};
+use super::outbox::{self as bodies, Kind};
 use super::shares::Shares;
 use super::{Done, Run, webhook};
 use crate::error::Result;
@@ -172,8 +173,14 @@ async fn hand_over(run: &Run, shares: &Shares, due: &Due, leased: &Leased) -> Re
         Some(Kind::LogoutToken) => logout_token::post(run, shares, due, leased).await,
         Some(Kind::Webhook) => webhook::post(run, shares, due, leased).await,
         Some(Kind::Mail) => {
-            let message = open_mail(&run.app, due, leased.sealed_body.as_deref())?;
+            let mail = bodies::open(&run.app, due, leased.sealed_body.as_deref())?;
+            // Large futures, and this one is polled on a small stack.
+            let message = Box::pin(letters::written(run, due, mail)).await?;
             run.app.mailer.send(due.id, leased.created_at, &message).await
+        }
+        Some(Kind::MailRequest) => {
+            let request = bodies::open(&run.app, due, leased.sealed_body.as_deref())?;
+            Box::pin(letters::answer(run, due, request)).await
         }
         // A newer node wrote it, and will deliver it.
         None => Err(Failure::Unsent("unknown kind")),

@@ -9,6 +9,7 @@ mod clean_up;
 mod deletions;
 mod delivery;
 mod key_rotation;
+mod letters;
 mod logout_token;
 pub mod outbox;
 mod project_rows;

@@ -1,12 +1,14 @@
 //! Messages that leave after their unit is committed: sealed before it, enqueued in it, delivered by the job.
 
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::identity::requests::Request;
 use crate::ids::{OutboxId, ProjectId};
 use crate::keys::master::Place;
-use crate::mail::Message;
+use crate::mail::{Message, Order};
 use crate::model::delivery::Failure;
 use crate::model::timestamp::Timestamp;
 use crate::store::outbox::Due;
@@ -15,6 +17,8 @@ use crate::store::outbox::Due;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Mail,
+    /// What somebody without a session asked for; whether a letter follows is decided when it is read.
+    MailRequest,
     /// Has no body: it is made when it is sent, of the row's ids.
     LogoutToken,
     /// An event for a webhook.
@@ -25,13 +29,15 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mail => "mail",
+            Self::MailRequest => "mail_request",
             Self::LogoutToken => "logout_token",
             Self::Webhook => "webhook",
         }
     }
 
     pub(super) fn from_text(text: &str) -> Option<Self> {
-        [Self::Mail, Self::LogoutToken, Self::Webhook].into_iter().find(|kind| kind.as_str() == text)
+        let all = [Self::Mail, Self::MailRequest, Self::LogoutToken, Self::Webhook];
+        all.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -43,7 +49,21 @@ pub struct Sealed {
     pub body: Vec<u8>,
 }
 
-/// Seals a letter for the outbox of `project`.
+/// The body of a mail.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Mail {
+    /// Its words are looked up when it leaves.
+    Order(Order),
+    Message(Message),
+}
+
+/// Seals a letter that is to be written for the outbox of `project`.
+pub fn seal_letter(app: &App, project: ProjectId, now: Timestamp, order: &Order) -> Result<Sealed> {
+    seal(app, project, now, Kind::Mail, order)
+}
+
+/// Seals a finished message for the outbox of `project`.
 pub fn seal_mail(app: &App, project: ProjectId, now: Timestamp, message: &Message) -> Result<Sealed> {
     seal(app, project, now, Kind::Mail, message)
 }
@@ -58,6 +78,11 @@ pub fn seal_event(
     seal(app, project, now, Kind::Webhook, event)
 }
 
+/// Seals what somebody asked for.
+pub fn seal_request(app: &App, project: ProjectId, now: Timestamp, request: &Request) -> Result<Sealed> {
+    seal(app, project, now, Kind::MailRequest, request)
+}
+
 fn seal(app: &App, project: ProjectId, now: Timestamp, kind: Kind, body: &impl Serialize) -> Result<Sealed> {
     let id: OutboxId = app.entropy.id(now)?;
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(body).map_err(Error::internal)?);
@@ -65,11 +90,11 @@ fn seal(app: &App, project: ProjectId, now: Timestamp, kind: Kind, body: &impl S
     Ok(Sealed { id, kind, body })
 }
 
-/// The letter behind a sealed body.
+/// What is behind a sealed body.
 ///
 /// # Errors
 /// A body that does not open: perhaps on this node alone, because a master key is missing in its settings.
-pub(super) fn open_mail(app: &App, due: &Due, sealed: Option<&[u8]>) -> Result<Message, Failure> {
+pub(super) fn open<T: DeserializeOwned>(app: &App, due: &Due, sealed: Option<&[u8]>) -> Result<T, Failure> {
     let sealed = sealed.ok_or(Failure::Hopeless("the body is erased"))?;
     let plain = app.master_keys.open(&place(due.project_id, &due.id.to_string()), sealed);
     let plain = plain.map_err(|_| Failure::Failed("the body does not open".into()))?;

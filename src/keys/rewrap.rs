@@ -10,6 +10,7 @@ use super::{data_key, provide, subject_salt};
 use crate::audit::{self, Actor};
 use crate::entropy::Entropy;
 use crate::error::Result;
+use crate::identity::links;
 use crate::ids::ProjectId;
 use crate::jobs::outbox;
 use crate::model::timestamp::Timestamp;
@@ -112,6 +113,7 @@ impl Run<'_> {
                     Table::SubjectSalts => subject_salt::place(row.project_id),
                     Table::SandboxSeeds => seed::place(row.project_id, name),
                     Table::Webhooks => webhooks::place(row.project_id, name),
+                    Table::MailLinks => links::place(row.project_id, name),
                 };
                 let Some(new) = &self.sealed_anew(&place, &row.sealed)? else { continue };
                 self.done.moved +=

@@ -1,14 +1,20 @@
 //! Mail: what we write to people, and how it leaves the house. When it leaves is the outbox's business.
 
-mod files;
+mod compose;
+pub mod files;
 mod letter;
+mod letters;
 mod messages;
+pub mod notices;
 mod smtp;
+pub mod templates;
 
 use std::path::PathBuf;
 
+pub use self::compose::{ACCENT, Letterhead, Words, compose};
 pub use self::letter::Sender;
-pub use self::messages::{Message, deletion_notice, sign_ins_refused};
+pub use self::letters::{Letter, Order};
+pub use self::messages::Message;
 pub use self::smtp::{Smtp, SmtpSettings, SmtpTls, are_certificates};
 use crate::ids::OutboxId;
 use crate::model::delivery::Failure;

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::holdings::{self, Change, Writer};
 use crate::app::Ctx;
-use crate::audit::{self, Actor};
+use crate::audit::{self, Actor, Personal};
 use crate::error::{Code, Error, Result, conflict, not_found, stale};
-use crate::identity::new_password::{self, Owner};
+use crate::identity::new_password::{self, Fault, NewPassword, Owner};
 use crate::ids::UserId;
 use crate::model::names::{check_email, check_username};
 use crate::model::profile::Profile;
@@ -51,15 +51,38 @@ pub struct UserChange {
 /// # Errors
 /// `invalid_request` naming the field and the bound; 409 when the user name, however it is written, is taken.
 pub async fn create(ctx: &Ctx, actor: &Actor, new: NewUser) -> Result<User> {
+    let prepared = &prepare(ctx, new).await??;
+    let unit = |conn: Conn| async move { prepared.store(ctx, &conn, actor, json!({})).await };
+    ctx.app.db.unit(unit).await?.try_into()
+}
+
+/// A person who is checked and whose password is hashed, ready for the unit that stores them.
+pub struct Prepared {
+    pub id: UserId,
+    username: String,
+    email: Option<String>,
+    email_verified: bool,
+    profile: String,
+    password: Option<NewPassword>,
+    change: Change,
+    sealed: Option<(Personal, Vec<u8>)>,
+}
+
+/// # Errors
+/// `invalid_request` naming the field and the bound. Inside: which rule the password breaks.
+pub async fn prepare(ctx: &Ctx, new: NewUser) -> Result<Result<Prepared, Fault>> {
     check_username(&new.username)?;
     check_mail(new.email.as_deref(), new.email_verified)?;
     let mut profile = Profile::default();
     profile.change(new.profile)?;
-    let profile = &profile.to_json()?;
+    let profile = profile.to_json()?;
     let password = match new.password {
         Some(password) => {
             let owner = Owner { id: None, username: &new.username, email: new.email.as_deref() };
-            Some(new_password::prepare(ctx, owner, password).await??)
+            match new_password::prepare(ctx, owner, password).await? {
+                Ok(password) => Some(password),
+                Err(fault) => return Ok(Err(fault)),
+            }
         }
         None => None,
     };
@@ -70,35 +93,49 @@ pub async fn create(ctx: &Ctx, actor: &Actor, new: NewUser) -> Result<User> {
         remove: Vec::new(),
     };
     let id: UserId = ctx.app.entropy.id(ctx.now)?;
-    let (username, email, email_verified) = (new.username.as_str(), new.email.as_deref(), new.email_verified);
     let sealed = match change.set.is_empty() {
         true => None,
         false => Some(audit::seal_first(ctx, id, &json!({"set": change.set}))?),
     };
-    let (change, password, sealed) = (&change, &password, sealed.as_ref());
-    ctx.app
-        .db
-        .unit(|conn| async move {
-            let (project, now) = (ctx.project.id, ctx.now);
-            let record = Record { status: "active", username, email, email_verified, profile };
-            let mut row = users::insert(&conn, project, now, id, &record).await.map_err(taken)?;
-            if let Some(password) = password {
-                password.store(&conn, ctx, id).await?;
+    let NewUser { username, email, email_verified, .. } = new;
+    Ok(Ok(Prepared { id, username, email, email_verified, profile, password, change, sealed }))
+}
+
+impl Prepared {
+    /// In a unit of its own or as the last step of another; `detail` says more of how the person came.
+    ///
+    /// # Errors
+    /// 409 when the user name, however it is written, is taken; `invalid_request` naming what there is not.
+    pub async fn store(&self, ctx: &Ctx, conn: &Conn, actor: &Actor, mut detail: Value) -> Result<UserRow> {
+        let (project, now, id) = (ctx.project.id, ctx.now, self.id);
+        let record = Record {
+            status: "active",
+            username: &self.username,
+            email: self.email.as_deref(),
+            email_verified: self.email_verified,
+            profile: &self.profile,
+        };
+        let mut row = users::insert(conn, project, now, id, &record).await.map_err(taken)?;
+        if let Some(password) = &self.password {
+            password.store(conn, ctx, id).await?;
+        }
+        if let Some((_, data_key)) = &self.sealed {
+            user_keys::insert(conn, project, now, id, data_key).await?;
+        }
+        let applied = holdings::apply(conn, project, now, &row, &self.change, Writer::Admin);
+        let mut personal = None;
+        if let Some(applied) = applied.await.map_err(at_creation)? {
+            row = applied.row;
+            if let (Some(all), Value::Object(held)) = (detail.as_object_mut(), applied.detail) {
+                all.extend(held);
             }
-            if let Some((_, data_key)) = sealed {
-                user_keys::insert(&conn, project, now, id, data_key).await?;
-            }
-            let target = audit::user_name(ctx, id);
-            let mut event = actor.did("user.created", &target);
-            let applied = holdings::apply(&conn, project, now, &row, change, Writer::Admin);
-            if let Some(applied) = applied.await.map_err(at_creation)? {
-                row = applied.row;
-                event = event.with(applied.detail).sealing(sealed.map(|(personal, _)| personal));
-            }
-            audit::append(&conn, project, now, &event).await?;
-            User::try_from(row)
-        })
-        .await
+            personal = self.sealed.as_ref().map(|(personal, _)| personal);
+        }
+        let target = audit::user_name(ctx, id);
+        let event = actor.did("user.created", &target).with(detail).sealing(personal);
+        audit::append(conn, project, now, &event).await?;
+        Ok(row)
+    }
 }
 
 /// Users who are made have `attributes`, `roles` and `groups`; those who are changed have `set` and `roles.add`.

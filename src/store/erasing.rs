@@ -114,7 +114,7 @@ pub async fn restore_user(
 }
 
 /// Of these a user may have many.
-const MANY: [&str; 6] = [
+const MANY: [&str; 8] = [
     "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
        SELECT code_hash FROM authorization_codes WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM device_grants WHERE project_id = $1 AND id IN (
@@ -125,6 +125,11 @@ const MANY: [&str; 6] = [
        SELECT id FROM browser_sessions WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM known_places WHERE project_id = $1 AND user_id = $2 AND place IN (
        SELECT place FROM known_places WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+    "DELETE FROM mail_links WHERE project_id = $1 AND id IN (
+       SELECT id FROM mail_links WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+    // Letters that have not left yet. The one that tells of the deletion bears no user's id.
+    "DELETE FROM outbox WHERE project_id = $1 AND id IN (
+       SELECT id FROM outbox WHERE project_id = $1 AND user_id = $2 AND kind = 'mail' LIMIT $3)",
     // A logout token that still waits keeps its ids until it is delivered or given up, a week at most.
     "UPDATE outbox SET user_id = NULL, subject = NULL WHERE project_id = $1 AND id IN (
        SELECT id FROM outbox WHERE project_id = $1 AND user_id = $2 AND state = 'dead' LIMIT $3)",

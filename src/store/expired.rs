@@ -76,6 +76,11 @@ pub async fn delete_known_places(conn: &Conn, expired: Timestamp) -> Result<u64>
     execute!(conn, ended!("known_places", "user_id, place", "expires_at"), expired)
 }
 
+/// Links that were mailed, followed or not.
+pub async fn delete_mail_links(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("mail_links", "id", "expires_at"), expired)
+}
+
 /// Families past their absolute lifetime: however they ended, they end there as well.
 pub async fn delete_expired_families(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("token_families", "id", "expires_at"), expired)

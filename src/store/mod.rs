@@ -23,6 +23,8 @@ pub mod known_places;
 pub mod labels;
 pub mod liveness;
 pub mod logout_tokens;
+pub mod mail_links;
+pub mod mail_templates;
 pub mod outbox;
 pub mod own_sessions;
 pub mod password_history;

@@ -59,9 +59,31 @@ pub async fn enqueue(
     )
 }
 
+/// The same of a letter to a user, which goes with the user.
+pub async fn enqueue_to(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    (id, kind): (OutboxId, &str),
+    user: UserId,
+    sealed_body: &[u8],
+) -> Result<u64> {
+    execute!(
+        conn,
+        "INSERT INTO outbox (project_id, id, kind, user_id, sealed_body, state, attempts, next_attempt_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6)",
+        project,
+        id,
+        kind,
+        user,
+        sealed_body,
+        now
+    )
+}
+
 /// What is due, of all projects: the first of each client (of letters: of each project), then the second of each, and so on,
 /// so that nobody's many stand before another's one. What a sandbox writes
-/// stays there.
+/// stays there; what is asked of it is answered there too.
 macro_rules! due {
     ($kind:literal) => {
         concat!(
@@ -71,7 +93,8 @@ macro_rules! due {
                  ROW_NUMBER() OVER (PARTITION BY project_id, COALESCE(client_id, webhook_id) ORDER BY next_attempt_at, id) AS place
                FROM outbox WHERE state = 'waiting' AND next_attempt_at <= $1 AND ",
             $kind,
-            " AND NOT EXISTS (SELECT 1 FROM projects p WHERE p.id = outbox.project_id AND p.kind = 'sandbox')
+            " AND (kind = 'mail_request'
+               OR NOT EXISTS (SELECT 1 FROM projects p WHERE p.id = outbox.project_id AND p.kind = 'sandbox'))
             ) AS due ORDER BY place, next_attempt_at LIMIT $2"
         )
     };
@@ -160,7 +183,7 @@ pub async fn mark_dead(
         "UPDATE outbox SET state = 'dead', lease = NULL, last_error = $1, finished_at = $2,
            sealed_body = CASE WHEN kind = 'webhook' THEN sealed_body END,
            user_id = (SELECT u.id FROM users u WHERE u.project_id = outbox.project_id AND u.id = outbox.user_id
-             AND u.status <> 'deleted'),
+             AND u.status <> 'deleted' AND outbox.kind = 'logout_token'),
            subject = (SELECT outbox.subject FROM users u WHERE u.project_id = outbox.project_id
              AND u.id = outbox.user_id AND u.status <> 'deleted')
          WHERE project_id = $3 AND id = $4 AND lease = $5 AND state = 'waiting'",

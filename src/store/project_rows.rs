@@ -38,6 +38,7 @@ const OF_PEOPLE: &[&str] = &[
     batch_of!("revoked_tokens", "jti"),
     batch_of!("used_jtis", "hash"),
     batch_of!("browser_sessions", "id"),
+    batch_of!("mail_links", "id"),
     batch_of!("user_roles", "user_id"),
     batch_of!("user_groups", "user_id"),
     batch_of!("user_attributes", "user_id"),
@@ -55,6 +56,7 @@ const OF_PEOPLE: &[&str] = &[
 /// The rest: what the project has and is.
 const OF_PROJECT: &[&str] = &[
     batch_of!("webhooks", "id"),
+    batch_of!("mail_templates", "kind"),
     batch_of!("sandbox_faults", "id"),
     batch_of!("sandbox_seeds", "id"),
     batch_of!("client_secrets", "client_id"),

@@ -120,7 +120,8 @@ pub async fn list_caught(
         conn,
         CaughtRow,
         "SELECT id, kind, sealed_body, client_id, user_id, family_id, created_at FROM outbox
-         WHERE project_id = $1 AND state = 'waiting' AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+         WHERE project_id = $1 AND state = 'waiting' AND kind <> 'mail_request' AND ($2 IS NULL OR id < $2)
+         ORDER BY id DESC LIMIT $3",
         project,
         before,
         limit

@@ -14,11 +14,18 @@ pub enum Table {
     SubjectSalts,
     SandboxSeeds,
     Webhooks,
+    MailLinks,
 }
 
 impl Table {
-    pub const ALL: [Self; 5] =
-        [Self::UserKeys, Self::Outbox, Self::SubjectSalts, Self::SandboxSeeds, Self::Webhooks];
+    pub const ALL: [Self; 6] = [
+        Self::UserKeys,
+        Self::Outbox,
+        Self::SubjectSalts,
+        Self::SandboxSeeds,
+        Self::Webhooks,
+        Self::MailLinks,
+    ];
 }
 
 #[derive(Debug, FromRow)]
@@ -81,6 +88,15 @@ pub async fn page(
             id,
             limit
         ),
+        Table::MailLinks => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, id, sealed_content AS sealed FROM mail_links
+             WHERE (project_id, id) > ($1, $2) ORDER BY project_id, id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
     }
 }
 
@@ -122,6 +138,14 @@ pub async fn reseal(conn: &Conn, table: Table, row: &SealedRow, new: &[u8]) -> R
         Table::Webhooks => execute!(
             conn,
             "UPDATE webhooks SET sealed_secret = $1 WHERE project_id = $2 AND id = $3 AND sealed_secret = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+        Table::MailLinks => execute!(
+            conn,
+            "UPDATE mail_links SET sealed_content = $1 WHERE project_id = $2 AND id = $3 AND sealed_content = $4",
             new,
             row.project_id,
             row.id,

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_one, fetch_optional};
+use super::db::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{CredentialId, ProjectId, UserId};
 use crate::model::names::folded;
@@ -18,7 +18,6 @@ pub struct PasswordProof {
     pub browser_epoch: i64,
     pub project_epoch: i64,
     pub secret: String,
-    pub email: Option<String>,
     /// Until when the place that was asked about is known as one of theirs.
     pub place_known_until: Option<Timestamp>,
 }
@@ -33,7 +32,7 @@ pub async fn find_password(
         conn,
         PasswordProof,
         "SELECT u.id AS user_id, u.status, u.token_epoch, u.browser_epoch, p.token_epoch AS project_epoch, c.secret,
-                u.email, k.expires_at AS place_known_until
+                k.expires_at AS place_known_until
          FROM users u
          JOIN projects p ON p.id = u.project_id
          JOIN credentials c ON c.project_id = u.project_id AND c.user_id = u.id AND c.kind = 'password'
@@ -75,6 +74,26 @@ pub async fn find_by_username(conn: &Conn, project: ProjectId, username: &str) -
         concat!("SELECT ", columns!(), " FROM users WHERE project_id = $1 AND username_key = $2"),
         project,
         folded(username)
+    )
+}
+
+/// Everybody who has this user name or mail address, as folded texts: several may share an address.
+pub async fn list_known_as(conn: &Conn, project: ProjectId, key: &str, most: i64) -> Result<Vec<UserRow>> {
+    fetch_all!(
+        conn,
+        UserRow,
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM users WHERE project_id = $1 AND id IN (
+                SELECT id FROM users WHERE project_id = $1 AND username_key = $2
+                UNION
+                SELECT id FROM users WHERE project_id = $1 AND email_key = $2)
+               AND status <> 'deleted' ORDER BY id LIMIT $3"
+        ),
+        project,
+        key,
+        most
     )
 }
 

@@ -28,7 +28,10 @@ sections! {
     /// What several pages say.
     common: Common {
         address, allow, continue_, deny, error, other_account, privacy, secured, sign_in_again, terms,
+        too_often,
     }
+
+    confirm_address: ConfirmAddress { done_title, lead, moved, moves, submit, title, verified }
 
     consent: Consent {
         about, able, back, claim, lead, privacy, scope_account, scope_address, scope_email, scope_offline_access,
@@ -48,13 +51,57 @@ sections! {
         stale, stale_title, too_large, wrong_method,
     }
 
+    forgotten: Forgotten { back, label, lead, missing, sent, sent_title, submit, title }
+
     form_post: FormPost { lead, title }
+
+    join: Join { done, done_title, lead, no_name, submit, taken, title }
 
     logout: Logout { asks, effect, stay, submit, title }
 
+    mail_account_deleted: MailAccountDeleted { subject, text }
+
+    mail_address_change_asked: MailAddressChangeAsked { subject, text }
+
+    mail_address_changed: MailAddressChanged { subject, text }
+
+    mail_change_address: MailChangeAddress { subject, text }
+
+    mail_email_code: MailEmailCode { subject, text }
+
+    mail_factor_added: MailFactorAdded { subject, text }
+
+    mail_factor_removed: MailFactorRemoved { subject, text }
+
+    mail_factors: MailFactors { email_code, passkey, recovery_codes, totp }
+
+    mail_invitation: MailInvitation { subject, text }
+
+    mail_link: MailLink { again, ask_again, gone, gone_title }
+
+    mail_new_password: MailNewPassword { subject, text }
+
+    mail_password_changed: MailPasswordChanged { subject, text }
+
+    mail_recovery_code_used: MailRecoveryCodeUsed { subject, text }
+
+    mail_sign_ins_refused: MailSignInsRefused { subject, text }
+
+    mail_sign_up: MailSignUp { subject, text }
+
+    mail_sign_up_known: MailSignUpKnown { subject, text }
+
+    mail_verify_address: MailVerifyAddress { subject, text }
+
+    new_password: NewPassword { done, done_title, lead, submit, title }
+
+    passwords: Passwords { again, blocklist, bounds, differ, history, label, min_length, min_strength }
+
     select_account: SelectAccount { lead, other, this, title }
 
-    sign_in: SignIn { busy, lead, password, submit, title, username, wrong }
+    sign_in: SignIn { busy, forgotten, lead, password, sign_up, submit, title, username, wrong }
+
+    sign_up: SignUp { back, closed, label, lead, no_address, sent, sent_title, title }
 
     signed_in: SignedIn { back, forth, open, page_title, title }
 

@@ -10,6 +10,13 @@ use serde::Deserialize;
 #[serde(transparent)]
 pub struct Text(String);
 
+/// Words of a project's own.
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl Text {
     pub fn as_str(&self) -> &str {
         &self.0
@@ -18,6 +25,11 @@ impl Text {
     /// With a value in the place of `{name}`. A place that gets none stays as it is written.
     pub fn with<'a>(&'a self, name: &'a str, value: &'a str) -> Filled<'a> {
         Filled { text: self, values: vec![(name, value)] }
+    }
+
+    /// The same with several values.
+    pub fn with_all<'a>(&'a self, values: &[(&'a str, &'a str)]) -> Filled<'a> {
+        Filled { text: self, values: values.to_vec() }
     }
 
     /// The names of the places, in their order.

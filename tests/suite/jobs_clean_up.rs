@@ -3,7 +3,6 @@
 use serde_json::json;
 use tessera::ids::UserId;
 use tessera::jobs::{Job, outbox::seal_mail};
-use tessera::mail::deletion_notice;
 use tessera::model::timestamp::Timestamp;
 use tessera::projects;
 use tessera::secret::Secret;
@@ -12,7 +11,7 @@ use tessera::store::outbox;
 use tessera::store::used_jtis::{self, Kind};
 
 use crate::jobs::{count, row, run_well};
-use crate::support::{Engine, Shop, TestApp, both_engines};
+use crate::support::{Engine, Shop, TestApp, both_engines, deletion_notice};
 
 both_engines!(
     codes_go_a_day_after_they_expire,

@@ -2,13 +2,15 @@
 
 use tessera::error::Result;
 use tessera::ids::OutboxId;
-use tessera::mail::{Mailer, Message, SmtpTls, deletion_notice};
+use tessera::mail::{Mailer, Message, SmtpTls};
 use tessera::model::delivery::Failure;
 use tessera::model::timestamp::Timestamp;
 
 use crate::jobs::run_well;
 use crate::jobs_outbox::{enqueue, seen};
-use crate::support::{Engine, Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer, TestApp, both_engines};
+use crate::support::{
+    Engine, Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer, TestApp, both_engines, deletion_notice,
+};
 
 both_engines!(a_heading_cannot_be_injected, mail_lies_in_files_where_people_develop);
 

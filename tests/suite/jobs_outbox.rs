@@ -7,13 +7,13 @@ use tessera::error::Error;
 use tessera::ids::{OutboxId, ProjectId};
 use tessera::jobs::outbox::seal_mail;
 use tessera::jobs::{Job, start};
-use tessera::mail::{Message, deletion_notice};
+use tessera::mail::Message;
 use tessera::model::timestamp::Timestamp;
 use tessera::store::db::{Conn, execute, fetch_one};
 use tessera::store::outbox;
 
 use crate::jobs::{count, row, run_well};
-use crate::support::{Engine, Manner, SmtpServer, TestApp, both_engines};
+use crate::support::{Engine, Manner, SmtpServer, TestApp, both_engines, deletion_notice};
 
 both_engines!(
     a_committed_message_leaves_and_its_body_is_erased,

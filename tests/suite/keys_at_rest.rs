@@ -6,13 +6,12 @@ use tessera::keys::master::{MasterKeys, Place};
 use tessera::keys::provide::place;
 use tessera::keys::rewrap::{Rewrapped, rewrap};
 use tessera::keys::signing::Signer;
-use tessera::mail::deletion_notice;
 use tessera::model::signing_key::{Alg, SigningKey};
 use tessera::store::{signing_keys, user_keys};
 
 use crate::jobs_outbox::{enqueue, seen};
 use crate::keys_support::{change, keys, kid};
-use crate::support::{Engine, TestApp, both_engines};
+use crate::support::{Engine, TestApp, both_engines, deletion_notice};
 
 both_engines!(
     a_private_half_opens_only_at_its_place,

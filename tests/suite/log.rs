@@ -67,6 +67,7 @@ async fn no_secret_is_logged(engine: Engine) {
     administration(&app, &shop, &mut seen, key.expose()).await;
     registration(&app, &shop, &mut seen, key.expose()).await;
     denials(&app, &shop, &mut seen, &token, key.expose()).await;
+    mail(&app, &shop, &mut seen, key.expose()).await;
     delete(&app, &shop, &mut seen, key.expose()).await;
 
     let (status, log) = server.stop();
@@ -82,6 +83,27 @@ async fn no_secret_is_logged(engine: Engine) {
         }
         assert!(format != "json" || serde_json::from_str::<Value>(line).is_ok(), "not JSON: {line}");
     }
+}
+
+/// What is asked for by mail, an invitation, and a link that is followed: addresses and tokens stand in none of it.
+async fn mail(app: &TestApp, shop: &Shop, seen: &mut Seen, key: &str) {
+    let url = app.project_url(shop, "/forgotten-password");
+    let page = app.http.get(&url).send().await.unwrap();
+    seen.request(&page);
+    let cookie = cookie_of(&page);
+    seen.secret(cookie.split_once('=').unwrap().1);
+    let sealed = sealed_of(&page.text().await.unwrap());
+    seen.secret(&sealed);
+    let form = [("request", sealed.as_str()), ("who", "alice@example.com")];
+    seen.request(&app.http.post(&url).header("cookie", cookie).form(&form).send().await.unwrap());
+    let token = "tml_Rb7wQ2zT";
+    seen.secret(token);
+    let link = app.project_url(shop, &format!("/link/new-password?token={token}"));
+    seen.request(&app.http.get(link).send().await.unwrap());
+    let invitations = format!("{}/admin/projects/{}/invitations", app.base, shop.slug);
+    let body = json!({"email": "mallory@example.com", "username": "Mallory-Zt4"});
+    seen.secret("Mallory-Zt4");
+    seen.request(&app.http.post(invitations).bearer_auth(key).json(&body).send().await.unwrap());
 }
 
 async fn post(

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use tessera::ids::UserId;
 use tessera::jobs::Job;
 use tessera::keys::verify::verify_jws;
-use tessera::mail::deletion_notice;
 use tessera::model::client::{ClientSettings, SubjectType};
 use tessera::projects;
 use tessera::secret::Secret;
@@ -15,7 +14,7 @@ use crate::jobs_outbox::enqueue;
 use crate::support::process::Server;
 use crate::support::{
     Deleting, Engine, PASSWORD, REDIRECT, Reaction, Received, Receiver, Shop, SmtpServer, TestApp, Tokens,
-    both_engines, status,
+    both_engines, deletion_notice, status,
 };
 
 both_engines!(

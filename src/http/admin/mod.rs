@@ -7,8 +7,11 @@ mod clients;
 mod consents;
 mod fields;
 mod initial_access_tokens;
+mod invitations;
 mod jobs;
 mod labels;
+mod mail;
+mod mail_templates;
 mod outbox;
 pub mod paging;
 mod people;
@@ -69,4 +72,5 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/audit", get(audit::of_instance))
         .route("/admin/jobs", get(jobs::list))
         .merge(people::routes())
+        .merge(mail::routes())
 }

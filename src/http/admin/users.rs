@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::paging::{cursor, limit, page};
 use crate::error::{Error, Result};
@@ -12,6 +12,8 @@ use crate::http::answer::{ok, versioned};
 use crate::http::body;
 use crate::http::call::Call;
 use crate::http::members::Members;
+use crate::identity::addresses;
+use crate::ids::UserId;
 use crate::model::profile::Profile;
 use crate::model::user::UserStatus;
 use crate::projects::users::{self, NewUser, Search, UserChange};
@@ -139,4 +141,12 @@ pub async fn set_password(call: Call) -> Result<Response> {
     let NewPassword { password } = call.json()?;
     let (id, seen) = (call.path("user")?, call.if_match()?);
     Ok(ok(&users::set_password(&ctx, &actor, id, password, seen).await?))
+}
+
+pub async fn send_verification(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let id: UserId = call.path("user")?;
+    addresses::ask_verification(&ctx, &actor, id).await?;
+    Ok(ok(&json!({"id": id, "sent_at": ctx.now})))
 }

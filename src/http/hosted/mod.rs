@@ -22,16 +22,22 @@ pub mod consent;
 mod cookie;
 pub mod demo;
 pub mod device;
+mod faults;
+pub mod forgotten;
 mod form;
 mod form_post;
 pub mod frame;
+pub mod link;
 pub mod logout;
+pub mod mailbox;
+mod note;
 mod page;
 pub mod pages;
 mod policy;
 mod redirect;
 pub mod select_account;
 pub mod sign_in;
+pub mod sign_up;
 
 use axum::response::Response;
 

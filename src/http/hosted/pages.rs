@@ -27,6 +27,10 @@ pub struct SignInPage<'a> {
     pub username: &'a str,
     /// Must read the same whether or not the account exists.
     pub error: Option<&'a str>,
+    /// Where a forgotten password is replaced.
+    pub forgotten: &'a str,
+    /// Where an account is made, if anybody may.
+    pub sign_up: Option<&'a str>,
     /// What the address bar shows when the page is ours.
     pub host: &'a str,
 }

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
+use super::forgotten::beside;
 use super::form::{self, Aim, Content, Received};
 use super::frame::{Frame, in_language};
 use super::page::Page;
@@ -12,6 +13,7 @@ use crate::app::Ctx;
 use crate::error::{Code, Error, Result, refused};
 use crate::identity::consent::is_missing;
 use crate::identity::sign_in::{NewCode, begin, find_session, prove_password};
+use crate::identity::sign_up::is_open;
 use crate::model::client::Client;
 use crate::oauth::authorize::{active_client, check_prompt, find_client, parse, unmet};
 use crate::oauth::is_meant;
@@ -93,12 +95,16 @@ fn render(
     error: Option<&Text>,
 ) -> Result<Response> {
     cookie::bind(ctx, cookie, |cookie| {
+        let request = form::seal(ctx, aim, cookie)?;
+        let sign_up = is_open(ctx).then(|| beside(ctx, "sign-up", &request, client.id));
         let page = SignInPage {
             t: ctx.texts,
             frame: Frame::of(ctx),
             client_name: &client.name,
             action: &format!("/projects/{}/sign-in", ctx.project.slug),
-            request: &form::seal(ctx, aim, cookie)?,
+            request: &request,
+            forgotten: &beside(ctx, "forgotten-password", &request, client.id),
+            sign_up: sign_up.as_deref(),
             username: if username.chars().count() > MOST_SHOWN { "" } else { username },
             error: error.map(Text::as_str),
             host: ctx.app.base_url.split_once("://").map_or("", |(_, host)| host),

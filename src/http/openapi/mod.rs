@@ -3,6 +3,7 @@
 mod account_operations;
 mod admin_operations;
 mod document;
+mod mail_operations;
 mod operations;
 mod parts;
 mod registration_operations;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::parts::{
     Caller, Member, Operation, answer, flag, number, object, one_of, operation, schema, text, texts, user,
 };
-use super::{account_operations, admin_operations, registration_operations};
+use super::{account_operations, admin_operations, mail_operations, registration_operations};
 use crate::model::client::GrantType;
 
 const API: &str = "/projects/{project}/api";
@@ -13,8 +13,8 @@ const OIDC: &str = "/projects/{project}";
 
 pub fn operations() -> Vec<Operation> {
     let (registration, admin) = (registration_operations::operations(), admin_operations::operations());
-    let account = account_operations::operations();
-    [session(), account, deletion(), protocol(), registration, admin].into_iter().flatten().collect()
+    let (account, mail) = (account_operations::operations(), mail_operations::operations());
+    [session(), account, deletion(), protocol(), registration, admin, mail].into_iter().flatten().collect()
 }
 
 /// Credentials of a client that does not use HTTP Basic.

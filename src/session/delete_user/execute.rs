@@ -8,9 +8,10 @@ use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result};
 use crate::ids::{DeletionId, ProjectId, UserId};
-use crate::jobs::outbox::{Sealed, seal_mail};
+use crate::jobs::outbox::{Sealed, seal_letter};
 use crate::ledger::{self, Erased, Line};
-use crate::mail::deletion_notice;
+use crate::mail::notices::language_of;
+use crate::mail::{Letter, Order};
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 use crate::store::erasing::{self, Person};
@@ -22,8 +23,8 @@ const BATCH: i64 = 1000;
 /// The letter that tells the user, sealed before the unit. The address is erased with its delivery.
 pub(super) fn notice(ctx: &Ctx, deletion: &Deletion, person: &Person) -> Result<Option<Sealed>> {
     let Some(to) = person.email.as_deref().filter(|_| deletion.notify) else { return Ok(None) };
-    let letter = deletion_notice(&ctx.project.name, to);
-    seal_mail(&ctx.app, ctx.project.id, ctx.now, &letter).map(Some)
+    let letter = Order::new(Letter::AccountDeleted, to, &language_of(&person.profile, None));
+    seal_letter(&ctx.app, ctx.project.id, ctx.now, &letter).map(Some)
 }
 
 /// Executes a deletion that has been taken, while the user's row is held. `person` is the row as it was when it was held.

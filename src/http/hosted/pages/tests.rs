@@ -17,6 +17,8 @@ fn sign_in<'a>(text: &'a str, error: Option<&'a str>) -> String {
         request: text,
         username: text,
         error,
+        forgotten: text,
+        sign_up: Some(text),
         host: text,
     };
     page.render().unwrap()

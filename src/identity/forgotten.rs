@@ -1,0 +1,110 @@
+//! A forgotten password: a link to the verified mail address of the account, and a new password for whoever follows it.
+//!
+//! The new password ends everything that the old one had begun, and skips no second factor: its owner signs in afresh.
+
+use serde_json::json;
+
+use super::links::{Content, Found, Kind, NewLink};
+use super::requests::{Request, finish, may_write};
+use crate::app::Ctx;
+use crate::audit::{self, Actor};
+use crate::error::Result;
+use crate::identity::new_password::{self, Fault, Owner};
+use crate::ids::OutboxId;
+use crate::mail::notices::{self, Notice, language_of};
+use crate::mail::{Letter, Order};
+use crate::model::names::folded;
+use crate::model::user::UserRow;
+use crate::secret::Secret;
+use crate::store::{logout_tokens, users};
+
+/// Accounts that share a mail address and get a letter each.
+const MOST_ACCOUNTS: i64 = 5;
+
+/// Writes to each active account that has the user name or the verified mail address.
+pub(super) async fn answer(ctx: &Ctx, id: OutboxId, request: &Request) -> Result<()> {
+    let key = &folded(request.who.trim());
+    let found = ctx
+        .app
+        .db
+        .read(|conn| async move { users::list_known_as(&conn, ctx.project.id, key, MOST_ACCOUNTS).await })
+        .await?;
+    let written = found.iter().filter_map(|user| letter(ctx, user, request).transpose());
+    let written = &written.collect::<Result<Vec<_>>>()?;
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            if !finish(&conn, ctx, id).await? {
+                return Ok(());
+            }
+            for (user, link, order) in written {
+                if may_write(&conn, ctx, user.id.0.as_bytes()).await? {
+                    link.store(ctx, &conn).await?;
+                    notices::send(ctx, &conn, user.id, order).await?;
+                }
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// The link and its letter; `None` for an account without a verified address, or one that is named by another's.
+fn letter<'a>(
+    ctx: &Ctx,
+    user: &'a UserRow,
+    request: &Request,
+) -> Result<Option<(&'a UserRow, NewLink, Order)>> {
+    let Some(address) = user.email.as_deref().filter(|_| user.email_verified && user.status == "active")
+    else {
+        return Ok(None);
+    };
+    let language = language_of(&user.profile, Some(&request.language));
+    let content = Content {
+        address: address.to_owned(),
+        language: language.clone(),
+        go_on: request.go_on.clone(),
+        invited: None,
+    };
+    let link = NewLink::of_user(ctx, Kind::NewPassword, user, &content)?;
+    let order = Order::new(Letter::NewPassword, address, &language)
+        .with("username", user.username.as_deref().unwrap_or_default())
+        .with("link", &link.url)
+        .with("minutes", Kind::NewPassword.seconds() / 60);
+    Ok(Some((user, link, order)))
+}
+
+/// Sets the password that was chosen, ends every session of the account, and tells its owner. `false`: the link is used up,
+/// or something has moved since it was made.
+///
+/// # Errors
+/// 503 when the queue of the hasher is full.
+pub async fn set(ctx: &Ctx, link: &Found, username: &str, password: Secret) -> Result<Result<bool, Fault>> {
+    let owner = Owner { id: link.row.user_id, username, email: Some(&link.content.address) };
+    let password = match new_password::prepare(ctx, owner, password).await? {
+        Ok(password) => password,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let password = &password;
+    let set = ctx
+        .app
+        .db
+        .unit(|conn| async move {
+            let Some(user) = link.take_of_user(ctx, &conn).await? else { return Ok(false) };
+            // Who had the address has it no more, and with it went the proof.
+            let same = user.email.as_deref().map(folded) == Some(folded(&link.content.address));
+            if !same || !user.email_verified {
+                return Ok(false);
+            }
+            let (project, now) = (ctx.project.id, ctx.now);
+            password.store(&conn, ctx, user.id).await?;
+            logout_tokens::owe_for_user(&conn, project, now, user.id).await?;
+            users::raise_epochs(&conn, project, now, user.id, true).await?;
+            notices::queue_to(ctx, &conn, &user, Notice::PasswordChanged).await?;
+            let (actor, target) = (Actor::user(ctx, user.id), audit::user_name(ctx, user.id));
+            let event = actor.did("user.password_recovered", &target).with(json!({}));
+            audit::append(&conn, project, now, &event).await?;
+            Ok(true)
+        })
+        .await?;
+    Ok(Ok(set))
+}

@@ -1,0 +1,94 @@
+//! What somebody without a session asks for by mail: a new password, an account. Whether there is an account is not looked at
+//! while they wait. The request goes sealed into the outbox, whoever asks, and a job decides about it later; so neither what
+//! the page says nor how long it takes depends on who exists.
+
+use std::slice;
+
+use serde::{Deserialize, Serialize};
+
+use super::links::GoOn;
+use super::tries::{self, Bound};
+use super::{forgotten, sign_up};
+use crate::app::Ctx;
+use crate::error::Result;
+use crate::ids::OutboxId;
+use crate::jobs::outbox::seal_request;
+use crate::model::names::folded;
+use crate::store::db::Conn;
+use crate::store::outbox;
+
+/// What is asked for.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// By user name or mail address.
+    NewPassword,
+    /// By mail address.
+    Account,
+}
+
+/// A request, as it lies sealed in the outbox.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Request {
+    pub wish: Wish,
+    /// What was typed.
+    pub who: String,
+    /// The language of the page.
+    pub language: String,
+    pub go_on: Option<GoOn>,
+}
+
+const QUARTER: i64 = 900;
+const HOUR: i64 = 3600;
+
+/// Requests of one host in a quarter of an hour, and requests for one name or address.
+const MOST_OF_HOST: i64 = 20;
+const MOST_FOR_ONE: i64 = 3;
+
+/// Letters of this kind that somebody gets in an hour, however they are asked for.
+const MOST_LETTERS: i64 = 5;
+
+/// Takes a request in. Gives the seconds to wait when the address has asked too often; of who has been asked for too often
+/// nothing is said, and nothing is sent.
+pub async fn ask(ctx: &Ctx, request: &Request, address: &str) -> Result<Option<u32>> {
+    let kind = match request.wish {
+        Wish::NewPassword => "new password",
+        Wish::Account => "sign-up",
+    };
+    let hosts = &tries::bounds_of(ctx, kind, b"", address, (MOST_OF_HOST, QUARTER));
+    let who = &Bound::new(ctx, kind, folded(request.who.trim()).as_bytes(), MOST_FOR_ONE, QUARTER);
+    let sealed = &seal_request(&ctx.app, ctx.project.id, ctx.now, request)?;
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            if let Some(seconds) = tries::count(&conn, ctx, hosts).await? {
+                return Ok(Some(seconds));
+            }
+            if tries::count(&conn, ctx, slice::from_ref(who)).await?.is_none() {
+                let (project, kind) = (ctx.project.id, sealed.kind.as_str());
+                // By the clock of the job that answers.
+                outbox::enqueue(&conn, project, ctx.wall, sealed.id, kind, &sealed.body).await?;
+            }
+            Ok(None)
+        })
+        .await
+}
+
+/// Decides about a request, and is done with it in the same unit: what follows from it lies in the outbox then.
+pub async fn answer(ctx: &Ctx, id: OutboxId, request: Request) -> Result<()> {
+    match request.wish {
+        Wish::NewPassword => Box::pin(forgotten::answer(ctx, id, &request)).await,
+        Wish::Account => Box::pin(sign_up::answer(ctx, id, &request)).await,
+    }
+}
+
+/// In the unit that answers: the request is done. `false`: it was already.
+pub(super) async fn finish(conn: &Conn, ctx: &Ctx, id: OutboxId) -> Result<bool> {
+    Ok(outbox::mark_delivered(conn, ctx.project.id, ctx.now, id).await? == 1)
+}
+
+/// Whether another letter of this kind may go to somebody: nobody's mailbox is filled through us.
+pub(super) async fn may_write(conn: &Conn, ctx: &Ctx, whose: &[u8]) -> Result<bool> {
+    let bound = Bound::new(ctx, "letters", whose, MOST_LETTERS, HOUR);
+    Ok(tries::count(conn, ctx, slice::from_ref(&bound)).await?.is_none())
+}

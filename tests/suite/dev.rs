@@ -13,7 +13,7 @@ use crate::support::{Database, Engine, both_engines, code_of, cookie_of, sealed_
 both_engines!(every_printed_line_works, started_again_it_keeps_everything, commands_work_beside_it);
 
 /// A running `dev`, and what its dev.json says.
-struct Dev {
+pub struct Dev {
     server: Server,
     demo: Value,
     http: Http,
@@ -21,7 +21,7 @@ struct Dev {
 
 impl Dev {
     /// On a free port.
-    fn start(data: &Path, more: &[&str]) -> Self {
+    pub fn start(data: &Path, more: &[&str]) -> Self {
         Self::start_at("127.0.0.1:0", data, more)
     }
 
@@ -68,7 +68,7 @@ impl Dev {
     }
 }
 
-fn data() -> TempDir {
+pub fn data() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
@@ -78,7 +78,7 @@ fn place(database: &Database) -> Vec<&str> {
 }
 
 /// What each line printed, read as JSON.
-fn paste(script: &str) -> Vec<Value> {
+pub fn paste(script: &str) -> Vec<Value> {
     let output = Command::new("bash").args(["-euc", script]).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "{script}");
     let text = String::from_utf8(output.stdout).unwrap();

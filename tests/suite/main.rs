@@ -67,6 +67,7 @@ mod keys_jws;
 mod keys_life;
 mod keys_support;
 mod languages;
+mod lesson;
 mod log;
 mod login_link;
 mod logout;

@@ -31,7 +31,8 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use self::hosted::{
-    assets, authorize, consent, demo, device, forgotten, link, logout, select_account, sign_in, sign_up,
+    assets, authorize, brand, consent, demo, device, forgotten, link, logout, select_account, sign_in,
+    sign_up,
 };
 use self::oauth::{device_authorization, discovery, introspect, par, register, revoke, token, userinfo};
 use self::to_the_end::ToTheEnd;
@@ -77,6 +78,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/oauth2/logout",
             get(logout::get).head(logout::head).post(logout::post).fallback(hosted::wrong_method),
         )
+        .route("/brand/{file}", get(brand::serve))
         .route("/sign-out", post(logout::submit).fallback(hosted::wrong_method))
         .route(
             "/sign-in",

@@ -57,6 +57,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/admin/projects/{project}", Permission::Read),
     versioned(Method::PATCH, "/admin/projects/{project}", Permission::Administer),
     versioned(Method::DELETE, "/admin/projects/{project}", Permission::Own),
+    versioned(Method::PUT, "/admin/projects/{project}/logo", Permission::Administer),
+    versioned(Method::DELETE, "/admin/projects/{project}/logo", Permission::Administer),
     endpoint(Method::POST, "/admin/projects/{project}/end-all-sessions", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}/audit", Permission::Read),
     endpoint(Method::GET, "/admin/projects/{project}/outbox", Permission::Read),

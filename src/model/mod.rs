@@ -1,17 +1,20 @@
 //! Plain data, states and pure rules; used by all, knows none.
 
 pub mod attribute;
+pub mod brand;
 pub mod claim;
 pub mod claims_request;
 pub mod client;
 mod client_places;
 mod client_settings;
+pub mod colour;
 pub mod consent;
 pub mod deletion;
 pub mod delivery;
 pub mod device_name;
 pub mod grant_type;
 pub mod holding;
+pub mod logo;
 pub mod merge;
 pub mod names;
 pub mod origin;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use super::brand::Brand;
 use super::sign_in_policy::SignInPolicy;
 use super::status::Status;
 use super::timestamp::Timestamp;
@@ -76,6 +77,8 @@ pub struct ProjectSettings {
     pub dynamic_registration: DynamicRegistration,
     /// What is asked of people who sign in.
     pub sign_in: SignInPolicy,
+    /// How the pages look.
+    pub brand: Brand,
 }
 
 impl Default for ProjectSettings {
@@ -88,6 +91,7 @@ impl Default for ProjectSettings {
             require_dpop_nonce: false,
             dynamic_registration: DynamicRegistration::default(),
             sign_in: SignInPolicy::default(),
+            brand: Brand::default(),
         }
     }
 }
@@ -160,6 +164,7 @@ impl ProjectSettings {
             let bound = "settings.deletion_restore_days must lie between 0 and 30";
             return Err(Error::invalid_field("settings.deletion_restore_days", bound));
         }
+        self.brand.check()?;
         self.sign_in.check()
     }
 }

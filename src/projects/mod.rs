@@ -8,6 +8,7 @@ pub mod consents;
 pub mod holdings;
 pub mod initial_access_tokens;
 pub mod labels;
+pub mod logos;
 pub mod outbox;
 pub mod resource_servers;
 pub mod scopes;
@@ -61,6 +62,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewProject) -> Result<Project
     check_slug(&new.slug)?;
     check_display_name("name", &new.name)?;
     new.settings.check()?;
+    logos::check_named(&new.settings, None)?;
     let now = app.clock.now();
     let project = Project {
         id: app.entropy.id(now)?,
@@ -138,6 +140,7 @@ pub async fn change(
     }
     new.settings = merged(&old.settings, &change.settings, "settings.")?;
     new.settings.check()?;
+    logos::check_named(&new.settings, Some(&old.settings))?;
     if let Some(setting) = old.settings.weakened_by(&new.settings)
         && role != Role::Owner
     {

@@ -22,6 +22,7 @@ pub mod jobs;
 pub mod known_places;
 pub mod labels;
 pub mod liveness;
+pub mod logos;
 pub mod logout_tokens;
 pub mod mail_links;
 pub mod mail_templates;

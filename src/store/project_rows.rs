@@ -67,6 +67,7 @@ const OF_PROJECT: &[&str] = &[
     batch_of!("roles", "name"),
     batch_of!("groups", "name"),
     batch_of!("subject_salts", "id"),
+    batch_of!("project_logos", "name"),
     batch_of!("scopes", "name"),
     batch_of!("resource_servers", "id"),
     batch_of!("attribute_definitions", "name"),

@@ -82,6 +82,8 @@ pub fn acts() -> Vec<Vec<Act>> {
             act(patch.clone(), "/", status("disabled"), NOTHING),
             act(patch.clone(), "/", status("active"), NOTHING),
         ],
+        vec![act(patch.clone(), "/", json!({"settings": {"brand": {"accent": "#0b6e4f"}}}), NOTHING)],
+        vec![act(delete.clone(), "/logo", Value::Null, NOTHING)],
         vec![act(post.clone(), "/end-all-sessions", json!({}), PROJECT)],
         vec![act(post.clone(), "/end-all-sessions?dry_run=true", json!({}), NOTHING)],
         vec![act(delete.clone(), "/?dry_run=true", Value::Null, NOTHING)],

@@ -69,7 +69,7 @@ async fn what_has_no_version_refuses_it(engine: Engine) {
             answer.refused_for(400, "invalid_request", "If-Match", why);
         }
     }
-    assert_eq!(versioned, 10);
+    assert_eq!(versioned, 12);
     let url = app.project_url(&shop, "/api/refresh");
     let request = app.http.post(url).header(IF_MATCH, "\"1\"").json(&json!({}));
     Answer::of(request.send().await.unwrap()).await.refused_for(400, "invalid_request", "If-Match", why);

@@ -10,6 +10,7 @@ mod initial_access_tokens;
 mod invitations;
 mod jobs;
 mod labels;
+mod logos;
 mod mail;
 mod mail_templates;
 mod outbox;
@@ -26,7 +27,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use crate::app::App;
 
@@ -38,6 +39,7 @@ pub fn router() -> Router<Arc<App>> {
             "/admin/projects/{project}",
             get(projects::read).patch(projects::change).delete(projects::delete),
         )
+        .route("/admin/projects/{project}/logo", put(logos::put).delete(logos::remove))
         .route("/admin/projects/{project}/end-all-sessions", post(projects::end_all_sessions))
         .route("/admin/projects/{project}/audit", get(audit::of_project))
         .route("/admin/projects/{project}/clients", get(clients::list).post(clients::create))

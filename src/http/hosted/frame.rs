@@ -1,6 +1,9 @@
 //! What surrounds every page: its language, and whose page it is.
 
+use super::assets::STYLESHEET;
+use super::theme;
 use crate::app::Ctx;
+use crate::model::brand::Brand;
 use crate::texts::Texts;
 
 /// Every page has one, beside `t`, the texts: `base.html` draws it.
@@ -9,6 +12,8 @@ pub struct Frame<'a> {
     pub t: &'static Texts,
     /// The project's name; `None` where no project is known.
     pub name: Option<&'a str>,
+    /// The slug, and the looks, of the project.
+    pub brand: Option<(&'a str, &'a Brand)>,
     /// The language, if the request asked for it: forms and links carry it on.
     pub ui_locales: Option<&'static str>,
 }
@@ -18,19 +23,48 @@ impl<'a> Frame<'a> {
         Self {
             t: ctx.texts,
             name: Some(&ctx.project.name),
+            brand: Some((&ctx.project.slug, &ctx.project.settings.brand)),
             ui_locales: ctx.language_asked.then_some(ctx.texts.language.tag.as_str()),
         }
     }
 
     /// Of a page that belongs to no project.
     pub fn bare(t: &'static Texts) -> Self {
-        Self { t, name: None, ui_locales: None }
+        Self { t, name: None, brand: None, ui_locales: None }
     }
 
     /// What stands on the tile beside the project's name.
     pub fn initial(&self) -> String {
         let first = self.name.and_then(|name| name.chars().find(|c| c.is_alphanumeric()));
         first.map(|c| c.to_uppercase().collect()).unwrap_or_default()
+    }
+
+    pub fn stylesheet(&self) -> String {
+        match self.brand {
+            Some((slug, brand)) if !brand.is_plain() => {
+                format!("/projects/{slug}/brand/{}", theme::name(brand))
+            }
+            _ => STYLESHEET.path(),
+        }
+    }
+
+    /// Where the project's logo is.
+    pub fn logo(&self) -> Option<String> {
+        let (slug, brand) = self.brand?;
+        brand.logo.as_ref().map(|name| format!("/projects/{slug}/brand/{name}"))
+    }
+
+    /// `light`, `dark`, or both.
+    pub fn color_scheme(&self) -> &'static str {
+        self.brand.map(|(_, brand)| brand.scheme).unwrap_or_default().css()
+    }
+
+    pub fn terms_uri(&self) -> Option<&str> {
+        self.brand?.1.terms_uri.as_deref()
+    }
+
+    pub fn privacy_uri(&self) -> Option<&str> {
+        self.brand?.1.privacy_uri.as_deref()
     }
 }
 

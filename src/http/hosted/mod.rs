@@ -17,6 +17,7 @@
 
 pub mod assets;
 pub mod authorize;
+pub mod brand;
 mod carried;
 pub mod consent;
 mod cookie;
@@ -38,6 +39,7 @@ mod redirect;
 pub mod select_account;
 pub mod sign_in;
 pub mod sign_up;
+mod theme;
 
 use axum::response::Response;
 

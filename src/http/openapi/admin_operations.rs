@@ -35,6 +35,13 @@ fn projects() -> Vec<Operation> {
         operation(&format!("DELETE {PROJECT}"), "delete_project", "Deletes a project and everybody in it")
             .rehearsed(),
         operation(
+            &format!("PUT {PROJECT}/logo"),
+            "put_logo",
+            "Shows a picture on the pages: PNG, JPEG or WebP, at most 24 KiB",
+        )
+        .picture(),
+        operation(&format!("DELETE {PROJECT}/logo"), "delete_logo", "Shows no picture on the pages"),
+        operation(
             &format!("POST {PROJECT}/end-all-sessions"),
             "end_all_sessions",
             "Signs everybody out at once",

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::operations::operations;
 use super::parts::{Caller, Operation};
 use crate::http::permissions::{self, Endpoint};
+use crate::model::logo::LogoKind;
 use crate::model::role::Role;
 
 /// OpenAPI 3.1.0.
@@ -66,6 +67,11 @@ fn show(operation: &Operation) -> Value {
     if let Some(shown) = shown.as_object_mut() {
         if let Some(roles) = roles(operation) {
             shown.insert("x-admin-roles".into(), roles);
+        }
+        if operation.picture {
+            let kinds = LogoKind::ALL.map(|kind| (kind.content_type().to_owned(), json!({})));
+            let body = json!({"required": true, "content": Map::from_iter(kinds)});
+            shown.insert("requestBody".into(), body);
         }
         if let Some(members) = &operation.body {
             let kind = if operation.form { "application/x-www-form-urlencoded" } else { "application/json" };

@@ -29,6 +29,8 @@ pub struct Operation {
     pub body: Option<Vec<Member>>,
     pub body_optional: bool,
     pub form: bool,
+    /// The body is a picture.
+    pub picture: bool,
     pub status: u16,
     pub answer: Value,
 }
@@ -53,6 +55,7 @@ pub fn operation(route: &str, id: impl Into<String>, summary: &'static str) -> O
         body: None,
         body_optional: false,
         form: false,
+        picture: false,
         status: 200,
         answer: json!({"type": "object"}),
     }
@@ -71,6 +74,11 @@ impl Operation {
 
     pub fn body(mut self, members: impl IntoIterator<Item = Member>) -> Self {
         self.body = Some(members.into_iter().collect());
+        self
+    }
+
+    pub fn picture(mut self) -> Self {
+        self.picture = true;
         self
     }
 

@@ -24,7 +24,13 @@ struct Driver {
 }
 
 impl Driver {
+    /// On a busy machine a port that was free may be taken by the time it is wanted.
     fn start() -> Self {
+        let started = (0..3).find_map(|_| Self::try_to_start());
+        started.expect("chromedriver did not say on which port it listens")
+    }
+
+    fn try_to_start() -> Option<Self> {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -33,15 +39,16 @@ impl Driver {
             .spawn()
             .expect("chromedriver does not start: install it, or run scripts/test, which does");
         // "ChromeDriver was started successfully on port 40123."
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(process.stdout.take()?).lines().map_while(Result::ok);
         let port = lines.find_map(|line| {
             let port = line.split_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>();
             port.ok()
         });
-        let port = port.expect("chromedriver did not say on which port it listens");
+        let mut driver = Self { process, url: String::new() };
+        driver.url = format!("http://127.0.0.1:{}", port?);
         // Read to the end, or a full pipe would stop it.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url: format!("http://127.0.0.1:{port}") }
+        Some(driver)
     }
 }
 

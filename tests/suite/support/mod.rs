@@ -17,6 +17,7 @@ mod flow;
 mod granted;
 mod held;
 mod load;
+pub mod look;
 mod mailbox;
 pub mod oauth;
 mod pages;

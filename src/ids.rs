@@ -45,8 +45,10 @@ ids! {
     FamilyId,
     /// A browser signed in at the hosted pages.
     BrowserSessionId,
-    /// A stored proof: a password, later a passkey or a TOTP seed.
+    /// A stored proof: a password.
     CredentialId,
+    /// The public key of an authenticator.
+    PasskeyId,
     /// A bearer secret for the admin API.
     AdminKeyId,
     /// What lets an application register itself.

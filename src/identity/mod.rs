@@ -1,4 +1,4 @@
-//! Who somebody is: passwords and browser sessions, and what is proved by mail; and how often strangers may try.
+//! Who somebody is: passwords, passkeys and browser sessions, and what is proved by mail; and how often strangers may try.
 
 pub mod account;
 pub mod addresses;
@@ -9,6 +9,7 @@ pub mod guesses;
 pub mod invitations;
 pub mod links;
 pub mod new_password;
+pub mod passkeys;
 pub mod passwords;
 pub mod requests;
 pub mod sign_in;

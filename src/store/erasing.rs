@@ -55,7 +55,8 @@ pub async fn count_factors(conn: &Conn, project: ProjectId, user: UserId) -> Res
     let count = fetch_one!(
         conn,
         Count,
-        "SELECT count(*) AS n FROM credentials WHERE project_id = $1 AND user_id = $2",
+        "SELECT (SELECT count(*) FROM credentials WHERE project_id = $1 AND user_id = $2)
+              + (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2) AS n",
         project,
         user
     )?;
@@ -136,10 +137,11 @@ const MANY: [&str; 8] = [
 ];
 
 /// Of these a user has few by nature.
-const FEW: [&str; 7] = [
+const FEW: [&str; 8] = [
     "DELETE FROM consents WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM password_history WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM passkeys WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_groups WHERE project_id = $1 AND user_id = $2",

@@ -28,6 +28,7 @@ pub mod mail_links;
 pub mod mail_templates;
 pub mod outbox;
 pub mod own_sessions;
+pub mod passkeys;
 pub mod password_history;
 pub mod project_rows;
 pub mod projects;

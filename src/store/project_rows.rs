@@ -44,6 +44,7 @@ const OF_PEOPLE: &[&str] = &[
     batch_of!("user_attributes", "user_id"),
     batch_of!("credentials", "id"),
     batch_of!("password_history", "id"),
+    batch_of!("passkeys", "id"),
     batch_of!("user_keys", "user_id"),
     batch_of!("deletions", "id"),
     batch_of!("outbox", "id"),

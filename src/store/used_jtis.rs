@@ -1,4 +1,4 @@
-//! Ids of JWTs that may be used once.
+//! What may be used once: ids of JWTs, challenges of passkeys.
 
 use super::db::{Conn, execute};
 use crate::error::Result;
@@ -12,6 +12,8 @@ pub enum Kind {
     ClientAssertion,
     /// RFC 9449, 11.1.
     DpopProof,
+    /// Web Authentication, 13.4.3.
+    PasskeyChallenge,
 }
 
 impl Kind {
@@ -19,6 +21,7 @@ impl Kind {
         match self {
             Self::ClientAssertion => "client_assertion",
             Self::DpopProof => "dpop_proof",
+            Self::PasskeyChallenge => "passkey_challenge",
         }
     }
 }

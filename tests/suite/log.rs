@@ -353,6 +353,13 @@ async fn denials(app: &TestApp, shop: &Shop, seen: &mut Seen, token: &str, key: 
             json!({"user": {"username": "alice"}, "set": {"x": WRONG}}).to_string(),
         ),
         (shop, "attribute-update", Some(token), json!({"set": {WRONG: PASSWORD}}).to_string()),
+        (shop, "account/passkeys/begin", Some(WRONG), String::new()),
+        (
+            shop,
+            "account/passkeys/finish",
+            Some(token),
+            json!({"challenge": WRONG, "credential": {"id": WRONG}, "name": PASSWORD}).to_string(),
+        ),
         (shop, WRONG, None, "{}".into()),
     ] {
         let response = post(app, shop, seen, endpoint, bearer, body).await;

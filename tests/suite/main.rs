@@ -84,6 +84,8 @@ mod openapi;
 mod pages_all;
 mod pairwise;
 mod par;
+mod passkeys_own;
+mod passkeys_proof;
 mod passwords;
 mod people_created;
 mod people_definitions;

@@ -3,6 +3,7 @@
 
 pub mod consents;
 pub mod data;
+pub mod passkeys;
 pub mod password;
 pub mod profile;
 pub mod sessions;
@@ -10,7 +11,7 @@ pub mod sessions;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use serde_json::json;
 
 use super::call::Call;
@@ -29,6 +30,10 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/account/sessions/{sid}", delete(sessions::end))
         .route("/api/account/consents", get(consents::list))
         .route("/api/account/consents/{client_id}", delete(consents::withdraw))
+        .route("/api/account/passkeys", get(passkeys::list))
+        .route("/api/account/passkeys/begin", post(passkeys::begin))
+        .route("/api/account/passkeys/finish", post(passkeys::finish))
+        .route("/api/account/passkeys/{id}", patch(passkeys::rename).delete(passkeys::remove))
         .route("/api/account/password", post(password::change))
         .route("/api/account/data", get(data::download))
         .route("/api/account/delete", post(data::delete))

@@ -1,12 +1,23 @@
 //! What a project's own application does with the account of whoever is signed in.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admin_operations::claims;
-use super::parts::{Caller, Operation, answer, number, object, operation, text};
+use super::parts::{Caller, Operation, answer, flag, number, object, operation, text};
 
 fn ended() -> Value {
     answer([("families_ended!", number()), ("browser_sessions_ended!", number()), ("effective_at!", text())])
+}
+
+fn passkey() -> Value {
+    answer([
+        ("id!", text()),
+        ("name!", text()),
+        ("created_at!", text()),
+        ("last_used_at", json!({"type": ["string", "null"]})),
+        ("backed_up!", flag()),
+        ("usable!", flag()),
+    ])
 }
 
 pub fn operations() -> Vec<Operation> {
@@ -39,6 +50,19 @@ pub fn operations() -> Vec<Operation> {
             200,
             answer([("client_id!", text()), ("families_ended!", number()), ("effective_at!", text())]),
         ),
+        of("GET /~/passkeys", "list_own_passkeys", "The own passkeys")
+            .answers(200, answer([("items!", json!({"type": "array", "items": passkey()}))])),
+        of("POST /~/passkeys/begin", "begin_own_passkey", "What a browser is asked for a new passkey")
+            .optional_body([])
+            .answers(200, answer([("options!", object()), ("challenge!", text())])),
+        of("POST /~/passkeys/finish", "finish_own_passkey", "Takes the passkey that a browser made")
+            .body([("challenge!", text()), ("credential!", object()), ("name", text())])
+            .answers(201, passkey()),
+        of("PATCH /~/passkeys/{id}", "rename_own_passkey", "Gives a passkey another name")
+            .body([("name!", text())])
+            .answers(200, passkey()),
+        of("DELETE /~/passkeys/{id}", "remove_own_passkey", "Removes a passkey")
+            .answers(200, answer([("id!", text())])),
         of(
             "POST /~/password",
             "change_own_password",

@@ -4,6 +4,7 @@ mod account;
 mod admin;
 mod answer;
 mod app;
+mod authenticator;
 mod backup;
 pub mod browser;
 mod cluster;
@@ -36,6 +37,7 @@ pub use answer::{
     Answer, Tokens, code_of, code_unless_overtaken, cookie_of, location_of, parameter, sealed_of,
 };
 pub use app::TestApp;
+pub use authenticator::{SoftPasskey, Way, random};
 pub use cluster::{Absence, Cluster};
 pub use database::Database;
 pub use deleting::{Deleting, REASON, admin_key, number, run};

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tessera::mail::files::Kept;
 
 use crate::support::{
-    Desk, Engine, Mailbox, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, between, both_engines, link_of,
-    number,
+    Account, Desk, Engine, Mailbox, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, between, both_engines,
+    link_of, number,
 };
 
 both_engines!(
@@ -20,6 +20,7 @@ both_engines!(
     of_many_who_join_at_once_one_does,
     an_address_is_verified,
     an_address_is_changed,
+    whoever_changes_a_password_is_told,
     other_projects_see_no_invitations,
 );
 
@@ -400,6 +401,14 @@ async fn an_address_is_changed(engine: Engine) {
     let link = link_of(&app, with_subject(&letters, "Confirm your new mail address for shop"));
     desk.post(&format!("{path}/set-password"), json!({"password": PASSWORD})).await.ok();
     assert_eq!(Seen::of(app.http.get(&link).send().await.unwrap()).await.message(), GONE);
+}
+
+async fn whoever_changes_a_password_is_told(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let (shop, _) = shop(&app, "closed").await;
+    Account::new(&app, &shop).await.change_password(NEW_PASSWORD).await.ok();
+    let told = mailbox.one(&app, "alice@example.com").await;
+    assert_eq!(told.subject, "Your password for shop has been changed");
 }
 
 async fn other_projects_see_no_invitations(engine: Engine) {

@@ -8,7 +8,9 @@ use tessera::ids::ProjectId;
 use tessera::jobs::run_due;
 use tessera::store::db::Conn;
 
-use crate::support::{Deleting, Desk, Engine, PASSWORD, Shop, SmtpServer, TestApp, both_engines};
+use crate::support::{
+    Deleting, Desk, Engine, NEW_PASSWORD, PASSWORD, Shop, SmtpServer, TestApp, both_engines,
+};
 
 both_engines!(
     thirty_days_pass_in_one_call,
@@ -16,6 +18,7 @@ both_engines!(
     another_node_goes_by_the_same_clock,
     what_was_scheduled_is_done_by_then,
     nothing_leaves_the_house,
+    what_is_asked_for_by_mail_is_caught,
     the_next_requests_fail_as_they_are_told,
     a_lost_response_was_an_act_all_the_same,
     faults_are_bounded,
@@ -138,6 +141,25 @@ async fn nothing_leaves_the_house(engine: Engine) {
     app.app.clock.advance(3600);
     run_due(&app.app).await.unwrap();
     assert_eq!(server.received().len(), 1);
+}
+
+/// A sandbox decides about requests like everybody, whatever its clock says, and keeps the letters.
+async fn what_is_asked_for_by_mail_is_caught(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let (shop, desk) = sandbox(&app, "try").await;
+    desk.patch(&format!("/users/{}", shop.user), json!({"email_verified": true})).await.ok();
+    advance(&desk, 3 * DAY).await;
+    app.forget(&shop, "alice").await;
+    assert!(mailbox.take(&app).await.is_empty());
+    let caught = desk.get("/sandbox/messages").await.ok();
+    assert_eq!(caught["items"].as_array().unwrap().len(), 1, "{caught}");
+    let content = &caught["items"][0]["content"];
+    assert_eq!(content["subject"], "Choose a new password for try");
+    let text = content["text"].as_str().unwrap();
+    let link = text.split_whitespace().find(|word| word.contains("://")).unwrap();
+    let fields = [("password", NEW_PASSWORD), ("again", NEW_PASSWORD)];
+    assert_eq!(app.follow_link(link, &fields).await.status, 200);
+    assert!(app.signs_in(&shop, ("alice", NEW_PASSWORD)).await);
 }
 
 async fn the_next_requests_fail_as_they_are_told(engine: Engine) {

@@ -8,6 +8,7 @@ use crate::error::{Code, Error, Result, conflict};
 use crate::identity::new_password::{self, Owner};
 use crate::identity::tries::{self, Bound};
 use crate::ids::UserId;
+use crate::mail::notices::{self, Notice};
 use crate::secret::{Secret, equal_in_constant_time};
 use crate::session::holder::{Holder, signed_out};
 use crate::session::keep_one::end_others;
@@ -94,6 +95,7 @@ pub async fn change(
             new.store(&conn, ctx, user).await?;
             tries::forgive(&conn, ctx, &[bound(ctx, user)]).await?;
             let ended = end_others(ctx, &conn, holder, &row).await?;
+            notices::queue_to(ctx, &conn, &row, Notice::PasswordChanged).await?;
             let target = audit::user_name(ctx, user);
             let detail = json!({"families_ended": ended.families_ended,
                 "browser_sessions_ended": ended.browser_sessions_ended});

@@ -5,6 +5,7 @@ import email.policy
 import html
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -37,10 +38,16 @@ def authenticate(server, session, envelope, mechanism, data):
     return AuthResult(success=(data.login, data.password) == (USER, PASSWORD))
 
 
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
 def mail_server(mailbox):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(f"{CERTIFICATES}/localhost.pem", f"{CERTIFICATES}/localhost.key")
-    usual = {"authenticator": authenticate, "auth_required": True, "hostname": "127.0.0.1", "port": 0}
+    usual = {"authenticator": authenticate, "auth_required": True, "hostname": "127.0.0.1", "port": free_port()}
     if TLS == "implicit":
         return Controller(mailbox, ssl_context=context, auth_require_tls=False, **usual)
     return Controller(mailbox, tls_context=context, require_starttls=True, **usual)
@@ -71,12 +78,9 @@ def post(browser, page, fields):
 
 mailbox = Mailbox()
 controller = mail_server(mailbox)
-# A port of the system's choice; the controller's own look at it would speak without encryption.
-controller._trigger_server = lambda: None
 controller.start()
-port = controller.server.sockets[0].getsockname()[1]
 directory = tempfile.TemporaryDirectory()
-listen = 20000 + os.getpid() % 12000
+listen = free_port()
 BASE = f"http://localhost:{listen}"
 settings = {
     "BASE_URL": BASE,
@@ -85,7 +89,7 @@ settings = {
     "MASTER_KEY": "test:" + "A" * 43,
     "MAIL__FROM": "Tessera <no-reply@id.example>",
     "MAIL__SMTP__HOST": "localhost",
-    "MAIL__SMTP__PORT": str(port),
+    "MAIL__SMTP__PORT": str(controller.port),
     "MAIL__SMTP__TLS": TLS,
     "MAIL__SMTP__USERNAME": USER.decode(),
     "MAIL__SMTP__PASSWORD": PASSWORD.decode(),

@@ -20,6 +20,7 @@ pub enum Code {
     InvalidTarget,
     LoginRequired,
     ConsentRequired,
+    InteractionRequired,
     AccessDenied,
     UnmetAuthenticationRequirements,
     RequestNotSupported,
@@ -64,6 +65,7 @@ impl Code {
             // OpenID Connect Core, 3.1.2.6.
             Self::LoginRequired => ("login_required", 400),
             Self::ConsentRequired => ("consent_required", 400),
+            Self::InteractionRequired => ("interaction_required", 400),
             // RFC 6749, 4.1.2.1.
             Self::AccessDenied => ("access_denied", 400),
             // OpenID Connect Core Error Code unmet_authentication_requirements 1.0.

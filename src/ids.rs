@@ -49,6 +49,10 @@ ids! {
     CredentialId,
     /// The public key of an authenticator.
     PasskeyId,
+    /// A second factor: an authenticator app, a passkey.
+    FactorId,
+    /// A browser that is not asked again for a second factor.
+    RememberedDeviceId,
     /// A bearer secret for the admin API.
     AdminKeyId,
     /// What lets an application register itself.

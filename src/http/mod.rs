@@ -30,6 +30,7 @@ use axum::routing::{get, post};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use self::hosted::factor::{enrol, second_factor};
 use self::hosted::{
     assets, authorize, brand, consent, demo, device, forgotten, link, logout, select_account, sign_in,
     sign_up,
@@ -95,6 +96,17 @@ pub fn router(app: Arc<App>) -> Router {
         .route(
             "/link/{kind}",
             get(link::open).head(link::head).post(link::submit).fallback(hosted::wrong_method),
+        )
+        .route(
+            "/second-factor",
+            get(second_factor::get)
+                .head(second_factor::head)
+                .post(second_factor::post)
+                .fallback(hosted::wrong_method),
+        )
+        .route(
+            "/enrol",
+            get(enrol::get).head(second_factor::head).post(enrol::post).fallback(hosted::wrong_method),
         )
         .route("/consent", post(consent::submit).fallback(hosted::wrong_method))
         .route("/select-account", post(select_account::submit).fallback(hosted::wrong_method))

@@ -134,6 +134,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/admin/projects/{project}/users/{user}/sessions/{sid}",
         Permission::ManageUsers,
     ),
+    endpoint(Method::GET, "/admin/projects/{project}/users/{user}/factors", Permission::ReadUsers),
+    endpoint(Method::DELETE, "/admin/projects/{project}/users/{user}/factors", Permission::ManageUsers),
+    endpoint(
+        Method::DELETE,
+        "/admin/projects/{project}/users/{user}/factors/{factor}",
+        Permission::ManageUsers,
+    ),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}/consents", Permission::ReadUsers),
     endpoint(
         Method::DELETE,

@@ -1,13 +1,16 @@
 //! A password becomes a browser session; a browser session becomes a code.
 
 use super::consent::{self, asked};
+use super::devices::NewDevice;
 use super::guesses::{Guess, Origin};
+use super::progress::{self, Progress};
+use super::spend::Spend;
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result};
-use crate::model::claim::ACR_PASSWORD;
 use crate::model::client::Client;
 use crate::model::consent::Permission;
 use crate::model::names::check_username;
+use crate::model::proven::{Proof, Proven};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::par;
 use crate::projects::user_sessions::end_families_of;
@@ -16,7 +19,7 @@ use crate::store::browser_sessions::{self, Replaced, SignIn};
 use crate::store::codes::{self, CodeRow};
 use crate::store::db::Conn;
 use crate::store::users::{self, PasswordProof};
-use crate::store::{families, pushed_requests};
+use crate::store::{families, pushed_requests, sign_ins_in_progress};
 
 /// The hosted cookie lives one hour from the sign-in, absolute.
 pub const BROWSER_SESSION_SECONDS: i64 = 3600;
@@ -65,6 +68,7 @@ pub async fn prove_password(
         // The sign-in is good without; the next one tries again.
         tracing::warn!(cause = %error, "a password could not be hashed anew");
     }
+    let proven = Proven::default().and(Proof::Password);
     Ok(Some(SignIn {
         id: ctx.app.entropy.id(ctx.now)?,
         user_id: proof.user_id,
@@ -72,8 +76,8 @@ pub async fn prove_password(
         user_epoch: proof.token_epoch,
         browser_epoch: proof.browser_epoch,
         auth_time: ctx.now,
-        amr: r#"["pwd"]"#.into(),
-        acr: ACR_PASSWORD.into(),
+        amr: proven.amr(),
+        acr: proven.acr().as_str().to_owned(),
         user_agent: browser.user_agent,
         address: browser.address,
     }))
@@ -131,43 +135,81 @@ impl NewCode {
     }
 }
 
-/// Stores the session, and its first code, in one unit. `false`: the person was signed out in between.
+/// What leads to a browser session.
+pub struct Beginning<'a> {
+    pub sign_in: &'a SignIn,
+    /// What names the session from now on.
+    pub cookie: &'a Secret,
+    /// The hash of the cookie that the browser had: a session behind it ends.
+    pub replaced: Vec<u8>,
+    pub code: Option<&'a NewCode>,
+    /// What was in progress, and what the last proof uses up.
+    pub last: Option<(&'a Progress, &'a Spend)>,
+    /// The browser is to be remembered.
+    pub device: Option<&'a NewDevice>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Begun,
+    /// The person was signed out in between.
+    Overtaken,
+    /// The proof was used before.
+    Replayed,
+}
+
+/// Stores the session, and its first code, in one unit that uses up what led there.
 ///
 /// A session that the browser had before ends. What it gave to applications follows the same person's new one; for
 /// another person it ends as well, unless it was granted to outlive the session.
-pub async fn begin(
-    ctx: &Ctx,
-    sign_in: &SignIn,
-    cookie: &Secret,
-    replaced: Option<&Secret>,
-    code: Option<&NewCode>,
-) -> Result<bool> {
-    let (cookie, replaced) = (&cookie.sha256(), &replaced.map(Secret::sha256));
-    ctx.app
-        .db
-        .unit(|conn| async move {
-            let (project, now) = (ctx.project.id, ctx.now);
-            let expires_at = now.plus_seconds(BROWSER_SESSION_SECONDS);
-            if browser_sessions::insert(&conn, project, cookie, sign_in, expires_at).await? == 0 {
-                return Ok(false);
-            }
-            if let Some(code) = code {
-                require_consent(&conn, ctx, code).await?;
-            }
-            if let Some(code) = code
-                && !code.store(ctx, &conn).await?
-            {
-                // An error takes the session back too.
-                return Err(Error::new(Code::AccessDenied, "the sign-in was overtaken by a change"));
-            }
-            if let Some(hash) = replaced
-                && let Some(old) = browser_sessions::end(&conn, project, now, hash).await?
-            {
-                replace(&conn, ctx, old, sign_in).await?;
-            }
-            Ok(true)
-        })
-        .await
+pub async fn begin(ctx: &Ctx, beginning: &Beginning<'_>) -> Result<Outcome> {
+    ctx.app.db.unit(|conn| async move { begin_within(&conn, ctx, beginning).await }).await
+}
+
+async fn begin_within(conn: &Conn, ctx: &Ctx, beginning: &Beginning<'_>) -> Result<Outcome> {
+    let Beginning { sign_in, cookie, replaced, code, last, device } = beginning;
+    let (project, now, user) = (ctx.project.id, ctx.now, sign_in.user_id);
+    if let Some((progress, spend)) = last {
+        if !spend.take(conn, ctx, user).await? {
+            return Ok(Outcome::Replayed);
+        }
+        if sign_ins_in_progress::end(conn, project, &progress.row).await? == 0 {
+            return Err(overtaken());
+        }
+        progress::forgive(conn, ctx, user, spend).await?;
+        // Who has left that session meanwhile has left.
+        if progress.is_step_up() && browser_sessions::find_live(conn, project, now, replaced).await?.is_none()
+        {
+            return Err(overtaken());
+        }
+    }
+    let expires_at = now.plus_seconds(BROWSER_SESSION_SECONDS);
+    if browser_sessions::insert(conn, project, &cookie.sha256(), sign_in, expires_at).await? == 0 {
+        return Ok(Outcome::Overtaken);
+    }
+    if let Some(code) = code {
+        require_consent(conn, ctx, code).await?;
+        if !code.store(ctx, conn).await? {
+            // An error takes the session back too.
+            return Err(overtaken());
+        }
+    }
+    if let Some(old) = browser_sessions::end(conn, project, now, replaced).await? {
+        replace(conn, ctx, old, sign_in).await?;
+    }
+    if let Some(device) = device {
+        device.store(conn, ctx, sign_in).await?;
+    }
+    if let Some((_, spend)) = last {
+        spend.record(conn, ctx, user).await?;
+    }
+    Ok(Outcome::Begun)
+}
+
+/// What was proven is worth nothing any more.
+pub fn overtaken() -> Error {
+    Error::new(Code::AccessDenied, "the sign-in was overtaken by a change")
 }
 
 async fn replace(conn: &Conn, ctx: &Ctx, old: Replaced, new: &SignIn) -> Result<()> {
@@ -232,7 +274,7 @@ fn code_row(ctx: &Ctx, client: &Client, request: &AuthorizationRequest, sign_in:
         claims: request.claims.as_ref().map(|claims| claims.names.to_column()).transpose()?.flatten(),
         auth_time: sign_in.auth_time,
         amr: sign_in.amr.clone(),
-        acr: sign_in.acr.clone(),
+        acr: request.shown_acr(&sign_in.acr),
         user_agent: sign_in.user_agent.clone(),
         address: sign_in.address.clone(),
         project_epoch: sign_in.project_epoch,

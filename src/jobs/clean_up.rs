@@ -34,6 +34,8 @@ enum Kind {
     RevokedFamilies,
     ExpiredBrowserSessions,
     EndedBrowserSessions,
+    SignInsInProgress,
+    RememberedDevices,
     RevokedTokens,
     UsedJtis,
     UnconfirmedDeletions,
@@ -42,7 +44,7 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::Codes,
         Self::PushedRequests,
         Self::InitialAccessTokens,
@@ -56,6 +58,8 @@ impl Kind {
         Self::RevokedFamilies,
         Self::ExpiredBrowserSessions,
         Self::EndedBrowserSessions,
+        Self::SignInsInProgress,
+        Self::RememberedDevices,
         Self::RevokedTokens,
         Self::UsedJtis,
         Self::UnconfirmedDeletions,
@@ -78,6 +82,8 @@ impl Kind {
             Self::RevokedFamilies => "revoked token_families",
             Self::ExpiredBrowserSessions => "expired browser_sessions",
             Self::EndedBrowserSessions => "ended browser_sessions",
+            Self::SignInsInProgress => "sign_ins_in_progress",
+            Self::RememberedDevices => "remembered_devices",
             Self::RevokedTokens => "revoked_tokens",
             Self::UsedJtis => "used_jtis",
             Self::UnconfirmedDeletions => "unconfirmed deletions",
@@ -99,6 +105,8 @@ impl Kind {
             Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
             // Their client never comes back; and whoever does, is a stranger by then.
             Self::Consents | Self::KnownPlaces => 0,
+            // They are found until they end, and never after.
+            Self::SignInsInProgress | Self::RememberedDevices => 0,
             // A code of its last second looks for it, and finds whether it was ended.
             Self::ExpiredBrowserSessions | Self::EndedBrowserSessions => HOUR,
             // Another node's clock may be behind, and would take the token for a living one.
@@ -134,6 +142,8 @@ impl Kind {
                 Self::RevokedFamilies => expired::delete_revoked_families(&conn, end).await,
                 Self::ExpiredBrowserSessions => expired::delete_expired_browser_sessions(&conn, end).await,
                 Self::EndedBrowserSessions => expired::delete_ended_browser_sessions(&conn, end).await,
+                Self::SignInsInProgress => expired::delete_sign_ins_in_progress(&conn, end).await,
+                Self::RememberedDevices => expired::delete_remembered_devices(&conn, end).await,
                 Self::RevokedTokens => expired::delete_revoked_tokens(&conn, end).await,
                 Self::UsedJtis => expired::delete_used_jtis(&conn, end).await,
                 Self::UnconfirmedDeletions => expired::delete_unconfirmed_deletions(&conn, end).await,

@@ -11,6 +11,7 @@ use crate::audit::{self, Actor};
 use crate::entropy::Entropy;
 use crate::error::Result;
 use crate::identity::links;
+use crate::identity::{recovery, totp};
 use crate::ids::ProjectId;
 use crate::jobs::outbox;
 use crate::model::timestamp::Timestamp;
@@ -114,6 +115,8 @@ impl Run<'_> {
                     Table::SandboxSeeds => seed::place(row.project_id, name),
                     Table::Webhooks => webhooks::place(row.project_id, name),
                     Table::MailLinks => links::place(row.project_id, name),
+                    Table::TotpSeeds => totp::place(row.project_id, name),
+                    Table::RecoveryKeys => recovery::place(row.project_id, name),
                 };
                 let Some(new) = &self.sealed_anew(&place, &row.sealed)? else { continue };
                 self.done.moved +=

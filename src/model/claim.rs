@@ -13,10 +13,6 @@ const BESIDE: [(&str, &str); 4] = [
 /// Shown by scopes of a project alone.
 const OURS: [&str; 2] = ["roles", "groups"];
 
-/// How sure a sign-in is, in the words of `acr`: the only way is a password so far.
-pub const ACR_PASSWORD: &str = "1";
-pub const ACRS: [&str; 1] = [ACR_PASSWORD];
-
 /// The claims that a standard scope shows.
 pub fn of_scope(scope: &str) -> impl Iterator<Item = &'static str> {
     all().filter(move |claim| standard_scope(claim) == Some(scope))

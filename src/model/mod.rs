@@ -20,6 +20,7 @@ pub mod names;
 pub mod origin;
 pub mod profile;
 pub mod project;
+pub mod proven;
 pub mod proxies;
 pub mod role;
 pub mod scope;

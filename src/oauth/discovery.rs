@@ -4,9 +4,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::authorize::ResponseMode;
-use crate::model::claim::{self, ACRS};
+use crate::model::claim;
 use crate::model::client::GrantType;
 use crate::model::project::{DynamicRegistration, Project};
+use crate::model::proven::Acr;
+use crate::model::sign_in_policy::SecondFactor;
 use crate::model::signing_key::Alg;
 use crate::secret::{encode_base64url, sha256};
 use crate::texts;
@@ -67,7 +69,7 @@ pub fn document(project: &Project, signing_algs: &[Alg], scopes: &[&str]) -> Val
         "request_uri_parameter_supported": false,
         "claims_parameter_supported": true,
         "claims_supported": claims,
-        "acr_values_supported": ACRS,
+        "acr_values_supported": acrs(project),
         "ui_locales_supported": texts::all().iter().map(|texts| &texts.language.tag).collect::<Vec<_>>(),
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
@@ -76,4 +78,10 @@ pub fn document(project: &Project, signing_algs: &[Alg], scopes: &[&str]) -> Val
         document["registration_endpoint"] = json!(format!("{issuer}/oauth2/register"));
     }
     document
+}
+
+/// How sure sign-ins may be.
+fn acrs(project: &Project) -> Vec<&'static str> {
+    let has_second = project.settings.sign_in.second_factor != SecondFactor::Off;
+    [Some(Acr::One), has_second.then_some(Acr::Two)].into_iter().flatten().map(Acr::as_str).collect()
 }

@@ -296,18 +296,25 @@ pub async fn set_password(
             let (project, now) = (ctx.project.id, ctx.now);
             locked(ctx, &conn, id, seen).await?;
             password.store(&conn, ctx, id).await?;
-            let families_ended = users::count_live_families(&conn, project, now, id).await?;
-            let browser_sessions_ended = users::count_live_browser_sessions(&conn, project, now, id).await?;
-            logout_tokens::owe_for_user(&conn, project, now, id).await?;
-            users::raise_epochs(&conn, project, now, id, true).await?;
+            let ended = end_sessions(ctx, &conn, id).await?;
             let target = audit::user_name(ctx, id);
-            let detail =
-                json!({"families_ended": families_ended, "browser_sessions_ended": browser_sessions_ended});
+            let detail = json!({"families_ended": ended.families_ended,
+                "browser_sessions_ended": ended.browser_sessions_ended});
             let event = actor.did("user.password_reset", &target).with(detail);
             audit::append(&conn, project, now, &event).await?;
-            Ok(SignedOut { families_ended, browser_sessions_ended, effective_at: now })
+            Ok(ended)
         })
         .await
+}
+
+/// Ends everything that a user has been granted, in the unit that holds the user's row, and tells what it was.
+pub async fn end_sessions(ctx: &Ctx, conn: &Conn, id: UserId) -> Result<SignedOut> {
+    let (project, now) = (ctx.project.id, ctx.now);
+    let families_ended = users::count_live_families(conn, project, now, id).await?;
+    let browser_sessions_ended = users::count_live_browser_sessions(conn, project, now, id).await?;
+    logout_tokens::owe_for_user(conn, project, now, id).await?;
+    users::raise_epochs(conn, project, now, id, true).await?;
+    Ok(SignedOut { families_ended, browser_sessions_ended, effective_at: now })
 }
 
 /// The row of a user, held until the unit ends, in the version that the caller has seen.

@@ -56,7 +56,8 @@ pub async fn count_factors(conn: &Conn, project: ProjectId, user: UserId) -> Res
         conn,
         Count,
         "SELECT (SELECT count(*) FROM credentials WHERE project_id = $1 AND user_id = $2)
-              + (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2) AS n",
+              + (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2)
+              + (SELECT count(*) FROM totp_factors WHERE project_id = $1 AND user_id = $2) AS n",
         project,
         user
     )?;
@@ -115,7 +116,7 @@ pub async fn restore_user(
 }
 
 /// Of these a user may have many.
-const MANY: [&str; 8] = [
+const MANY: [&str; 10] = [
     "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
        SELECT code_hash FROM authorization_codes WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM device_grants WHERE project_id = $1 AND id IN (
@@ -131,16 +132,23 @@ const MANY: [&str; 8] = [
     // Letters that have not left yet. The one that tells of the deletion bears no user's id.
     "DELETE FROM outbox WHERE project_id = $1 AND id IN (
        SELECT id FROM outbox WHERE project_id = $1 AND user_id = $2 AND kind = 'mail' LIMIT $3)",
+    "DELETE FROM sign_ins_in_progress WHERE project_id = $1 AND id IN (
+       SELECT id FROM sign_ins_in_progress WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+    "DELETE FROM remembered_devices WHERE project_id = $1 AND id IN (
+       SELECT id FROM remembered_devices WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     // A logout token that still waits keeps its ids until it is delivered or given up, a week at most.
     "UPDATE outbox SET user_id = NULL, subject = NULL WHERE project_id = $1 AND id IN (
        SELECT id FROM outbox WHERE project_id = $1 AND user_id = $2 AND state = 'dead' LIMIT $3)",
 ];
 
 /// Of these a user has few by nature.
-const FEW: [&str; 8] = [
+const FEW: [&str; 11] = [
     "DELETE FROM consents WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM password_history WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM totp_factors WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM recovery_codes WHERE project_id = $1 AND user_id = $2",
+    "DELETE FROM recovery_sets WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM passkeys WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_keys WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM user_roles WHERE project_id = $1 AND user_id = $2",

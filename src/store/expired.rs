@@ -81,6 +81,14 @@ pub async fn delete_mail_links(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("mail_links", "id", "expires_at"), expired)
 }
 
+pub async fn delete_sign_ins_in_progress(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("sign_ins_in_progress", "id", "expires_at"), expired)
+}
+
+pub async fn delete_remembered_devices(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("remembered_devices", "id", "expires_at"), expired)
+}
+
 /// Families past their absolute lifetime: however they ended, they end there as well.
 pub async fn delete_expired_families(conn: &Conn, expired: Timestamp) -> Result<u64> {
     execute!(conn, ended!("token_families", "id", "expires_at"), expired)

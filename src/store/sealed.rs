@@ -15,16 +15,20 @@ pub enum Table {
     SandboxSeeds,
     Webhooks,
     MailLinks,
+    TotpSeeds,
+    RecoveryKeys,
 }
 
 impl Table {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::UserKeys,
         Self::Outbox,
         Self::SubjectSalts,
         Self::SandboxSeeds,
         Self::Webhooks,
         Self::MailLinks,
+        Self::TotpSeeds,
+        Self::RecoveryKeys,
     ];
 }
 
@@ -97,6 +101,24 @@ pub async fn page(
             id,
             limit
         ),
+        Table::TotpSeeds => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, id, sealed_seed AS sealed FROM totp_factors
+             WHERE (project_id, id) > ($1, $2) ORDER BY project_id, id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
+        Table::RecoveryKeys => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, user_id AS id, sealed_key AS sealed FROM recovery_sets
+             WHERE (project_id, user_id) > ($1, $2) ORDER BY project_id, user_id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
     }
 }
 
@@ -146,6 +168,22 @@ pub async fn reseal(conn: &Conn, table: Table, row: &SealedRow, new: &[u8]) -> R
         Table::MailLinks => execute!(
             conn,
             "UPDATE mail_links SET sealed_content = $1 WHERE project_id = $2 AND id = $3 AND sealed_content = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+        Table::TotpSeeds => execute!(
+            conn,
+            "UPDATE totp_factors SET sealed_seed = $1 WHERE project_id = $2 AND id = $3 AND sealed_seed = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+        Table::RecoveryKeys => execute!(
+            conn,
+            "UPDATE recovery_sets SET sealed_key = $1 WHERE project_id = $2 AND user_id = $3 AND sealed_key = $4",
             new,
             row.project_id,
             row.id,

@@ -97,9 +97,15 @@ sections! {
 
     passwords: Passwords { again, blocklist, bounds, differ, history, label, min_length, min_strength }
 
+    second_factor: SecondFactor {
+        app_name, by_hand, code, codes_kept, codes_lead, codes_title, enrol_lead, enrol_title, first_code, key,
+        lead_done, lead_recovery_code, lead_totp, open_app, over, over_title, picture, recovery_code, remember,
+        title, too_many, use_email_code, use_passkey, use_recovery_code, use_totp, wrong,
+    }
+
     select_account: SelectAccount { lead, other, this, title }
 
-    sign_in: SignIn { busy, forgotten, lead, password, sign_up, submit, title, username, wrong }
+    sign_in: SignIn { again, busy, forgotten, lead, password, sign_up, submit, title, username, wrong }
 
     sign_up: SignUp { back, closed, label, lead, no_address, sent, sent_title, title }
 

@@ -5,6 +5,7 @@ mod attribute_definitions;
 mod audit;
 mod clients;
 mod consents;
+mod factors;
 mod fields;
 mod initial_access_tokens;
 mod invitations;

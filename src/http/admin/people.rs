@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use super::{attribute_definitions, consents, labels, resource_servers, scopes, sessions, users};
+use super::{attribute_definitions, consents, factors, labels, resource_servers, scopes, sessions, users};
 use crate::app::App;
 use crate::http::call::Call;
 use crate::model::holding::LabelKind;
@@ -18,6 +18,11 @@ pub fn routes() -> Router<Arc<App>> {
         .route(&format!("{project}/users/{{user}}/set-password"), post(users::set_password))
         .route(&format!("{project}/users/{{user}}/sessions"), get(sessions::list))
         .route(&format!("{project}/users/{{user}}/sessions/{{sid}}"), axum::routing::delete(sessions::end))
+        .route(&format!("{project}/users/{{user}}/factors"), get(factors::list).delete(factors::reset))
+        .route(
+            &format!("{project}/users/{{user}}/factors/{{factor}}"),
+            axum::routing::delete(factors::reset_one),
+        )
         .route(&format!("{project}/users/{{user}}/consents"), get(consents::list))
         .route(
             &format!("{project}/users/{{user}}/consents/{{client_id}}"),

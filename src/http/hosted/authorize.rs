@@ -4,13 +4,15 @@ use axum::response::Response;
 
 use super::form::Aim;
 use super::page::Page;
-use super::{consent, redirect, select_account, sign_in};
-use crate::app::Ctx;
+use super::{consent, factor, redirect, select_account, sign_in};
 use crate::error::{Code, Error, Result, invalid_request, refused};
 use crate::identity::consent::{is_missing, missing};
+use crate::identity::needed::{Demand, Needed, of_session};
 use crate::identity::sign_in::{NewCode, find_session, resume};
 use crate::model::client::Client;
-use crate::oauth::authorize::{AuthorizationRequest, WayBack, check, check_redirect_uri, find_client, parse};
+use crate::oauth::authorize::{
+    AuthorizationRequest, WayBack, check, check_redirect_uri, find_client, parse, unmet,
+};
 use crate::oauth::is_meant;
 use crate::oauth::par;
 use crate::oauth::parameters::Parameters;
@@ -80,11 +82,12 @@ async fn proven(
     let cookie = page.cookie();
     if let Some(cookie) = cookie.as_ref().filter(|_| !request.prompt.login)
         && let Some(session) = find_session(ctx, cookie).await?
-        && is_enough(ctx, client, &request, &session)?
     {
-        return match request.prompt.select_account {
-            true => select_account::show(page, client, request, &session, cookie.clone()).await,
-            false => go_on(page, client, request, &session, cookie.clone()).await,
+        let young = request.accepts_age(session.auth_time, ctx.now);
+        return match request.prompt.select_account && is_meant(ctx, client, &request, session.user_id)? {
+            true if young => select_account::show(page, client, request, &session, cookie.clone()).await,
+            true => ask(page, client, request, Some(cookie.clone())),
+            false => with_session(page, client, request, &session, cookie.clone()).await,
         };
     }
     ask(page, client, request, cookie)
@@ -99,28 +102,65 @@ fn pushed_name(parameters: &Parameters) -> Result<Option<&str>> {
     Ok(name)
 }
 
-/// Whether the person needs not sign in again for this.
-pub fn is_enough(
-    ctx: &Ctx,
+/// Goes on with the browser's session, as far as it is worth what is asked for.
+pub async fn with_session(
+    page: &Page,
     client: &Client,
-    request: &AuthorizationRequest,
+    request: AuthorizationRequest,
     session: &SignIn,
-) -> Result<bool> {
-    Ok(request.accepts_age(session.auth_time, ctx.now) && is_right(ctx, client, request, session)?)
+    cookie: Secret,
+) -> Result<Response> {
+    let ctx = &page.ctx;
+    if !is_meant(ctx, client, &request, session.user_id)? {
+        return ask(page, client, request, Some(cookie));
+    }
+    if !request.accepts_age(session.auth_time, ctx.now) {
+        if request.prompt.none {
+            return Err(login_required());
+        }
+        let aim = Aim::Code(Box::new(request));
+        return sign_in::ask_again(page, Some(client), aim, session.user_id, cookie).await;
+    }
+    match missing_of(page, client, &request, session).await? {
+        Needed::Nothing => go_on(page, client, request, session, cookie).await,
+        Needed::Unmet => Err(unmet()),
+        _ if request.prompt.none => {
+            Err(Error::new(Code::InteractionRequired, "the person has to show a second factor"))
+        }
+        more => {
+            let aim = Aim::Code(Box::new(request));
+            factor::step_up(page, Some(client), aim, (session, cookie), &more).await
+        }
+    }
 }
 
-/// The same, whenever it was that they signed in.
-pub fn is_right(
-    ctx: &Ctx,
+/// What the session lacks. What the application would like is not asked for where nothing may be shown.
+async fn missing_of(
+    page: &Page,
+    client: &Client,
+    request: &AuthorizationRequest,
+    session: &SignIn,
+) -> Result<Needed> {
+    let mut demand = Demand::of(request);
+    if request.prompt.none {
+        demand.wished = demand.least;
+    }
+    of_session(&page.ctx, Some(client), demand, session, page.device().as_ref()).await
+}
+
+/// Whether the session is the right person's and worth what is asked for, whenever it was that they signed in.
+pub async fn is_right(
+    page: &Page,
     client: &Client,
     request: &AuthorizationRequest,
     session: &SignIn,
 ) -> Result<bool> {
-    Ok(request.accepts_acr(&session.acr) && is_meant(ctx, client, request, session.user_id)?)
+    Ok(is_meant(&page.ctx, client, request, session.user_id)?
+        && missing_of(page, client, request, session).await? == Needed::Nothing)
 }
 
 /// A code for a browser whose sign-in is good enough for the request; for an application of others once it is allowed.
-pub async fn go_on(
+async fn go_on(
     page: &Page,
     client: &Client,
     request: AuthorizationRequest,
@@ -149,8 +189,12 @@ fn ask(
     cookie: Option<Secret>,
 ) -> Result<Response> {
     if request.prompt.none {
-        return Err(Error::new(Code::LoginRequired, "the person has to sign in"));
+        return Err(login_required());
     }
     let username = request.login_hint.clone().unwrap_or_default();
-    sign_in::show(page, client, &Aim::Code(Box::new(request)), cookie, &username)
+    sign_in::show(page, Some(client), Aim::Code(Box::new(request)), cookie, &username)
+}
+
+fn login_required() -> Error {
+    Error::new(Code::LoginRequired, "the person has to sign in")
 }

@@ -144,7 +144,7 @@ async fn allowed(page: &Page, client: &Client, asking: Asking, cookie: Secret) -
     let (ctx, Asking { request, session, fresh, shown_in }) = (&page.ctx, asking);
     let found = find_session(ctx, &cookie).await?.filter(|found| found.id == session);
     if let Some(found) = found
-        && authorize::is_right(ctx, client, &request, &found)?
+        && authorize::is_right(page, client, &request, &found).await?
         && (request.accepts_age(found.auth_time, ctx.now)
             || fresh && ctx.now < found.auth_time.plus_seconds(THINKING_SECONDS))
     {
@@ -158,5 +158,5 @@ async fn allowed(page: &Page, client: &Client, asking: Asking, cookie: Secret) -
         }
     }
     // Signed out, or too long ago for the request by now.
-    sign_in::show(page, client, &Aim::Code(Box::new(request)), Some(cookie), "")
+    sign_in::show(page, Some(client), Aim::Code(Box::new(request)), Some(cookie), "")
 }

@@ -1,11 +1,13 @@
 //! The one cookie per project: it binds the form before the sign-in and names the browser session after it. The value is
-//! another one after each sign-in, so a value that somebody planted before is worth nothing.
+//! another one after each proof, so a value that somebody planted before is worth nothing. A browser that is remembered has
+//! a second one, which names nobody and lets nobody in.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
 use crate::app::Ctx;
 use crate::error::{Error, Result};
+use crate::identity::devices::NewDevice;
 use crate::identity::sign_in::BROWSER_SESSION_SECONDS;
 use crate::secret::{Secret, sha256};
 
@@ -22,7 +24,19 @@ fn name(ctx: &Ctx) -> String {
 
 /// The cookie's value, when it has the form of one of ours.
 pub fn read(ctx: &Ctx, headers: &HeaderMap) -> Option<Secret> {
-    let name = name(ctx);
+    value_of(&name(ctx), headers)
+}
+
+/// The value that says that this browser is remembered.
+pub fn read_device(ctx: &Ctx, headers: &HeaderMap) -> Option<Secret> {
+    value_of(&device_name(ctx), headers)
+}
+
+fn device_name(ctx: &Ctx) -> String {
+    format!("{}-device", name(ctx))
+}
+
+fn value_of(name: &str, headers: &HeaderMap) -> Option<Secret> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -36,20 +50,25 @@ pub fn read(ctx: &Ctx, headers: &HeaderMap) -> Option<Secret> {
 /// For an hour from now, which is as long as a form lives. How long a sign-in is worth something is no matter of the cookie:
 /// the server ends the session an hour after it began, however often its name is set again.
 pub fn set(ctx: &Ctx, value: &Secret) -> Result<HeaderValue> {
-    header_of(ctx, value.expose(), BROWSER_SESSION_SECONDS)
+    header_of(ctx, &name(ctx), value.expose(), BROWSER_SESSION_SECONDS)
+}
+
+/// For as long as the device is remembered.
+pub fn set_device(ctx: &Ctx, device: &NewDevice) -> Result<HeaderValue> {
+    header_of(ctx, &device_name(ctx), device.cookie.expose(), device.lives())
 }
 
 /// Takes the cookie out of the browser.
 pub fn remove(ctx: &Ctx) -> Result<HeaderValue> {
-    header_of(ctx, "", 0)
+    header_of(ctx, &name(ctx), "", 0)
 }
 
-fn header_of(ctx: &Ctx, value: &str, seconds: i64) -> Result<HeaderValue> {
+fn header_of(ctx: &Ctx, name: &str, value: &str, seconds: i64) -> Result<HeaderValue> {
     let scope = match is_https(ctx) {
         true => "Path=/; Secure".to_owned(),
         false => format!("Path=/projects/{}", ctx.project.slug),
     };
-    let text = format!("{}={value}; {scope}; HttpOnly; SameSite=Lax; Max-Age={seconds}", name(ctx));
+    let text = format!("{name}={value}; {scope}; HttpOnly; SameSite=Lax; Max-Age={seconds}");
     let mut header = HeaderValue::from_str(&text).map_err(Error::internal)?;
     header.set_sensitive(true);
     Ok(header)

@@ -14,10 +14,11 @@ use super::form::{self, Aim, Content, Received};
 use super::frame::{Frame, in_language};
 use super::page::Page;
 use super::pages::{self, DeviceCodePage, DeviceConfirmPage, DeviceDonePage};
-use super::{cookie, redirect, sign_in};
+use super::{cookie, factor, redirect, sign_in};
 use crate::app::Ctx;
 use crate::error::{Result, refused};
 use crate::identity::consent::is_as_shown;
+use crate::identity::needed::{Demand, Needed, of_session};
 use crate::identity::sign_in::find_session;
 use crate::ids::{ClientId, DeviceGrantId};
 use crate::model::client::Client;
@@ -145,9 +146,22 @@ async fn ask_to_confirm(page: &Page) -> Result<Response> {
     let another = followed.fields.get("prompt") == Some("login");
     let session = if another { None } else { find_session(ctx, &followed.cookie).await? };
     match session {
-        Some(session) => render_confirm(ctx, &client, &named, &waiting, &session, followed.cookie).await,
-        None => sign_in::show(page, &client, &Aim::Device(named), Some(followed.cookie), ""),
+        Some(session) => match missing_of(page, &client, &session).await? {
+            Needed::Nothing => {
+                render_confirm(ctx, &client, &named, &waiting, &session, followed.cookie).await
+            }
+            more => {
+                let signed_in = (&session, followed.cookie);
+                factor::step_up(page, Some(&client), Aim::Device(named), signed_in, &more).await
+            }
+        },
+        None => sign_in::show(page, Some(&client), Aim::Device(named), Some(followed.cookie), ""),
     }
+}
+
+/// What the session lacks for what the client asks for.
+async fn missing_of(page: &Page, client: &Client, session: &SignIn) -> Result<Needed> {
+    of_session(&page.ctx, Some(client), Demand::NONE, session, page.device().as_ref()).await
 }
 
 async fn render_confirm(
@@ -198,8 +212,15 @@ async fn decided(page: &Page) -> Result<Response> {
     let client = active_client(ctx, named.client_id).await?;
     let Some(session) = find_session(ctx, &posted.cookie).await? else {
         // Signed out in between.
-        return sign_in::show(page, &client, &Aim::Device(named), Some(posted.cookie), "");
+        return sign_in::show(page, Some(&client), Aim::Device(named), Some(posted.cookie), "");
     };
+    match missing_of(page, &client, &session).await? {
+        more if allowed && more != Needed::Nothing => {
+            let signed_in = (&session, posted.cookie);
+            return factor::step_up(page, Some(&client), Aim::Device(named), signed_in, &more).await;
+        }
+        _ => {}
+    }
     let Some(waiting) = device::waiting(ctx, named.id).await? else { return over(ctx) };
     if allowed && !is_as_shown(ctx, &client, &waiting.scope, named.shown_in) {
         return render_confirm(ctx, &client, &named, &waiting, &session, posted.cookie).await;

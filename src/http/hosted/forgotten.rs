@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::form::{self, Aim, Content, Received};
+use super::form::{self, Aim, Asked, Content, Received};
 use super::frame::{Frame, in_language};
 use super::note::note;
 use super::page::Page;
@@ -57,10 +57,11 @@ fn path(ctx: &Ctx) -> String {
 }
 
 /// From a sign-in to one of the pages beside it, which come back to it: `request` is the sign-in's own, sealed.
-pub fn beside(ctx: &Ctx, page: &str, request: &str, client: ClientId) -> String {
-    let carried = match request.len() > MOST_CARRIED {
-        true => format!("client_id={client}"),
-        false => format!("request={request}"),
+pub fn beside(ctx: &Ctx, page: &str, request: &str, client: Option<ClientId>) -> String {
+    let carried = match (request.len() > MOST_CARRIED, client) {
+        (true, Some(client)) => format!("client_id={client}"),
+        (true, None) => String::new(),
+        (false, _) => format!("request={request}"),
     };
     in_language(ctx, &format!("/projects/{}/{page}?{carried}", ctx.project.slug))
 }
@@ -70,12 +71,13 @@ pub fn go_on(page: &Page, cookie: &Secret) -> Result<Option<GoOn>> {
     let ctx = &page.ctx;
     let parameters = parse(page.call.raw_query())?;
     if parameters.has("request") {
-        let aim = match form::follow::<Aim>(page) {
-            Ok(Received::Valid(followed)) => followed.content,
-            Ok(Received::Stale(aim)) => aim,
+        let aim = match form::follow::<Asked>(page) {
+            Ok(Received::Valid(followed)) => followed.content.aim,
+            Ok(Received::Stale(asked)) => asked.aim,
             Err(_) => return Ok(None),
         };
-        return Ok(Some(GoOn::new(aim.client_id(), in_language(ctx, &aim.link(ctx)), cookie)));
+        let go_on = |client| GoOn::new(client, in_language(ctx, &aim.link(ctx)), cookie);
+        return Ok(aim.client_id().map(go_on));
     }
     let client: Option<ClientId> = parameters.get("client_id").and_then(|id| id.parse().ok());
     Ok(client.map(|client| GoOn::new(client, Aim::BrowserSession(client).link(ctx), cookie)))

@@ -8,7 +8,7 @@ use super::device::NamedDevice;
 use super::page::Page;
 use crate::app::Ctx;
 use crate::error::{Error, Result, refused};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, UserId};
 use crate::keys::master::Place;
 use crate::model::timestamp::Timestamp;
 use crate::oauth::authorize::{AuthorizationRequest, parse};
@@ -35,29 +35,76 @@ pub enum Aim {
     BrowserSession(ClientId),
     /// A decision about a device.
     Device(NamedDevice),
+    /// A page of one's own account.
+    Account(AccountPage),
 }
 
-impl Aim {
-    pub fn client_id(&self) -> ClientId {
+/// The pages of one's own account, by name: a sign-in leads to none but these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountPage {
+    Overview,
+    Profile,
+    Password,
+    Factors,
+    Sessions,
+    Consents,
+    Data,
+    Delete,
+}
+
+impl AccountPage {
+    /// Under the project's address.
+    pub const fn path(self) -> &'static str {
         match self {
-            Self::Code(request) => request.client_id,
-            Self::BrowserSession(client) => *client,
-            Self::Device(named) => named.client_id,
+            Self::Overview => "/account",
+            Self::Profile => "/account/profile",
+            Self::Password => "/account/password",
+            Self::Factors => "/account/factors",
+            Self::Sessions => "/account/sessions",
+            Self::Consents => "/account/consents",
+            Self::Data => "/account/data",
+            Self::Delete => "/account/delete",
         }
     }
 }
 
-impl Content for Aim {
-    const KIND: &'static str = "sign_in";
+impl Aim {
+    /// `None`: it is for the person alone.
+    pub fn client_id(&self) -> Option<ClientId> {
+        match self {
+            Self::Code(request) => Some(request.client_id),
+            Self::BrowserSession(client) => Some(*client),
+            Self::Device(named) => Some(named.client_id),
+            Self::Account(_) => None,
+        }
+    }
 
-    fn link(&self, ctx: &Ctx) -> String {
+    /// Where the same begins anew.
+    pub fn link(&self, ctx: &Ctx) -> String {
         match self {
             Self::Code(request) => link(ctx, request),
             Self::BrowserSession(client) => {
                 format!("/projects/{}/sign-in?client_id={client}", ctx.project.slug)
             }
             Self::Device(named) => named.link(ctx),
+            Self::Account(page) => format!("/projects/{}{}", ctx.project.slug, page.path()),
         }
+    }
+}
+
+/// What the form of a sign-in carries.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Asked {
+    pub aim: Aim,
+    /// Who is signed in here, and shows again that it is they; `None`: whoever it is.
+    pub user: Option<UserId>,
+}
+
+impl Content for Asked {
+    const KIND: &'static str = "sign_in";
+
+    fn link(&self, ctx: &Ctx) -> String {
+        self.aim.link(ctx)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod consent;
 mod cookie;
 pub mod demo;
 pub mod device;
+pub mod factor;
 mod faults;
 pub mod forgotten;
 mod form;

@@ -70,6 +70,11 @@ impl Page {
         cookie::read(&self.ctx, &self.call.headers)
     }
 
+    /// What says that this browser is remembered.
+    pub fn device(&self) -> Option<Secret> {
+        cookie::read_device(&self.ctx, &self.call.headers)
+    }
+
     pub fn browser(&self) -> Browser {
         Browser { user_agent: self.call.user_agent(), address: self.call.client_address() }
     }

@@ -18,13 +18,16 @@ use crate::texts::Texts;
 pub struct SignInPage<'a> {
     pub t: &'static Texts,
     pub frame: Frame<'a>,
-    pub client_name: &'a str,
+    /// `None`: the person comes for themselves.
+    pub client_name: Option<&'a str>,
     /// Where the form is posted to.
     pub action: &'a str,
     /// What the sign-in is for, sealed, carried in a hidden field.
     pub request: &'a str,
     /// What was typed before, or the login hint.
     pub username: &'a str,
+    /// Whether it is known who that is, and nobody else will do.
+    pub is_known: bool,
     /// Must read the same whether or not the account exists.
     pub error: Option<&'a str>,
     /// Where a forgotten password is replaced.

@@ -78,7 +78,7 @@ async fn chosen(page: &Page) -> Result<Response> {
             let back = request.back.clone();
             redirect::or_to_client(ctx, &back, go_on(page, &client, request, session, cookie).await)
         }
-        Some("other") => sign_in::show(page, &client, &Aim::Code(Box::new(request)), Some(cookie), ""),
+        Some("other") => sign_in::show(page, Some(&client), Aim::Code(Box::new(request)), Some(cookie), ""),
         _ => Err(refused(|t| &t.errors.form_incomplete)),
     }
 }
@@ -92,9 +92,7 @@ async fn go_on(
     cookie: Secret,
 ) -> Result<Response> {
     match find_session(&page.ctx, &cookie).await?.filter(|found| found.id == session) {
-        Some(found) if authorize::is_enough(&page.ctx, client, &request, &found)? => {
-            authorize::go_on(page, client, request, &found, cookie).await
-        }
-        _ => sign_in::show(page, client, &Aim::Code(Box::new(request)), Some(cookie), ""),
+        Some(found) => authorize::with_session(page, client, request, &found, cookie).await,
+        None => sign_in::show(page, Some(client), Aim::Code(Box::new(request)), Some(cookie), ""),
     }
 }

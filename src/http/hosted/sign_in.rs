@@ -3,23 +3,24 @@
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
+use super::factor::{Carried, Gone, Step, go_on};
 use super::forgotten::beside;
-use super::form::{self, Aim, Content, Received};
+use super::form::{self, Aim, Asked, Content, Received};
 use super::frame::{Frame, in_language};
 use super::page::Page;
 use super::pages::{self, SignInPage, SignedInPage};
-use super::{authorize, consent, cookie, device, policy, redirect};
+use super::{authorize, cookie, policy, redirect};
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result, refused};
-use crate::identity::consent::is_missing;
-use crate::identity::sign_in::{NewCode, begin, find_session, prove_password};
+use crate::identity::sign_in::{find_session, prove_password};
 use crate::identity::sign_up::is_open;
+use crate::ids::UserId;
 use crate::model::client::Client;
-use crate::oauth::authorize::{active_client, check_prompt, find_client, parse, unmet};
-use crate::oauth::is_meant;
+use crate::oauth::authorize::{active_client, check_prompt, find_client, parse};
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
+use crate::store::users;
 use crate::texts::Text;
 
 /// A user name has at most so many characters; what is longer is not shown again.
@@ -71,45 +72,63 @@ async fn browser_session(page: &Page, client: &Client, parameters: &Parameters) 
         return signed_in(&page.ctx, client);
     }
     let hint = parameters.get("login_hint").unwrap_or_default();
-    show(page, client, &Aim::BrowserSession(client.id), cookie, hint)
+    show(page, Some(client), Aim::BrowserSession(client.id), cookie, hint)
 }
 
 /// Shows the form, bound to the browser's cookie; a browser without one gets one that proves nothing yet.
 pub fn show(
     page: &Page,
-    client: &Client,
-    aim: &Aim,
+    client: Option<&Client>,
+    aim: Aim,
     cookie: Option<Secret>,
     username: &str,
 ) -> Result<Response> {
-    render(&page.ctx, client, aim, cookie, username, 200, None)
+    render(&page.ctx, client, &Asked { aim, user: None }, cookie, (username, 200, None))
+}
+
+/// Asks whoever is signed in to show again that it is they.
+pub async fn ask_again(
+    page: &Page,
+    client: Option<&Client>,
+    aim: Aim,
+    user: UserId,
+    cookie: Secret,
+) -> Result<Response> {
+    let username = name_of(&page.ctx, user).await?;
+    render(&page.ctx, client, &Asked { aim, user: Some(user) }, Some(cookie), (&username, 200, None))
+}
+
+async fn name_of(ctx: &Ctx, user: UserId) -> Result<String> {
+    let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
+    Ok(found.and_then(|user| user.username).unwrap_or_default())
 }
 
 fn render(
     ctx: &Ctx,
-    client: &Client,
-    aim: &Aim,
+    client: Option<&Client>,
+    asked: &Asked,
     cookie: Option<Secret>,
-    username: &str,
-    status: u16,
-    error: Option<&Text>,
+    (username, status, error): (&str, u16, Option<&Text>),
 ) -> Result<Response> {
     cookie::bind(ctx, cookie, |cookie| {
-        let request = form::seal(ctx, aim, cookie)?;
-        let sign_up = is_open(ctx).then(|| beside(ctx, "sign-up", &request, client.id));
+        let request = form::seal(ctx, asked, cookie)?;
+        let id = client.map(|client| client.id);
+        let sign_up = is_open(ctx) && asked.user.is_none();
+        let sign_up = sign_up.then(|| beside(ctx, "sign-up", &request, id));
         let page = SignInPage {
             t: ctx.texts,
             frame: Frame::of(ctx),
-            client_name: &client.name,
+            client_name: client.map(|client| client.name.as_str()),
             action: &format!("/projects/{}/sign-in", ctx.project.slug),
             request: &request,
-            forgotten: &beside(ctx, "forgotten-password", &request, client.id),
+            forgotten: &beside(ctx, "forgotten-password", &request, id),
             sign_up: sign_up.as_deref(),
             username: if username.chars().count() > MOST_SHOWN { "" } else { username },
+            is_known: asked.user.is_some(),
             error: error.map(Text::as_str),
             host: ctx.app.base_url.split_once("://").map_or("", |(_, host)| host),
         };
-        pages::html(status, &page, &policy::form_targets(client))
+        pages::html(status, &page, &client.map(policy::form_targets).unwrap_or_default())
     })
 }
 
@@ -120,21 +139,36 @@ pub async fn submit(page: Page) -> Response {
 
 async fn judge(page: &Page) -> Result<Response> {
     let ctx = &page.ctx;
-    let posted = match form::receive::<Aim>(page)? {
+    let posted = match form::receive::<Asked>(page)? {
         Received::Valid(posted) => posted,
-        Received::Stale(aim) => return pages::stale(ctx, &aim.link(ctx)),
+        Received::Stale(asked) => return pages::stale(ctx, &asked.link(ctx)),
     };
-    let (aim, mut fields, cookie) = (posted.content, posted.fields, posted.cookie);
-    let client = active_client(ctx, aim.client_id()).await?;
-    let (username, password) = (fields.take("username"), Secret::new(fields.take("password")));
+    let (asked, mut fields, cookie) = (posted.content, posted.fields, posted.cookie);
+    let client = match asked.aim.client_id() {
+        Some(id) => Some(active_client(ctx, id).await?),
+        None => None,
+    };
+    let (typed, password) = (fields.take("username"), Secret::new(fields.take("password")));
+    let username = match asked.user {
+        Some(user) => name_of(ctx, user).await?,
+        None => typed,
+    };
     let t = &ctx.texts.sign_in;
-    let again =
-        |status, text| render(ctx, &client, &aim, Some(cookie.clone()), &username, status, Some(text));
-    match prove_password(ctx, &username, password, page.browser()).await {
-        Ok(Some(sign_in)) => match finish(ctx, &client, &aim, &sign_in, &cookie).await? {
-            Some(response) => Ok(response),
-            None => again(400, &t.wrong),
-        },
+    let again = |status, text| {
+        render(ctx, client.as_ref(), &asked, Some(cookie.clone()), (&username, status, Some(text)))
+    };
+    let proven = prove_password(ctx, &username, password, page.browser()).await;
+    // Nobody else will do, where it is known who it is.
+    let is_meant = |sign_in: &SignIn| asked.user.is_none_or(|user| user == sign_in.user_id);
+    match proven.map(|sign_in| sign_in.filter(is_meant)) {
+        Ok(Some(sign_in)) => {
+            let carried = Carried::of(asked.aim.clone(), client.as_ref());
+            let step = Step { sign_in, cookie: &cookie, last: None, remember: false };
+            match go_on(page, &carried, &step).await? {
+                Gone::On(response) => Ok(response),
+                Gone::Overtaken | Gone::Replayed => again(400, &t.wrong),
+            }
+        }
         Ok(None) => again(400, &t.wrong),
         Err(error) if error.code() == Code::TemporarilyUnavailable => {
             super::log_cause(&error);
@@ -145,73 +179,6 @@ async fn judge(page: &Page) -> Result<Response> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// The browser session under a new cookie, and the way on. `None`: the proof was overtaken by a sign-out or a reset.
-///
-/// The client is read again, because its address may have been taken away while the password waited in the queue; but its
-/// epoch is the one from before the proof, or what ended meanwhile would live.
-async fn finish(
-    ctx: &Ctx,
-    client: &Client,
-    aim: &Aim,
-    sign_in: &SignIn,
-    replaced: &Secret,
-) -> Result<Option<Response>> {
-    let token_epoch = client.token_epoch;
-    let client = Client { token_epoch, ..active_client(ctx, client.id).await? };
-    let Aim::Code(request) = aim else { return enter(ctx, &client, aim, sign_in, replaced).await };
-    if !client.allows_redirect(&request.back.redirect_uri) {
-        return Err(unregistered());
-    }
-    match enter(ctx, &client, aim, sign_in, replaced).await {
-        Err(error) => redirect::to_client(ctx, &request.back, Err(&error)).map(Some),
-        done => done,
-    }
-}
-
-/// The request is judged again, by who has signed in.
-async fn enter(
-    ctx: &Ctx,
-    client: &Client,
-    aim: &Aim,
-    sign_in: &SignIn,
-    replaced: &Secret,
-) -> Result<Option<Response>> {
-    let code = match aim {
-        Aim::Code(request) => {
-            if !is_meant(ctx, client, request, sign_in.user_id)? {
-                let why = "somebody else signed in than the one asked for";
-                return Err(Error::new(Code::LoginRequired, why));
-            }
-            if !request.accepts_acr(&sign_in.acr) {
-                return Err(unmet());
-            }
-            match is_missing(ctx, client, request, sign_in.user_id).await? {
-                true => None,
-                false => Some(NewCode::new(ctx, client, request, sign_in)?),
-            }
-        }
-        Aim::BrowserSession(_) | Aim::Device(_) => None,
-    };
-    let cookie = ctx.app.entropy.token("")?;
-    if !begin(ctx, sign_in, &cookie, Some(replaced), code.as_ref()).await? {
-        return Ok(None);
-    }
-    let mut response = match (aim, &code) {
-        (Aim::Code(request), Some(code)) => redirect::to_client(ctx, &request.back, Ok(&code.secret))?,
-        (Aim::Code(request), None) => {
-            consent::show(ctx, client, request.as_ref().clone(), sign_in, true, cookie.clone()).await?
-        }
-        (Aim::Device(named), _) => redirect::see_other(&device::confirm_link(ctx, named, &cookie)?)?,
-        // By GET, so that reloading the page posts nothing.
-        _ => {
-            let link = format!("{}/sign-in?client_id={}", ctx.project.issuer, client.id);
-            redirect::see_other(&in_language(ctx, &link))?
-        }
-    };
-    response.headers_mut().insert(header::SET_COOKIE, cookie::set(ctx, &cookie)?);
-    Ok(Some(response))
 }
 
 pub fn unregistered() -> Error {

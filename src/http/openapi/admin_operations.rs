@@ -228,6 +228,17 @@ fn people() -> Vec<Operation> {
         .body([("password!", text())]),
         operation(&format!("GET {one}/sessions"), "list_sessions", "Where the user is signed in").paged(),
         operation(&format!("DELETE {one}/sessions/{{sid}}"), "end_session", "Ends one session"),
+        operation(&format!("GET {one}/factors"), "list_factors", "What the user has beside a password"),
+        operation(
+            &format!("DELETE {one}/factors"),
+            "reset_factors",
+            "Takes all second factors and recovery codes away and ends all sessions",
+        ),
+        operation(
+            &format!("DELETE {one}/factors/{{factor}}"),
+            "reset_factor",
+            "Takes one second factor away and ends all sessions",
+        ),
         operation(&format!("GET {one}/consents"), "list_consents", "What the user has allowed applications")
             .paged(),
         operation(

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, invalid_request};
-use crate::model::claim::{ACRS, is_claim, standard_scope};
+use crate::model::claim::{is_claim, standard_scope};
 use crate::model::claims_request::ClaimsRequest;
 use crate::model::client::Client;
+use crate::model::proven::Acr;
 use crate::oauth::parameters::Parameters;
 
 /// The parameter as it was understood.
@@ -22,6 +23,9 @@ pub struct AskedClaims {
     pub subjects: Option<Vec<String>>,
     /// The ways of signing in one of which is needed.
     pub acrs: Option<Vec<String>>,
+    /// Those that are asked for and not needed.
+    #[serde(default)]
+    pub wished_acrs: Vec<String>,
 }
 
 /// # Errors
@@ -37,6 +41,7 @@ pub fn check_claims(client: &Client, parameters: &Parameters) -> Result<Option<A
         names: ClaimsRequest { userinfo: names(client, &userinfo), id_token: names(client, &id_token) },
         subjects: None,
         acrs: None,
+        wished_acrs: Vec::new(),
     };
     for single in [&userinfo, &id_token].into_iter().filter_map(|members| members.get("sub")) {
         let wanted = single.values()?;
@@ -49,8 +54,10 @@ pub fn check_claims(client: &Client, parameters: &Parameters) -> Result<Option<A
     }
     if let Some(acr) = id_token.get("acr").filter(|acr| acr.essential) {
         asked.acrs = acr.values()?;
+    } else if let Some(acr) = id_token.get("acr") {
+        asked.wished_acrs = acr.values().ok().flatten().unwrap_or_default();
     }
-    if asked.acrs.as_ref().is_some_and(|wanted| !wanted.iter().any(|acr| ACRS.contains(&acr.as_str()))) {
+    if asked.acrs.as_ref().is_some_and(|wanted| !wanted.iter().any(|acr| Acr::named(acr).is_some())) {
         return Err(unmet());
     }
     Ok(Some(asked))

@@ -1,6 +1,7 @@
 //! Checks of an authorization request, in the order that keeps redirects safe: client, redirect URI, then the rest. Each
 //! rule has a file of its own.
 
+mod check_acr_values;
 mod check_claims;
 mod check_dpop_jkt;
 mod check_grant;
@@ -26,6 +27,7 @@ pub use self::check_scope::{check_scope, requested_scope};
 pub use self::find_client::{active_client, find_client, unknown_client};
 pub use self::request::{AuthorizationRequest, MOST_BYTES, WayBack, parse};
 
+use self::check_acr_values::check_acr_values;
 use self::check_claims::check_claims;
 use self::check_dpop_jkt::check_dpop_jkt;
 use self::check_grant::check_grant;
@@ -73,6 +75,7 @@ pub fn check(
         prompt: check_prompt(parameters)?,
         max_age: check_max_age(client, parameters)?,
         login_hint: parameters.get("login_hint").map(str::to_owned),
+        acr_values: check_acr_values(parameters)?,
         claims: check_claims(client, parameters)?,
         request_uri: None,
         hint: check_id_token_hint(ctx, client, parameters)?,

@@ -6,6 +6,7 @@ use super::{AskedClaims, IdTokenHint, Prompt, ResponseMode};
 use crate::error::{Result, refused};
 use crate::ids::ClientId;
 use crate::model::client::Client;
+use crate::model::proven::Acr;
 use crate::model::timestamp::Timestamp;
 use crate::oauth::parameters::Parameters;
 
@@ -30,6 +31,9 @@ pub struct AuthorizationRequest {
     /// Seconds that a sign-in may lie back.
     pub max_age: Option<i64>,
     pub login_hint: Option<String>,
+    /// How sure the sign-in should be, in the order of preference.
+    #[serde(default)]
+    pub acr_values: Vec<String>,
     /// Single claims that are asked for.
     pub claims: Option<AskedClaims>,
     /// The name of the request, if it was pushed: a code uses it up.
@@ -78,10 +82,36 @@ impl AuthorizationRequest {
             && named.is_none_or(|subjects| subjects.iter().any(|known| known == subject))
     }
 
-    /// Whether the person signed in in a way that is enough.
-    pub fn accepts_acr(&self, acr: &str) -> bool {
-        let needed = self.claims.as_ref().and_then(|claims| claims.acrs.as_ref());
-        needed.is_none_or(|needed| needed.iter().any(|known| known == acr))
+    /// The values of `acr` one of which is needed (OpenID Connect Core, 5.5.1.1).
+    fn essential_acrs(&self) -> Option<&Vec<String>> {
+        self.claims.as_ref().and_then(|claims| claims.acrs.as_ref())
+    }
+
+    /// Those that are asked for, the one that is liked most first.
+    fn wished_acrs(&self) -> impl Iterator<Item = &String> {
+        self.acr_values.iter().chain(self.claims.iter().flat_map(|claims| &claims.wished_acrs))
+    }
+
+    /// What a sign-in has to be worth at least: of several values any one will do.
+    pub fn least_acr(&self) -> Acr {
+        let values = self.essential_acrs().into_iter().flatten();
+        values.filter_map(|value| Acr::named(value)).min().unwrap_or(Acr::One)
+    }
+
+    /// What it should be worth, if the person gets there.
+    pub fn wished_acr(&self) -> Acr {
+        self.wished_acrs().find_map(|value| Acr::named(value)).unwrap_or(Acr::One)
+    }
+
+    /// The `acr` of the tokens: one of the values that were asked for, if the sign-in is good for any of them.
+    pub fn shown_acr(&self, of_sign_in: &str) -> String {
+        let Some(worth) = Acr::named(of_sign_in) else { return of_sign_in.to_owned() };
+        let asked: Vec<&String> = match self.essential_acrs() {
+            Some(essential) => essential.iter().collect(),
+            None => self.wished_acrs().collect(),
+        };
+        let known = asked.into_iter().filter_map(|value| Acr::named(value)).filter(|value| *value <= worth);
+        known.max().unwrap_or(worth).as_str().to_owned()
     }
 
     /// The parameters again, for a link that makes the same request.
@@ -93,6 +123,7 @@ impl AuthorizationRequest {
                 .finish();
         }
         let (max_age, prompt) = (self.max_age.map(|seconds| seconds.to_string()), self.prompt.to_text());
+        let acr_values = (!self.acr_values.is_empty()).then(|| self.acr_values.join(" "));
         let mode = (self.back.response_mode != ResponseMode::Query).then(|| self.back.response_mode.as_str());
         let optional = [
             ("response_mode", mode),
@@ -102,6 +133,7 @@ impl AuthorizationRequest {
             ("code_challenge_method", self.code_challenge.as_ref().map(|_| "S256")),
             ("dpop_jkt", self.dpop_jkt.as_deref()),
             ("login_hint", self.login_hint.as_deref()),
+            ("acr_values", acr_values.as_deref()),
             ("claims", self.claims.as_ref().map(|claims| claims.text.as_str())),
             ("id_token_hint", self.hint.as_ref().map(|hint| hint.token.as_str())),
             ("prompt", Some(prompt.as_str()).filter(|prompt| !prompt.is_empty())),

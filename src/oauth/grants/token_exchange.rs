@@ -5,8 +5,12 @@ use super::super::issue::{TokenSet, access_claims, epochs, issue_alone};
 use super::refresh_token::grant;
 use crate::app::{Ctx, Visit};
 use crate::error::{Error, Result, invalid_request, invalid_scope, invalid_target};
+use crate::identity::needed;
 use crate::model::client::{ACCOUNT, Client};
+use crate::model::proven::Acr;
+use crate::model::sign_in_policy::SecondFactor;
 use crate::model::timestamp::Timestamp;
+use crate::model::token::Family;
 use crate::oauth::issue::Grant;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resources::{MOST, RESOURCE, is_open_to};
@@ -36,6 +40,7 @@ pub async fn answer(visit: &Visit, TokenRequest { credentials, mut form }: Token
     let Alive { claims: of_subject, family: Some(family) } = alive else {
         return Err(unacceptable("the token is a client's own, and of no user"));
     };
+    check_factors(ctx, client, &family)?;
     let scope = narrowed(client, &of_subject.scope, form.get("scope"))?;
     let base = grant(&family, &scope, &family.mac_key_id, family.seq, family.idle_expires_at);
     let grant = Grant {
@@ -87,6 +92,17 @@ fn check_subject(client: &Client, Alive { claims, .. }: &Alive) -> Result<()> {
     }
     if claims.cnf.is_some() {
         return Err(unacceptable("it is bound to a key of somebody else"));
+    }
+    Ok(())
+}
+
+/// A client that asks for a second factor where the project does not gets no token of a sign-in without one, through another
+/// client neither.
+fn check_factors(ctx: &Ctx, client: &Client, family: &Family) -> Result<()> {
+    let asks_for_more = needed::asked(ctx, Some(client)) > needed::asked(ctx, None);
+    let is_required = needed::asked(ctx, Some(client)) == SecondFactor::Required;
+    if asks_for_more && is_required && family.client_id != client.id && family.acr == Acr::One.as_str() {
+        return Err(unacceptable("its sign-in had no second factor, and the client asks for one"));
     }
     Ok(())
 }

@@ -12,10 +12,11 @@ fn sign_in<'a>(text: &'a str, error: Option<&'a str>) -> String {
     let page = SignInPage {
         t: english(),
         frame: frame(text),
-        client_name: text,
+        client_name: Some(text),
         action: "/p/acme/sign-in",
         request: text,
         username: text,
+        is_known: false,
         error,
         forgotten: text,
         sign_up: Some(text),

@@ -1,0 +1,162 @@
+//! What a person has beside a password: listed, added, removed, and reset by an admin.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::recovery::NewCodes;
+use crate::app::Ctx;
+use crate::audit::{self, Actor};
+use crate::error::{Error, Result, conflict, not_found};
+use crate::ids::{FactorId, UserId};
+use crate::model::names::check_display_name;
+use crate::model::sign_in_policy::FactorKind;
+use crate::model::timestamp::Timestamp;
+use crate::projects::users::{end_sessions, find, locked};
+use crate::session::sign_out::SignedOut;
+use crate::store::db::Conn;
+use crate::store::factors::held;
+use crate::store::totp_factors::{self, TotpFactor};
+use crate::store::{recovery_codes, remembered_devices};
+
+/// Authenticator apps of one user.
+const MOST_TOTP: i64 = 5;
+
+/// One factor, as the person and admins see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Factor {
+    pub id: FactorId,
+    pub kind: FactorKind,
+    pub name: String,
+    pub created_at: Timestamp,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// All of a user's, in the order in which they were added.
+#[derive(Clone, Debug, Serialize)]
+pub struct Factors {
+    pub items: Vec<Factor>,
+    /// Recovery codes that have not been used.
+    pub recovery_codes_left: i64,
+}
+
+/// What a reset took away, and what ended with it.
+#[derive(Debug, Serialize)]
+pub struct Reset {
+    pub factors_removed: u64,
+    #[serde(flatten)]
+    pub ended: SignedOut,
+}
+
+pub async fn list(ctx: &Ctx, user: UserId) -> Result<Factors> {
+    let project = ctx.project.id;
+    let look = |conn: Conn| async move {
+        let left = held(&conn, project, user).await?.unwrap_or_default().recovery_codes;
+        Ok::<_, Error>((totp_factors::list(&conn, project, user).await?, left))
+    };
+    let (apps, recovery_codes_left) = ctx.app.db.read(look).await?;
+    let mut items: Vec<Factor> = apps.into_iter().map(of_app).collect();
+    items.sort_unstable_by_key(|factor| factor.id);
+    Ok(Factors { items, recovery_codes_left })
+}
+
+fn of_app(app: TotpFactor) -> Factor {
+    Factor {
+        id: app.id,
+        kind: FactorKind::Totp,
+        name: app.name,
+        created_at: app.created_at,
+        last_used_at: app.last_used_at,
+    }
+}
+
+/// # Errors
+/// `invalid_request` naming the bound.
+pub fn check_name(name: &str) -> Result<()> {
+    check_display_name("name", name)
+}
+
+/// In the unit that acts on it. Whoever was remembered with the factors of before is asked again.
+///
+/// # Errors
+/// 409 for one app too many; 404 for a user who is gone.
+pub(super) async fn add_totp(conn: &Conn, ctx: &Ctx, user: UserId, factor: &TotpFactor) -> Result<()> {
+    let project = ctx.project.id;
+    locked(ctx, conn, user, None).await?;
+    if held(conn, project, user).await?.unwrap_or_default().totp >= MOST_TOTP {
+        return Err(conflict(format!("a user has at most {MOST_TOTP} authenticator apps")));
+    }
+    totp_factors::insert(conn, project, user, factor).await?;
+    remembered_devices::delete_all(conn, project, user).await.map(drop)
+}
+
+/// Takes one away, for its owner. With the last one the recovery codes go, for they would stand in for nothing.
+///
+/// # Errors
+/// 404 for a factor that is none of the user's.
+pub async fn remove(ctx: &Ctx, user: UserId, id: FactorId) -> Result<()> {
+    let unit = |conn: Conn| async move {
+        locked(ctx, &conn, user, None).await?;
+        let kind = take_away(&conn, ctx, user, id).await?;
+        let (actor, target) = (Actor::user(ctx, user), audit::user_name(ctx, user));
+        let event = actor.did("factor.removed", &target).with(json!({"kind": kind, "factor": id}));
+        audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(drop)
+    };
+    ctx.app.db.unit(unit).await
+}
+
+async fn take_away(conn: &Conn, ctx: &Ctx, user: UserId, id: FactorId) -> Result<FactorKind> {
+    let project = ctx.project.id;
+    let kind = match totp_factors::delete(conn, project, user, id).await? {
+        0 => return Err(not_found("no such factor")),
+        _ => FactorKind::Totp,
+    };
+    if held(conn, project, user).await?.unwrap_or_default().is_bare() {
+        recovery_codes::delete_all(conn, project, user).await?;
+    }
+    remembered_devices::delete_all(conn, project, user).await?;
+    Ok(kind)
+}
+
+/// A new set of recovery codes, which voids the former ones. They are shown now and never again.
+pub async fn make_codes(ctx: &Ctx, user: UserId) -> Result<NewCodes> {
+    let codes = NewCodes::make(ctx, user)?;
+    let made = &codes;
+    let unit = |conn: Conn| async move {
+        locked(ctx, &conn, user, None).await?;
+        made.store(&conn, ctx, user).await?;
+        let (actor, target) = (Actor::user(ctx, user), audit::user_name(ctx, user));
+        let event = actor.did("recovery_codes.made", &target);
+        audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(drop)
+    };
+    ctx.app.db.unit(unit).await?;
+    Ok(codes)
+}
+
+/// An admin takes one factor away, or all of them with the recovery codes. Everything that was granted before ends: nobody
+/// knows for whom it was.
+///
+/// # Errors
+/// 404 for a user or a factor that is not there.
+pub async fn reset(ctx: &Ctx, actor: &Actor, user: UserId, only: Option<FactorId>) -> Result<Reset> {
+    find(ctx, user).await?;
+    let unit = |conn: Conn| async move {
+        let (project, now) = (ctx.project.id, ctx.now);
+        locked(ctx, &conn, user, None).await?;
+        let factors_removed = match only {
+            Some(id) => take_away(&conn, ctx, user, id).await.map(|_| 1)?,
+            None => {
+                recovery_codes::delete_all(&conn, project, user).await?;
+                remembered_devices::delete_all(&conn, project, user).await?;
+                totp_factors::delete_all(&conn, project, user).await?
+            }
+        };
+        let ended = end_sessions(ctx, &conn, user).await?;
+        let target = audit::user_name(ctx, user);
+        let detail = json!({"factor": only, "factors_removed": factors_removed,
+            "families_ended": ended.families_ended, "browser_sessions_ended": ended.browser_sessions_ended});
+        let event = actor.did("user.factors_reset", &target).with(detail);
+        audit::append(&conn, project, now, &event).await?;
+        Ok(Reset { factors_removed, ended })
+    };
+    ctx.app.db.unit(unit).await
+}

@@ -1,0 +1,217 @@
+//! What is still needed before somebody is signed in: the one place that decides it.
+
+use super::devices;
+use crate::app::Ctx;
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::model::client::Client;
+use crate::model::proven::{Acr, Proven};
+use crate::model::sign_in_policy::{FactorKind, SecondFactor, SignInPolicy};
+use crate::oauth::authorize::AuthorizationRequest;
+use crate::secret::Secret;
+use crate::store::browser_sessions::SignIn;
+use crate::store::factors::{self, Held};
+
+/// What the request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    /// Less is none.
+    pub least: Acr,
+    /// Asked for if the person has it (OpenID Connect Core, 3.1.2.1).
+    pub wished: Acr,
+}
+
+impl Demand {
+    pub const NONE: Self = Self { least: Acr::One, wished: Acr::One };
+
+    pub fn of(request: &AuthorizationRequest) -> Self {
+        Self { least: request.least_acr(), wished: request.wished_acr() }
+    }
+}
+
+/// The next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needed {
+    Nothing,
+    /// One of these, all of which the person has.
+    Factor(Vec<FactorKind>),
+    /// The person has none that would do, and makes one of these.
+    Enrol(Vec<FactorKind>),
+    /// Nobody gets there.
+    Unmet,
+}
+
+/// The stricter of what the project asks for and what the client does.
+pub fn asked(ctx: &Ctx, client: Option<&Client>) -> SecondFactor {
+    let project = ctx.project.settings.sign_in.second_factor;
+    let own = client.and_then(|client| client.settings.second_factor);
+    own.map_or(project, |own| own.max(project))
+}
+
+/// After `proven`, in a browser with this device cookie.
+pub async fn needed(
+    ctx: &Ctx,
+    client: Option<&Client>,
+    demand: Demand,
+    (user, proven): (UserId, Proven),
+    device: Option<&Secret>,
+) -> Result<Needed> {
+    let asked = asked(ctx, client);
+    let enough = proven.acr() >= demand.least.max(demand.wished);
+    if enough && (asked == SecondFactor::Off || proven.acr() >= Acr::Two) {
+        return Ok(Needed::Nothing);
+    }
+    let held =
+        ctx.app.db.read(|conn| async move { factors::held(&conn, ctx.project.id, user).await }).await?;
+    let mut situation = Situation {
+        policy: &ctx.project.settings.sign_in,
+        asked,
+        demand,
+        held: held.unwrap_or_default(),
+        remembered: false,
+    };
+    let first = situation.needed(proven);
+    if first == Needed::Nothing || !devices::is_remembered(ctx, user, device).await? {
+        return Ok(first);
+    }
+    situation.remembered = true;
+    Ok(situation.needed(proven))
+}
+
+/// The same of a browser that is signed in. What the project asks of everybody who has a factor was asked when the session
+/// began; what a client asks for alone may not have been.
+pub async fn of_session(
+    ctx: &Ctx,
+    client: Option<&Client>,
+    demand: Demand,
+    session: &SignIn,
+    device: Option<&Secret>,
+) -> Result<Needed> {
+    let proven = Proven::parse(&session.amr, &session.acr);
+    let was_asked = asked(ctx, client) == SecondFactor::Optional && asked(ctx, client) == asked(ctx, None);
+    if was_asked && proven.acr() >= demand.least.max(demand.wished) {
+        return Ok(Needed::Nothing);
+    }
+    needed(ctx, client, demand, (session.user_id, proven), device).await
+}
+
+struct Situation<'a> {
+    policy: &'a SignInPolicy,
+    asked: SecondFactor,
+    demand: Demand,
+    held: Held,
+    /// The browser need not be asked for what the policy asks for; for what the request asks for, it is.
+    remembered: bool,
+}
+
+impl Situation<'_> {
+    fn needed(&self, proven: Proven) -> Needed {
+        let least = self.demand.least.max(self.by_policy());
+        for target in [self.demand.wished.max(least), least] {
+            if proven.acr() >= target {
+                return Needed::Nothing;
+            }
+            let factors = self.reaching(target, |kind| self.has(kind));
+            if !factors.is_empty() {
+                return Needed::Factor(factors);
+            }
+        }
+        let factors = self.reaching(least, can_be_made);
+        match self.asked {
+            SecondFactor::Off => Needed::Unmet,
+            _ if factors.is_empty() => Needed::Unmet,
+            _ => Needed::Enrol(factors),
+        }
+    }
+
+    fn by_policy(&self) -> Acr {
+        let has_one = self.reaching(Acr::Two, |kind| self.has(kind) && kind != FactorKind::EmailCode);
+        match self.asked {
+            _ if self.remembered => Acr::One,
+            SecondFactor::Required => Acr::Two,
+            SecondFactor::Optional if !has_one.is_empty() => Acr::Two,
+            SecondFactor::Optional | SecondFactor::Off => Acr::One,
+        }
+    }
+
+    /// The kinds that count, that this is true of, and that bring a password to the target.
+    fn reaching(&self, target: Acr, of: impl Fn(FactorKind) -> bool) -> Vec<FactorKind> {
+        let is_enough = |kind: FactorKind| target < Acr::PhishingResistant || kind == FactorKind::Passkey;
+        let kinds = self.policy.factors.iter().copied();
+        kinds.filter(|kind| self.asked != SecondFactor::Off && is_enough(*kind) && of(*kind)).collect()
+    }
+
+    const fn has(&self, kind: FactorKind) -> bool {
+        match kind {
+            FactorKind::Totp => self.held.totp > 0,
+            // Nobody has one yet, and nothing is mailed yet.
+            FactorKind::Passkey | FactorKind::EmailCode => false,
+        }
+    }
+}
+
+/// What somebody can make while signing in. An address is verified elsewhere.
+const fn can_be_made(kind: FactorKind) -> bool {
+    matches!(kind, FactorKind::Totp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::proven::{Passkey, Proof};
+    use FactorKind::{EmailCode, Totp};
+
+    const APP: Held = Held { totp: 1, recovery_codes: 10 };
+    const NONE: Held = Held { totp: 0, recovery_codes: 0 };
+
+    fn needed(asked: SecondFactor, (least, wished): (Acr, Acr), held: Held, remembered: bool) -> Needed {
+        let policy = &SignInPolicy::default();
+        let demand = Demand { least, wished };
+        Situation { policy, asked, demand, held, remembered }.needed(Proven::default().and(Proof::Password))
+    }
+
+    #[test]
+    fn the_policy_asks_whom_it_says() {
+        let plain = (Acr::One, Acr::One);
+        for (asked, held, remembered, expected) in [
+            (SecondFactor::Off, APP, false, Needed::Nothing),
+            (SecondFactor::Optional, NONE, false, Needed::Nothing),
+            (SecondFactor::Optional, APP, false, Needed::Factor(vec![Totp])),
+            (SecondFactor::Optional, APP, true, Needed::Nothing),
+            (SecondFactor::Required, NONE, false, Needed::Enrol(vec![Totp])),
+            (SecondFactor::Required, NONE, true, Needed::Nothing),
+            (SecondFactor::Required, APP, false, Needed::Factor(vec![Totp])),
+        ] {
+            assert_eq!(needed(asked, plain, held, remembered), expected, "{asked:?} {held:?} {remembered}");
+        }
+    }
+
+    #[test]
+    fn a_request_may_ask_for_more() {
+        let (optional, off) = (SecondFactor::Optional, SecondFactor::Off);
+        let (essential, wish) = ((Acr::Two, Acr::One), (Acr::One, Acr::Two));
+        // Whoever is remembered is asked all the same.
+        assert_eq!(needed(optional, essential, APP, true), Needed::Factor(vec![Totp]));
+        assert_eq!(needed(optional, wish, APP, true), Needed::Factor(vec![Totp]));
+        // A wish that nobody can fulfil is passed over; what is essential is not.
+        assert_eq!(needed(optional, wish, NONE, false), Needed::Nothing);
+        assert_eq!(needed(optional, essential, NONE, false), Needed::Enrol(vec![Totp]));
+        assert_eq!(needed(off, essential, APP, false), Needed::Unmet);
+        let resistant = (Acr::PhishingResistant, Acr::One);
+        assert_eq!(needed(optional, resistant, APP, false), Needed::Unmet);
+        assert_eq!(needed(optional, (Acr::One, Acr::PhishingResistant), APP, true), Needed::Nothing);
+    }
+
+    #[test]
+    fn what_is_proven_is_not_asked_for_again() {
+        let policy = &SignInPolicy { factors: vec![Totp, EmailCode], ..SignInPolicy::default() };
+        let demand = Demand { least: Acr::Two, wished: Acr::PhishingResistant };
+        let asked = SecondFactor::Required;
+        let situation = Situation { policy, asked, demand, held: APP, remembered: false };
+        let password = Proven::default().and(Proof::Password);
+        assert_eq!(situation.needed(password), Needed::Factor(vec![Totp]));
+        assert_eq!(situation.needed(password.and(Proof::OneTimeCode)), Needed::Nothing);
+        let passkey = Proof::Passkey(Passkey { verified: true, synced: false });
+        assert_eq!(situation.needed(Proven::default().and(passkey)), Needed::Nothing);
+    }
+}

@@ -1,0 +1,301 @@
+//! A sign-in of which something is proven, and more is needed. From the first proof on its state is in the store, under a
+//! cookie that is another one after each proof; what a form says of it counts for nothing.
+//!
+//! ```text
+//! password ──> needed::needed ─┬─> nothing: sign_in::begin
+//!                              └─> begin ──> second factor ──> attempt ─┬─> right: sign_in::begin, or advance
+//!                                              ^                        ├─> wrong, and counted
+//!                                              └────────────────────────┴─> over, after five
+//! ```
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::sign_in;
+use super::spend::Spend;
+use super::tries::{self, Bound};
+use super::{recovery, totp};
+use crate::app::Ctx;
+use crate::error::{Error, Result};
+use crate::ids::{ProjectId, UserId};
+use crate::keys::data_key::DataKey;
+use crate::keys::master::Place;
+use crate::model::proven::{Proof, Proven};
+use crate::secret::Secret;
+use crate::store::browser_sessions::SignIn;
+use crate::store::db::Conn;
+use crate::store::sign_ins_in_progress::{self as stored, Row};
+
+/// How long somebody may take between two proofs.
+const LIVES_SECONDS: i64 = 600;
+/// Wrong codes of one sign-in; then it is over.
+const MOST_FAILURES: i64 = 5;
+/// Wrong codes of one user, in all sign-ins. Nobody gets here without the password or a session.
+const MOST_OF_USER: [(i64, i64); 2] = [(15, 900), (60, 86_400)];
+
+/// Whether somebody signs in, or a browser that is signed in proves more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    SignIn,
+    StepUp,
+}
+
+impl Purpose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::StepUp => "step_up",
+        }
+    }
+}
+
+/// What is in progress behind a cookie.
+pub struct Progress {
+    pub(super) row: Row,
+    cookie: Secret,
+    /// What the sign-in is for, as [`begin`] was given it.
+    pub aim: Zeroizing<String>,
+}
+
+/// Keeps what is proven by now under `cookie`. `replaces`: the hash of the cookie whose browser session the new one takes
+/// the place of.
+pub async fn begin(
+    ctx: &Ctx,
+    cookie: &Secret,
+    sign_in: &SignIn,
+    purpose: Purpose,
+    aim: &str,
+    replaces: Vec<u8>,
+) -> Result<()> {
+    let id = ctx.app.entropy.id(ctx.now)?;
+    let row = &Row {
+        id,
+        token_hash: cookie.sha256(),
+        user_id: sign_in.user_id,
+        project_epoch: sign_in.project_epoch,
+        user_epoch: sign_in.user_epoch,
+        browser_epoch: sign_in.browser_epoch,
+        amr: sign_in.amr.clone(),
+        acr: sign_in.acr.clone(),
+        auth_time: sign_in.auth_time,
+        purpose: purpose.as_str().to_owned(),
+        replaces,
+        sealed_aim: seal(ctx, cookie, (id, "sealed_aim"), aim.as_bytes())?,
+        sealed_challenge: None,
+        failures: 0,
+        user_agent: sign_in.user_agent.clone(),
+        address: sign_in.address.clone(),
+        created_at: ctx.now,
+        expires_at: ctx.now.plus_seconds(LIVES_SECONDS),
+    };
+    ctx.app.db.unit(|conn| async move { stored::put(&conn, ctx.project.id, row).await }).await.map(drop)
+}
+
+/// What is in progress in the browser with this cookie; nothing, once its user has been signed out, disabled or given
+/// another password.
+pub async fn find(ctx: &Ctx, cookie: &Secret) -> Result<Option<Progress>> {
+    let hash = &cookie.sha256();
+    let find = |conn| async move { stored::find(&conn, ctx.project.id, ctx.now, hash).await };
+    let Some(row) = ctx.app.db.read(find).await? else { return Ok(None) };
+    let aim = open(ctx, cookie, (row.id, "sealed_aim"), &row.sealed_aim)?;
+    let aim = std::str::from_utf8(&aim).map_err(Error::internal)?.to_owned();
+    Ok(Some(Progress { row, cookie: cookie.clone(), aim: Zeroizing::new(aim) }))
+}
+
+impl Progress {
+    pub const fn id(&self) -> Uuid {
+        self.row.id
+    }
+
+    pub const fn user(&self) -> UserId {
+        self.row.user_id
+    }
+
+    pub fn proven(&self) -> Proven {
+        Proven::parse(&self.row.amr, &self.row.acr)
+    }
+
+    pub fn is_step_up(&self) -> bool {
+        self.row.purpose == Purpose::StepUp.as_str()
+    }
+
+    /// The hash of the cookie whose browser session ends when this is done.
+    pub fn replaces(&self) -> &[u8] {
+        &self.row.replaces
+    }
+
+    /// The sign-in that this becomes, under the epochs of its first proof.
+    pub fn sign_in(&self, ctx: &Ctx, proven: Proven) -> Result<SignIn> {
+        Ok(SignIn {
+            id: ctx.app.entropy.id(ctx.now)?,
+            user_id: self.row.user_id,
+            project_epoch: self.row.project_epoch,
+            user_epoch: self.row.user_epoch,
+            browser_epoch: self.row.browser_epoch,
+            auth_time: ctx.now,
+            amr: proven.amr(),
+            acr: proven.acr().as_str().to_owned(),
+            user_agent: self.row.user_agent.clone(),
+            address: self.row.address.clone(),
+        })
+    }
+
+    /// Keeps what one factor is to answer, in the place of what any was asked before.
+    pub async fn ask(&self, ctx: &Ctx, challenge: &[u8]) -> Result<()> {
+        let sealed = &seal(ctx, &self.cookie, (self.row.id, "sealed_challenge"), challenge)?;
+        let set = |conn| async move { stored::set_challenge(&conn, ctx.project.id, &self.row, sealed).await };
+        ctx.app.db.write(set).await.map(drop)
+    }
+
+    /// What was asked, for the one answer that is looked at. `None`: nothing was, or there was an answer.
+    pub async fn take_question(&self, ctx: &Ctx) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let Some(sealed) = &self.row.sealed_challenge else { return Ok(None) };
+        let take = |conn| async move { stored::take_challenge(&conn, ctx.project.id, &self.row).await };
+        if ctx.app.db.write(take).await? == 0 {
+            return Ok(None);
+        }
+        open(ctx, &self.cookie, (self.row.id, "sealed_challenge"), sealed).map(Some)
+    }
+}
+
+/// What somebody shows beside what is proven.
+pub enum Shown {
+    Totp(Secret),
+    RecoveryCode(Secret),
+    /// Mailed to the verified address.
+    EmailCode(Secret),
+    /// The answer of an authenticator, as JSON.
+    Passkey(Secret),
+}
+
+/// A proof that is right, as far as can be told before the unit that uses it up.
+pub struct Accepted {
+    pub proof: Proof,
+    pub spend: Spend,
+}
+
+pub enum Attempt {
+    Right(Accepted),
+    Wrong,
+    /// It was one too many: the sign-in is over.
+    Over,
+    /// This user's codes are not looked at for so many seconds.
+    TooMany(u32),
+}
+
+/// Judges what is shown. It is counted before anybody looks, so that no number of tries at once gets past a bound.
+pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<Attempt> {
+    let (user, row, bounds) = (progress.user(), &progress.row, &bounds(ctx, progress.user(), shown));
+    let count = |conn: Conn| async move {
+        let Some(tried) = stored::count_try(&conn, ctx.project.id, ctx.now, row, MOST_FAILURES).await? else {
+            return Ok(Err(Attempt::Over));
+        };
+        Ok(match tries::count(&conn, ctx, bounds).await? {
+            Some(seconds) => Err(Attempt::TooMany(seconds)),
+            None => Ok(tried),
+        })
+    };
+    let tried = match ctx.app.db.unit(count).await? {
+        Ok(tried) => tried,
+        Err(refused) => return Ok(refused),
+    };
+    let accepted = match shown {
+        Shown::Totp(code) => code_was(totp::check(ctx, user, code).await?),
+        Shown::RecoveryCode(code) => code_was(recovery::check(ctx, user, code).await?),
+        // The place of the mailed code, whose question is the code's hash.
+        Shown::EmailCode(_) => None,
+        // The place of passkeys, whose question is the state of the ceremony.
+        Shown::Passkey(_) => None,
+    };
+    match accepted {
+        Some(accepted) => Ok(Attempt::Right(accepted)),
+        None if tried >= MOST_FAILURES => {
+            end(ctx, progress).await?;
+            Ok(Attempt::Over)
+        }
+        None => Ok(Attempt::Wrong),
+    }
+}
+
+fn code_was(spend: Option<Spend>) -> Option<Accepted> {
+    spend.map(|spend| Accepted { proof: Proof::OneTimeCode, spend })
+}
+
+/// Kinds are counted apart, so that whoever guesses at one leaves the others to the person.
+fn bounds(ctx: &Ctx, user: UserId, shown: &Shown) -> Vec<Bound> {
+    let of = match shown {
+        Shown::Totp(_) => "totp",
+        Shown::RecoveryCode(_) => "recovery code",
+        Shown::EmailCode(_) => "mailed code",
+        Shown::Passkey(_) => "passkey",
+    };
+    let bound = |(most, seconds): (i64, i64)| {
+        Bound::new(ctx, &format!("{of} in {seconds}"), user.0.as_bytes(), most, seconds)
+    };
+    MOST_OF_USER.map(bound).into()
+}
+
+/// The tries of a user were good ones: the right code takes them back. To be called in the unit that uses it up.
+pub(super) async fn forgive(conn: &Conn, ctx: &Ctx, user: UserId, spend: &Spend) -> Result<()> {
+    let shown = match spend {
+        Spend::Totp { .. } => Shown::Totp(Secret::new("")),
+        Spend::RecoveryCode { .. } => Shown::RecoveryCode(Secret::new("")),
+        Spend::Nothing | Spend::NewTotp { .. } => return Ok(()),
+    };
+    tries::forgive(conn, ctx, &bounds(ctx, user, &shown)).await
+}
+
+/// Goes on under another cookie, with all that is `proven` by now. `None`: the last proof had been used.
+pub async fn advance(
+    ctx: &Ctx,
+    progress: &Progress,
+    proven: Proven,
+    spend: &Spend,
+) -> Result<Option<Secret>> {
+    let cookie = ctx.app.entropy.token("")?;
+    let former = &progress.row;
+    let row = &Row {
+        token_hash: cookie.sha256(),
+        amr: proven.amr(),
+        acr: proven.acr().as_str().to_owned(),
+        auth_time: ctx.now,
+        sealed_aim: seal(ctx, &cookie, (former.id, "sealed_aim"), progress.aim.as_bytes())?,
+        ..former.clone()
+    };
+    let unit = |conn: Conn| async move {
+        let (project, user) = (ctx.project.id, former.user_id);
+        if !spend.take(&conn, ctx, user).await? {
+            return Ok(false);
+        }
+        if stored::advance(&conn, project, &former.token_hash, row).await? == 0 {
+            return Err(sign_in::overtaken());
+        }
+        forgive(&conn, ctx, user, spend).await?;
+        spend.record(&conn, ctx, user).await?;
+        Ok(true)
+    };
+    Ok(ctx.app.db.unit(unit).await?.then_some(cookie))
+}
+
+/// Ends it.
+pub async fn end(ctx: &Ctx, progress: &Progress) -> Result<()> {
+    let row = &progress.row;
+    ctx.app.db.write(|conn| async move { stored::end(&conn, ctx.project.id, row).await }).await.map(drop)
+}
+
+fn key(cookie: &Secret) -> DataKey {
+    DataKey::of(cookie, "tessera/sign-in/v1")
+}
+
+fn seal(ctx: &Ctx, cookie: &Secret, (id, column): (Uuid, &str), plain: &[u8]) -> Result<Vec<u8>> {
+    let row = id.to_string();
+    key(cookie).seal(&ctx.app.entropy, &place(ctx.project.id, &row, column), plain)
+}
+
+fn open(ctx: &Ctx, cookie: &Secret, (id, column): (Uuid, &str), sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    key(cookie).open(&place(ctx.project.id, &id.to_string(), column), sealed)
+}
+
+fn place<'a>(project: ProjectId, row: &'a str, column: &'a str) -> Place<'a> {
+    Place { table: "sign_ins_in_progress", project, row, column }
+}

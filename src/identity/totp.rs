@@ -1,0 +1,145 @@
+//! Codes of authenticator apps (RFC 6238): six digits, SHA-1, 30 seconds, which is what every app does.
+//!
+//! A new seed is stored when its app has shown a code. Until then it travels sealed with whoever enrols it.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use qrcode::QrCode;
+use qrcode::render::svg;
+use serde::{Deserialize, Serialize};
+use totp_rs::{Builder, Totp};
+use zeroize::Zeroizing;
+
+use super::spend::Spend;
+use crate::app::Ctx;
+use crate::error::{Error, Result};
+use crate::ids::{FactorId, ProjectId, UserId};
+use crate::keys::master::Place;
+use crate::model::timestamp::Timestamp;
+use crate::secret::{Secret, decode_base64url, encode_base64url};
+use crate::store::totp_factors::{self, TotpFactor};
+
+/// RFC 4226, 4: 160 bits are recommended.
+const SEED_BYTES: usize = 20;
+/// How long somebody may take to set an app up.
+const ENROLMENT_SECONDS: i64 = 900;
+
+/// An app to be: what it is told, and what comes back with its first code.
+pub struct Enrolment {
+    /// For apps that cannot see the picture: base32 in groups of four.
+    pub key: String,
+    /// `otpauth://…`, for apps on the same device.
+    pub uri: String,
+    pub sealed: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    seed: String,
+    expires_at: Timestamp,
+}
+
+impl Enrolment {
+    /// A new seed for an account that people see by this name.
+    pub fn begin(ctx: &Ctx, user: UserId, account: &str) -> Result<Self> {
+        let seed = Zeroizing::new(ctx.app.entropy.bytes::<SEED_BYTES>()?);
+        let content =
+            Sealed { seed: encode_base64url(&seed[..]), expires_at: ctx.now.plus_seconds(ENROLMENT_SECONDS) };
+        let plain = Zeroizing::new(serde_json::to_vec(&content).map_err(Error::internal)?);
+        let row = user.to_string();
+        let sealed =
+            ctx.app.master_keys.seal(&ctx.app.entropy, &enrolment_place(ctx.project.id, &row), &plain)?;
+        Self::shown(ctx, &seed[..], account, encode_base64url(&sealed))
+    }
+
+    /// The same again, after a code that was wrong. `None`: it is not this user's, or too old.
+    pub fn again(ctx: &Ctx, user: UserId, account: &str, sealed: &str) -> Result<Option<Self>> {
+        let Some(seed) = opened(ctx, user, sealed) else { return Ok(None) };
+        Self::shown(ctx, &seed, account, sealed.to_owned()).map(Some)
+    }
+
+    fn shown(ctx: &Ctx, seed: &[u8], account: &str, sealed: String) -> Result<Self> {
+        let secret = totp(seed)?.secret().to_base32();
+        // A colon parts the two names.
+        let encoded = |name: &str| utf8_percent_encode(&name.replace(':', " "), NON_ALPHANUMERIC).to_string();
+        let (issuer, account) = (encoded(&ctx.project.name), encoded(account));
+        let uri = format!("otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}");
+        let groups: Vec<&str> =
+            secret.as_bytes().chunks(4).filter_map(|group| std::str::from_utf8(group).ok()).collect();
+        Ok(Self { key: groups.join(" "), uri, sealed })
+    }
+
+    /// The picture that apps scan, as SVG without a style.
+    pub fn picture(&self) -> Result<String> {
+        let code = QrCode::new(&self.uri).map_err(Error::internal)?;
+        let picture = code.render::<svg::Color>().module_dimensions(4, 4).build();
+        // Within a page it is no document of its own.
+        let start = picture.find("<svg").unwrap_or(0);
+        Ok(picture.get(start..).unwrap_or_default().to_owned())
+    }
+
+    /// The app with this seed, once it has shown a code, which counts no more then. `None`: the code is wrong, or too late.
+    pub fn confirmed(
+        ctx: &Ctx,
+        user: UserId,
+        sealed: &str,
+        code: &Secret,
+        name: &str,
+    ) -> Result<Option<TotpFactor>> {
+        let Some(seed) = opened(ctx, user, sealed) else { return Ok(None) };
+        let Some(step) = step_of(ctx, &seed, code)? else { return Ok(None) };
+        let id: FactorId = ctx.app.entropy.id(ctx.now)?;
+        let row = id.to_string();
+        let sealed_seed = ctx.app.master_keys.seal(&ctx.app.entropy, &place(ctx.project.id, &row), &seed)?;
+        Ok(Some(TotpFactor {
+            id,
+            name: name.to_owned(),
+            sealed_seed,
+            last_step: step,
+            created_at: ctx.now,
+            last_used_at: Some(ctx.now),
+        }))
+    }
+}
+
+/// What a code of one of the user's apps uses up. `None`: it is no code of now, or was accepted before.
+pub(super) async fn check(ctx: &Ctx, user: UserId, code: &Secret) -> Result<Option<Spend>> {
+    let project = ctx.project.id;
+    let apps = ctx.app.db.read(|conn| async move { totp_factors::list(&conn, project, user).await }).await?;
+    for app in apps {
+        let seed = ctx.app.master_keys.open(&place(project, &app.id.to_string()), &app.sealed_seed)?;
+        match step_of(ctx, &seed, code)? {
+            Some(step) if step > app.last_step => return Ok(Some(Spend::Totp { id: app.id, step })),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The time step that the code is of: this one, the one before or the one after (RFC 6238, 5.2).
+fn step_of(ctx: &Ctx, seed: &[u8], code: &Secret) -> Result<Option<i64>> {
+    let digits = Zeroizing::new(code.expose().split_whitespace().collect::<String>());
+    let now = u64::try_from(ctx.now.unix()).unwrap_or(0);
+    // Compared in constant time.
+    let step = totp(seed)?.check(&digits, now);
+    Ok(step.and_then(|step| i64::try_from(step).ok()))
+}
+
+fn totp(seed: &[u8]) -> Result<Totp> {
+    Builder::new().with_secret(seed).build().map_err(|_| Error::internal("a TOTP seed is too short"))
+}
+
+fn opened(ctx: &Ctx, user: UserId, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let row = user.to_string();
+    let place = enrolment_place(ctx.project.id, &row);
+    let plain = ctx.app.master_keys.open(&place, &decode_base64url(sealed)?).ok()?;
+    let content: Sealed = serde_json::from_slice(&plain).ok()?;
+    (content.expires_at > ctx.now).then(|| decode_base64url(&content.seed).map(Zeroizing::new)).flatten()
+}
+
+fn enrolment_place(project: ProjectId, user: &str) -> Place<'_> {
+    Place { table: "totp_enrolment", project, row: user, column: "seed" }
+}
+
+pub(crate) fn place(project: ProjectId, row: &str) -> Place<'_> {
+    Place { table: "totp_factors", project, row, column: "sealed_seed" }
+}

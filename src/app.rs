@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::Server;
 use crate::demo::Demo;
 use crate::entropy::Entropy;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::identity::guesses::Turns;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
@@ -115,6 +115,18 @@ impl Visit {
     pub async fn current(&self) -> Result<Ctx> {
         let entry = self.app.cache.validated_project(&self.app, &self.project, self.now).await?;
         self.enter(entry).await
+    }
+
+    /// Like [`Self::current`], for what is still to be said in the name of a project that was deleted, while its rows are
+    /// there.
+    pub async fn even_if_deleted(&self) -> Result<Ctx> {
+        match self.current().await {
+            Err(error) if error.code() == Code::NotFound => {
+                let deleted = Box::pin(Cache::deleted_project(&self.app, &self.project));
+                Ok(self.ctx(deleted.await?))
+            }
+            found => found,
+        }
     }
 
     /// The project as remembered. Whoever decides with it compares its version in the same read as the rest.

@@ -31,6 +31,7 @@ use crate::oauth::discovery::{self, Published};
 use crate::oauth::published_keys::PublishedKeys;
 use crate::store::client_origins;
 use crate::store::client_secrets::{self, StoredSecret};
+use crate::store::db::Conn;
 use crate::store::{
     attribute_definitions, clients, projects, resource_servers, scopes, signing_keys, subject_salts,
 };
@@ -198,6 +199,18 @@ impl ProjectEntry {
     }
 }
 
+/// What belongs to the project.
+async fn entry_of(conn: &Conn, project: Project) -> Result<ProjectEntry> {
+    let keys = signing_keys::list(conn, project.id).await?;
+    let defined = Defined {
+        attributes: attribute_definitions::list(conn, project.id).await?,
+        scopes: scopes::list(conn, project.id).await?,
+        resource_servers: resource_servers::list(conn, project.id).await?,
+        sealed_salt: subject_salts::find(conn, project.id).await?,
+    };
+    ProjectEntry::new(project, keys, defined)
+}
+
 /// The algorithms that the project signs with today.
 fn signing_algs(keys: &[KeyEntry]) -> Vec<Alg> {
     let signs = |alg: &Alg| keys.iter().any(|entry| entry.key.is_current() && entry.key.alg == *alg);
@@ -258,24 +271,26 @@ impl Cache {
 
     /// The version is read first: what changes meanwhile leaves an entry that looks older than it is, never newer.
     async fn read_project(&self, app: &App, name: &str) -> Result<Arc<ProjectEntry>> {
-        let entry = app
-            .db
-            .read(|conn| async move {
-                let project = projects::get(&conn, name).await?;
-                let keys = signing_keys::list(&conn, project.id).await?;
-                let defined = Defined {
-                    attributes: attribute_definitions::list(&conn, project.id).await?,
-                    scopes: scopes::list(&conn, project.id).await?,
-                    resource_servers: resource_servers::list(&conn, project.id).await?,
-                    sealed_salt: subject_salts::find(&conn, project.id).await?,
-                };
-                ProjectEntry::new(project, keys, defined)
-            })
-            .await?;
-        let entry = Arc::new(entry);
+        let read = |conn| async move {
+            let project = projects::get(&conn, name).await?;
+            entry_of(&conn, project).await
+        };
+        let entry = Arc::new(app.db.read(read).await?);
         self.ids.insert(entry.project.slug.clone(), entry.project.id);
         self.projects.insert(entry.project.id, entry.clone());
         Ok(entry)
+    }
+
+    /// A project that was deleted a moment ago, by its id. It is not remembered.
+    ///
+    /// # Errors
+    /// 404 for an id that no project has or had.
+    pub async fn deleted_project(app: &App, id: &str) -> Result<Arc<ProjectEntry>> {
+        let read = |conn| async move {
+            let project = projects::find_deleted(&conn, id).await?;
+            entry_of(&conn, project.ok_or_else(|| not_found("no such project"))?).await
+        };
+        app.db.read(read).await.map(Arc::new)
     }
 
     fn id_of(&self, name: &str) -> Option<ProjectId> {

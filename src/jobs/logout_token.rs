@@ -19,11 +19,11 @@ pub(super) async fn post(run: &Run, shares: &Shares, due: &Due, leased: &Leased)
     };
     let now = run.app.clock.now();
     let visit = Visit::of_nobody(&run.app, due.project_id, now);
-    let ctx = visit.current().await.map_err(gone)?;
+    let ctx = visit.even_if_deleted().await.map_err(gone)?;
     let entry = ctx.app.cache.current_client(&ctx.app, ctx.project.id, client, now).await.map_err(gone)?;
+    // One that was switched off is told what it lost.
     let Client { settings, .. } = &entry.client;
-    let uri = settings.backchannel_logout_uri.as_deref().filter(|_| entry.client.is_active());
-    let Some(uri) = uri else {
+    let Some(uri) = settings.backchannel_logout_uri.as_deref() else {
         return Err(Failure::Hopeless("the client is not told of logouts any more"));
     };
     let subject = leased.subject.clone().unwrap_or_else(|| user.to_string());

@@ -8,6 +8,7 @@
 mod clean_up;
 mod deletions;
 mod delivery;
+mod endings;
 mod key_rotation;
 mod letters;
 mod logout_token;
@@ -45,6 +46,8 @@ const LONGEST_PAUSE_SECONDS: i64 = 3600;
 pub enum Job {
     /// Delivers what waits in the outbox.
     Outbox,
+    /// Owes the logout tokens of clients and projects that ended as a whole.
+    Endings,
     /// Executes deletions whose restore window has ended.
     Deletions,
     /// Removes what has ended.
@@ -56,13 +59,14 @@ pub enum Job {
 }
 
 impl Job {
-    pub const ALL: [Self; 5] =
-        [Self::Outbox, Self::Deletions, Self::CleanUp, Self::KeyRotation, Self::ProjectRows];
+    pub const ALL: [Self; 6] =
+        [Self::Outbox, Self::Endings, Self::Deletions, Self::CleanUp, Self::KeyRotation, Self::ProjectRows];
 
     /// The name of its row.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Outbox => "outbox",
+            Self::Endings => "endings",
             Self::Deletions => "deletions",
             Self::CleanUp => "clean_up",
             Self::KeyRotation => "key_rotation",
@@ -73,7 +77,7 @@ impl Job {
     /// Seconds from the end of a run to the next one.
     pub const fn interval(self) -> i64 {
         match self {
-            Self::Outbox => 5,
+            Self::Outbox | Self::Endings => 5,
             Self::Deletions => 60,
             Self::CleanUp | Self::KeyRotation | Self::ProjectRows => 600,
         }
@@ -82,6 +86,7 @@ impl Job {
     async fn work(self, run: &Run) -> Result<Done> {
         match self {
             Self::Outbox => delivery::deliver(run).await,
+            Self::Endings => endings::tell(run).await,
             Self::Deletions => deletions::delete(run).await,
             Self::CleanUp => clean_up::clean_up(run).await,
             Self::KeyRotation => key_rotation::rotate(run).await,
@@ -157,7 +162,8 @@ async fn run_if_due(app: &Arc<App>, job: Job, stop: &watch::Receiver<bool>) -> R
     let Some(taken) = taken else { return Ok(None) };
     let run = Run { app: Arc::clone(app), begun: Instant::now(), stop: stop.clone() };
     // A panic is a failed run, not the end of all further ones.
-    let result = AssertUnwindSafe(job.work(&run)).catch_unwind().await;
+    // In a box: whoever runs all of them at once has the stack of one.
+    let result = AssertUnwindSafe(Box::pin(job.work(&run))).catch_unwind().await;
     let result = result.unwrap_or_else(|_| Err(Error::internal("the job panicked")));
     let (text, failures, pause) = judge(job, taken.failures, &result);
     let (now, said) = (app.clock.now(), text.as_str());

@@ -11,7 +11,7 @@ use crate::model::client::Client;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::{AccessClaims, Family};
 use crate::session::standing::{Asker, prove};
-use crate::store::{families, revoked_tokens};
+use crate::store::{families, logout_tokens, revoked_tokens};
 
 /// # Errors
 /// `invalid_client`; `invalid_request` without a token; `unauthorized_client` for another client's token (RFC 7009, 2.1).
@@ -82,6 +82,8 @@ async fn end_session(ctx: &Ctx, client: &Client, family: FamilyId) -> Result<()>
             if families::revoke(&conn, project, ctx.now, family, "revoked_by_client").await? == 0 {
                 return Ok(());
             }
+            // The application may be more than the one part of it that called.
+            logout_tokens::owe_for_family(&conn, project, ctx.now, family).await?;
             let target = format!("token_family:{family}");
             let actor = Actor::client(client.id, &ctx.request_id);
             let event = actor.did("token_family.revoked", &target);

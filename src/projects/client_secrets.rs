@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::store::client_secrets::{self, StoredSecret};
 use crate::store::clients;
 use crate::store::db::Conn;
+use crate::store::endings;
 
 /// An old secret may live on for at most this long: 30 days.
 pub const MOST_SECONDS: i64 = 30 * 86_400;
@@ -70,6 +71,9 @@ pub async fn rotate_secret(
         .unit(|conn| async move {
             let project = ctx.project.id;
             // The client's row first: it orders two rotations, and the second one sees the first one's slot.
+            if leaked {
+                endings::begin_for_client(&conn, project, ctx.now, id).await?;
+            }
             if clients::update(&conn, project, ctx.now, asked, leaked).await? == 0 {
                 return Err(stale(seen.is_some()));
             }

@@ -20,7 +20,8 @@ use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::store::db::Conn;
 use crate::store::{
-    client_origins, client_secrets, clients, initial_access_tokens, registrations, resource_servers, scopes,
+    client_origins, client_secrets, clients, endings, initial_access_tokens, registrations, resource_servers,
+    scopes,
 };
 
 /// What every client secret begins with.
@@ -176,6 +177,9 @@ pub async fn change(
         .db
         .unit(|conn| async move {
             check_names(&conn, ctx.project.id, former, &asked.settings).await?;
+            if ends {
+                endings::begin_for_client(&conn, ctx.project.id, ctx.now, id).await?;
+            }
             if clients::update(&conn, ctx.project.id, ctx.now, asked, ends).await? == 0 {
                 return Err(stale(seen.is_some()));
             }
@@ -250,6 +254,7 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -
         .db
         .unit(|conn| async move {
             let project = ctx.project.id;
+            endings::begin_for_client(&conn, project, ctx.now, id).await?;
             if clients::update(&conn, project, ctx.now, asked, true).await? == 0 {
                 return Err(stale(seen.is_some()));
             }

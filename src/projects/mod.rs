@@ -37,7 +37,7 @@ use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
 pub use crate::store::projects::Living;
-use crate::store::{admin_keys as stored_admin_keys, projects};
+use crate::store::{admin_keys as stored_admin_keys, endings, projects};
 
 /// A reason that an admin gives is at most this many characters.
 const MOST_REASON: usize = 500;
@@ -165,6 +165,9 @@ pub async fn change(
     ctx.app
         .db
         .unit(|conn| async move {
+            if ends {
+                endings::begin_for_project(&conn, asked.id, ctx.now).await?;
+            }
             if projects::update(&conn, ctx.now, asked, ends).await? == 0 {
                 return Err(stale(seen.is_some()));
             }
@@ -189,6 +192,7 @@ pub async fn end_all_sessions(ctx: &Ctx, actor: &Actor, reason: &str) -> Result<
     ctx.app
         .db
         .unit(|conn| async move {
+            endings::begin_for_project(&conn, id, ctx.now).await?;
             if projects::raise_epoch(&conn, id, ctx.now).await? == 0 {
                 return Err(not_found("no such project"));
             }
@@ -214,6 +218,7 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
     ctx.app
         .db
         .unit(|conn| async move {
+            endings::begin_for_project(&conn, gone.id, ctx.now).await?;
             if projects::update(&conn, ctx.now, gone, true).await? == 0 {
                 return Err(stale(seen.is_some()));
             }

@@ -12,6 +12,7 @@ pub mod consents;
 pub mod db;
 pub mod deletions;
 pub mod device_grants;
+pub mod endings;
 pub mod erasing;
 pub mod erasures;
 pub mod expired;

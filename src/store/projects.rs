@@ -23,6 +23,18 @@ pub async fn find(conn: &Conn, name: &str) -> Result<Option<Project>> {
     row.map(Project::try_from).transpose()
 }
 
+/// A project that was deleted, whose rows may still be there.
+pub async fn find_deleted(conn: &Conn, id: &str) -> Result<Option<Project>> {
+    let row = fetch_optional!(
+        conn,
+        ProjectRow,
+        "SELECT id, slug, name, kind, issuer, status, token_epoch, version, settings, created_at, updated_at
+         FROM projects WHERE id = $1 AND status = 'deleted'",
+        id.parse::<uuid::Uuid>().ok()
+    )?;
+    row.map(Project::try_from).transpose()
+}
+
 /// Like [`find`], as a 404 that does not tell more.
 pub async fn get(conn: &Conn, name: &str) -> Result<Project> {
     find(conn, name).await?.ok_or_else(|| not_found("no such project"))

@@ -41,7 +41,7 @@ both_engines!(
 
 const DAY: i64 = 86_400;
 
-fn told_at(uri: &str) -> ClientSettings {
+pub fn told_at(uri: &str) -> ClientSettings {
     ClientSettings {
         redirect_uris: vec![REDIRECT.into()],
         require_pkce: false,
@@ -53,34 +53,34 @@ fn told_at(uri: &str) -> ClientSettings {
 }
 
 /// A project whose client is told of logouts by a server of its own.
-async fn told(app: &TestApp, slug: &str) -> (Shop, Receiver) {
+pub async fn told(app: &TestApp, slug: &str) -> (Shop, Receiver) {
     let server = Receiver::start().await;
     let shop = app.shop_with(slug, "confidential", told_at(&server.url("/logout?of=us"))).await;
     (shop, server)
 }
 
 /// The part of a token that is JSON.
-fn part(token: &str, index: usize) -> Value {
+pub fn part(token: &str, index: usize) -> Value {
     let part = token.split('.').nth(index).unwrap();
     serde_json::from_slice(&tessera::secret::decode_base64url(part).unwrap()).unwrap()
 }
 
-fn claims(received: &Received) -> Value {
+pub fn claims(received: &Received) -> Value {
     part(&received.parameter("logout_token").unwrap(), 1)
 }
 
-fn sid(tokens: &Tokens) -> Value {
+pub fn sid(tokens: &Tokens) -> Value {
     part(tokens.get("id_token"), 1)["sid"].clone()
 }
 
-fn sids(received: &[Received]) -> Vec<Value> {
+pub fn sids(received: &[Received]) -> Vec<Value> {
     let mut sids: Vec<Value> = received.iter().map(|one| claims(one)["sid"].clone()).collect();
     sids.sort_by_key(|sid| sid.as_str().map(str::to_owned));
     sids
 }
 
 /// Lets the job look again.
-async fn deliver(app: &TestApp) {
+pub async fn deliver(app: &TestApp) {
     app.app.clock.advance(5);
     run_well(&app.app).await;
 }

@@ -72,6 +72,7 @@ mod log;
 mod login_link;
 mod logout;
 mod logout_tokens;
+mod logout_wholes;
 mod machine_tokens;
 mod mail_accounts;
 mod mail_attacks;

@@ -182,6 +182,7 @@ pub(super) async fn begin(
     let most = ctx.project.settings.max_families;
     if around.families > most {
         families::displace(conn, project, now, code, most).await?;
+        logout_tokens::owe_for_revoked(conn, project, now, code.user_id).await?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub enum Code {
     InteractionRequired,
     AccessDenied,
     UnmetAuthenticationRequirements,
-    RequestNotSupported,
+    InvalidRequestObject,
     RequestUriNotSupported,
     RegistrationNotSupported,
     InvalidRedirectUri,
@@ -70,7 +70,8 @@ impl Code {
             Self::AccessDenied => ("access_denied", 400),
             // OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
             Self::UnmetAuthenticationRequirements => ("unmet_authentication_requirements", 400),
-            Self::RequestNotSupported => ("request_not_supported", 400),
+            // RFC 9101, 7.
+            Self::InvalidRequestObject => ("invalid_request_object", 400),
             Self::RequestUriNotSupported => ("request_uri_not_supported", 400),
             Self::RegistrationNotSupported => ("registration_not_supported", 400),
             // RFC 7591, 3.2.2.

@@ -1,16 +1,17 @@
 //! The connection of a call: to an address that was looked up once and found allowed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Host;
 
+use super::places::Place;
 use super::target::Target;
 use super::{Fault, Reach};
 
@@ -28,10 +29,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 pub(super) async fn connect(
     target: &Target,
+    place: &Place,
     allowed: Reach,
     tls: &Arc<ClientConfig>,
 ) -> Result<Box<dyn Stream>, Fault> {
-    let addresses = addresses(target).await?;
+    let addresses = addresses(target, place).await?;
     check(&addresses, allowed, target.is_encrypted())?;
     let stream = reach(&addresses).await?;
     if !target.is_encrypted() {
@@ -45,15 +47,22 @@ pub(super) async fn connect(
     Ok(Box::new(stream))
 }
 
-/// What the name says now; nobody asks again.
-async fn addresses(target: &Target) -> Result<Vec<SocketAddr>, Fault> {
+/// What the name says now; nobody asks again. A look-up cannot be cut short: it keeps its place until the system gives it up,
+/// when the call has long ended, so slow name servers take no more threads than there are places.
+async fn addresses(target: &Target, place: &Place) -> Result<Vec<SocketAddr>, Fault> {
     let port = target.port;
     let found = match &target.host {
         Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), port)],
         Host::Ipv6(address) => vec![SocketAddr::new(IpAddr::V6(*address), port)],
         Host::Domain(name) => {
-            let found = lookup_host((name.as_str(), port)).await;
-            found.map_err(|_| Fault::Failed("the host of the address has no address"))?.collect()
+            let (name, place) = (name.clone(), place.clone());
+            let look_up = move || {
+                let found = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
+                drop(place);
+                found
+            };
+            let nowhere = Fault::Failed("the host of the address has no address");
+            tokio::task::spawn_blocking(look_up).await.map_err(|_| nowhere)?.map_err(|_| nowhere)?
         }
     };
     if found.is_empty() { Err(UNREACHABLE) } else { Ok(found) }

@@ -6,6 +6,7 @@
 
 mod connect;
 mod exchange;
+mod places;
 mod reach;
 mod target;
 
@@ -14,17 +15,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hyper::{HeaderMap, Method};
-use tokio::sync::Semaphore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
+use self::places::Places;
 pub use self::reach::Reach;
 use self::target::Target;
+use crate::ids::ProjectId;
 use bytes::Bytes;
-
-/// Documents that are fetched at a time on this node, and as many posts; more wait, and their time runs.
-const AT_ONCE: usize = 32;
 
 /// What calls may do and take.
 #[derive(Clone, Debug)]
@@ -92,8 +91,8 @@ impl Post {
 pub struct Callouts {
     settings: CalloutSettings,
     tls: Arc<ClientConfig>,
-    gets: Semaphore,
-    posts: Semaphore,
+    gets: Places,
+    posts: Places,
 }
 
 impl Callouts {
@@ -106,20 +105,15 @@ impl Callouts {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            settings,
-            tls: Arc::new(tls),
-            gets: Semaphore::new(AT_ONCE),
-            posts: Semaphore::new(AT_ONCE),
-        })
+        Ok(Self { settings, tls: Arc::new(tls), gets: Places::default(), posts: Places::default() })
     }
 
-    /// Fetches a document.
+    /// Fetches a document for a project.
     ///
     /// # Errors
     /// Without an answer; one with any status is an [`Answer`], redirects among them.
-    pub async fn get(&self, url: &str) -> Result<Answer, Fault> {
-        self.call(Method::GET, url, None, Some(self.settings.bytes)).await
+    pub async fn get(&self, project: ProjectId, url: &str) -> Result<Answer, Fault> {
+        self.call(project, Method::GET, url, None, Some(self.settings.bytes)).await
     }
 
     /// Posts a body. The status is the answer: a body is not read, however long or slow
@@ -127,8 +121,8 @@ impl Callouts {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn post(&self, url: &str, post: Post) -> Result<u16, Fault> {
-        self.call(Method::POST, url, Some(post), None).await.map(|answer| answer.status)
+    pub async fn post(&self, project: ProjectId, url: &str, post: Post) -> Result<u16, Fault> {
+        self.call(project, Method::POST, url, Some(post), None).await.map(|answer| answer.status)
     }
 
     /// The longest that a call takes.
@@ -138,6 +132,7 @@ impl Callouts {
 
     async fn call(
         &self,
+        project: ProjectId,
         method: Method,
         url: &str,
         post: Option<Post>,
@@ -147,8 +142,8 @@ impl Callouts {
         let places = if post.is_some() { &self.posts } else { &self.gets };
         let request = exchange::request(method, &target, post)?;
         let called = async {
-            let _place = places.acquire().await.map_err(|_| Fault::Failed("no call can be made"))?;
-            let stream = connect::connect(&target, self.settings.reach, &self.tls).await?;
+            let place = places.take(project).await.ok_or(Fault::Failed("no call can be made"))?;
+            let stream = connect::connect(&target, &place, self.settings.reach, &self.tls).await?;
             exchange::exchange(stream, request, most).await
         };
         tokio::time::timeout(self.settings.time, called)

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::answer::versioned;
+use super::answer::{versioned, with_dpop_nonce};
 use super::call::Call;
 use super::members::members;
 use super::session::require_account_access;
@@ -49,7 +49,8 @@ pub async fn update(call: Call) -> Result<Response> {
         }
         require_account_access(&ctx, &live).await?;
         let own = attributes::update_own(&ctx, &live, &change, seen).await?;
-        Ok(versioned(StatusCode::OK, own.version(), &own))
+        let response = versioned(StatusCode::OK, own.version(), &own);
+        Ok(with_dpop_nonce(response, live.next_nonce.as_deref()))
     }
 }
 

@@ -138,7 +138,8 @@ struct AccessTokenBody {
 pub async fn user_info_from_access_token(call: Call) -> Result<Response> {
     let body: AccessTokenBody = call.json_or_default()?;
     let token = call.access_token(body.access_token)?;
-    Ok(ok(&user_info::own_user_info(&call.visit()?, &token).await?))
+    let told = user_info::own_user_info(&call.visit()?, &token).await?;
+    Ok(with_dpop_nonce(ok(&told.answer), told.next_nonce.as_deref()))
 }
 
 #[derive(Default, Deserialize)]
@@ -166,7 +167,9 @@ pub async fn global_sign_out(call: Call) -> Result<Response> {
         return Err(Error::invalid_field("user", why));
     }
     require_account_access(&ctx, &live).await?;
-    Ok(ok(&sign_out::sign_out_own(&ctx, &Holder::Application(&live), browser_too, &call.origin()).await?))
+    let holder = Holder::Application(&live);
+    let ended = sign_out::sign_out_own(&ctx, &holder, browser_too, &call.origin()).await?;
+    Ok(with_dpop_nonce(ok(&ended), live.next_nonce.as_deref()))
 }
 
 #[derive(Deserialize)]

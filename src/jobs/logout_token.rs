@@ -33,7 +33,7 @@ pub(super) async fn post(run: &Run, shares: &Shares, due: &Due, leased: &Leased)
     let form =
         url::form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
     let begun = Instant::now();
-    let answer = ctx.app.callouts.post(uri, Post::form(form)).await;
+    let answer = ctx.app.callouts.post(due.project_id, uri, Post::form(form)).await;
     outcome(shares, due.project_id, client, begun.elapsed(), answer)
 }
 

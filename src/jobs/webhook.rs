@@ -33,6 +33,6 @@ pub(super) async fn post(run: &Run, shares: &Shares, due: &Due, leased: &Leased)
         ("webhook-timestamp", now.unix().to_string()),
     ];
     let begun = Instant::now();
-    let answer = run.app.callouts.post(&webhook.uri, Post::json(body, headers)).await;
+    let answer = run.app.callouts.post(due.project_id, &webhook.uri, Post::json(body, headers)).await;
     outcome(shares, due.project_id, ClientId(receiver), begun.elapsed(), answer)
 }

@@ -83,7 +83,10 @@ impl Change<'_> {
 /// client's settings name. Called before the unit that stores the settings.
 pub async fn for_client(change: &Change<'_>, settings: &ClientSettings) -> Result<()> {
     let (id, access) = (settings.id_token_signed_response_alg, settings.access_token_signed_response_alg);
-    ensure(change, &[Alg::ES256, Alg::RS256, id, access]).await?;
+    let more = [settings.userinfo_signed_response_alg, settings.introspection_signed_response_alg];
+    let algs: Vec<Alg> =
+        [Alg::ES256, Alg::RS256, id, access].into_iter().chain(more.into_iter().flatten()).collect();
+    ensure(change, &algs).await?;
     match settings.subject_type {
         SubjectType::Pairwise => subject_salt::ensure(change).await,
         SubjectType::Public => Ok(()),

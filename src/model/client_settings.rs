@@ -39,7 +39,7 @@ pub struct ClientSettings {
     pub grant_types: Vec<GrantType>,
     /// `None`: the header or the body, as the client likes; `none` for public clients.
     pub token_endpoint_auth_method: Option<AuthMethod>,
-    /// Its public keys (RFC 7517, 5), for `private_key_jwt`.
+    /// Its public keys (RFC 7517, 5), for `private_key_jwt` and request objects.
     pub jwks: Option<serde_json::Value>,
     /// Where it publishes them instead.
     pub jwks_uri: Option<String>,
@@ -47,6 +47,8 @@ pub struct ClientSettings {
     pub token_endpoint_auth_signing_alg: Option<Alg>,
     /// What it may exchange other clients' tokens for (RFC 8693, 2.1), beside its own audience.
     pub token_exchange_audiences: Vec<String>,
+    /// Whether it may exchange what another client got in exchange.
+    pub token_exchange_chain: bool,
     /// The scopes that it may ask for, separated by spaces. `None`: those of every project but `account`.
     pub scope: Option<String>,
     /// Where the application starts a sign-in of its own (OpenID Connect Core, 4).
@@ -68,6 +70,10 @@ pub struct ClientSettings {
     pub require_pkce: bool,
     /// RFC 9126, 6.
     pub require_pushed_authorization_requests: bool,
+    /// RFC 9101, 10.5.
+    pub require_signed_request_object: bool,
+    /// The one algorithm of its request objects. `None`: any that we know.
+    pub request_object_signing_alg: Option<Alg>,
     /// RFC 9449, 5.2: its tokens are bound to a key, or there are none.
     pub dpop_bound_access_tokens: bool,
     /// Its proofs have a nonce of ours (RFC 9449, 8).
@@ -85,6 +91,10 @@ pub struct ClientSettings {
     /// OpenID Connect Registration, 2. A project has the key before a client names it.
     pub id_token_signed_response_alg: Alg,
     pub access_token_signed_response_alg: Alg,
+    /// `None`: userinfo answers with JSON.
+    pub userinfo_signed_response_alg: Option<Alg>,
+    /// Of answers to its introspection where it asks for a signed one (RFC 9701, 6). `None`: RS256.
+    pub introspection_signed_response_alg: Option<Alg>,
     /// OpenID Connect RP-Initiated Logout 1.0, 3.1.
     pub post_logout_redirect_uris: Vec<String>,
     /// Where logout tokens are posted to (OpenID Connect Back-Channel Logout 1.0, 2.2).
@@ -106,6 +116,7 @@ impl Default for ClientSettings {
             jwks_uri: None,
             token_endpoint_auth_signing_alg: None,
             token_exchange_audiences: Vec::new(),
+            token_exchange_chain: false,
             scope: None,
             initiate_login_uri: None,
             first_party: true,
@@ -118,6 +129,8 @@ impl Default for ClientSettings {
             sector_identifier_uri: None,
             require_pkce: true,
             require_pushed_authorization_requests: false,
+            require_signed_request_object: false,
+            request_object_signing_alg: None,
             dpop_bound_access_tokens: false,
             require_dpop_nonce: false,
             refresh_rotation: None,
@@ -128,6 +141,8 @@ impl Default for ClientSettings {
             serves: Vec::new(),
             id_token_signed_response_alg: Alg::default(),
             access_token_signed_response_alg: Alg::default(),
+            userinfo_signed_response_alg: None,
+            introspection_signed_response_alg: None,
             post_logout_redirect_uris: Vec::new(),
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
@@ -190,7 +205,7 @@ impl ClientSettings {
         self.validity.check()
     }
 
-    /// Keys are for `private_key_jwt`, and it needs them. Whether they are good is for `keys::client_keys`.
+    /// `private_key_jwt` and signed requests need keys. Whether they are good is for `keys::client_keys`.
     fn check_keys(&self) -> Result<()> {
         let asserts = self.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt);
         let refuse = |field: &'static str, why: &'static str| Err(Error::invalid_field(field, why));
@@ -201,10 +216,10 @@ impl ClientSettings {
                 "jwks, or jwks_uri, has the public keys of a client with token_endpoint_auth_method private_key_jwt",
             ),
             (_, true, true) => refuse("jwks_uri", "jwks_uri is not for a client that registers jwks"),
-            (false, true, _) => refuse("jwks", "jwks is for token_endpoint_auth_method private_key_jwt"),
-            (false, _, true) => {
-                refuse("jwks_uri", "jwks_uri is for token_endpoint_auth_method private_key_jwt")
-            }
+            (false, false, false) if self.require_signed_request_object => refuse(
+                "require_signed_request_object",
+                "require_signed_request_object is for clients with jwks or jwks_uri",
+            ),
             (false, ..) if self.token_endpoint_auth_signing_alg.is_some() => refuse(
                 "token_endpoint_auth_signing_alg",
                 "token_endpoint_auth_signing_alg is for token_endpoint_auth_method private_key_jwt",
@@ -220,6 +235,10 @@ impl ClientSettings {
             return refuse(
                 "token_exchange_audiences has at most 20 entries of 1 to 255 visible ASCII characters",
             );
+        }
+        if self.token_exchange_chain && !self.grant_types.contains(&GrantType::TokenExchange) {
+            let bound = "token_exchange_chain is for clients with the grant of token exchange";
+            return Err(Error::invalid_field("token_exchange_chain", bound));
         }
         if !audiences.is_empty() && !self.grant_types.contains(&GrantType::TokenExchange) {
             return refuse("token_exchange_audiences is for clients with the grant of token exchange");
@@ -246,6 +265,11 @@ impl ClientSettings {
             return Err(Error::invalid_field("subject_type", bound));
         }
         Ok(())
+    }
+
+    /// Whether nobody but the client can make its authorization requests.
+    pub fn starts_alone(&self) -> bool {
+        self.require_pushed_authorization_requests || self.require_signed_request_object
     }
 
     /// Those with whom it shares what it calls people by: the host of the sector's document, or of all redirect URIs

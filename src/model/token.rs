@@ -30,9 +30,32 @@ pub struct AccessClaims {
     /// The key that the token is bound to (RFC 9449, 6.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// Who acts for the subject (RFC 8693, 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    /// The tokens that it was got with, beside the session's: it dies with each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<Link>,
     /// Those whose definition says so.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An actor, and who acted before (RFC 8693, 4.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    pub sub: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Act>>,
+}
+
+/// A token of a client's own name in a chain of exchanges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub client_id: ClientId,
+    /// Of the client when it was given.
+    pub epoch: i64,
+    pub jti: String,
 }
 
 /// What an access token says of the session and its user.

@@ -1,17 +1,23 @@
 //! Token introspection (RFC 7662): how a token stands now, for the client that it belongs to or is meant for.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::client_auth::Presented;
 use super::grants::refresh_token::{is_good, within_lifetimes};
 use super::parameters::Parameters;
+use super::resources::scope_for;
 use crate::app::{Ctx, Visit};
+use crate::cache::ClientEntry;
 use crate::error::{Error, Result, invalid_client};
 use crate::keys::refresh_token::RefreshToken;
 use crate::model::client::Client;
+use crate::model::signing_key::Alg;
 use crate::session::access_token::{LookedAt, look_at};
 use crate::session::alive::{Alive, judge, question_of};
+use crate::session::person::still_granted;
 use crate::session::standing::{Asker, prove};
 use crate::store::liveness::{Question, Standing};
 
@@ -32,9 +38,47 @@ pub fn recognized(ctx: &Ctx, text: &str) -> (Token, Question) {
     (Token::Access(looked), question)
 }
 
+/// The type of a signed answer (RFC 9701, 5).
+pub const SIGNED: &str = "token-introspection+jwt";
+
+/// RFC 9701, 5.
+#[derive(Serialize)]
+struct SignedClaims<'a> {
+    iss: &'a str,
+    aud: String,
+    iat: i64,
+    token_introspection: Value,
+}
+
+/// # Errors
+/// As [`found`].
+pub async fn answer(visit: &Visit, credentials: Presented, form: Parameters) -> Result<Value> {
+    found(visit, credentials, form).await.map(|(_, _, found)| found)
+}
+
+/// The same as a JWT for the client that asks.
+///
+/// # Errors
+/// As [`found`].
+pub async fn signed(visit: &Visit, credentials: Presented, form: Parameters) -> Result<String> {
+    let (ctx, client, token_introspection) = found(visit, credentials, form).await?;
+    let claims = SignedClaims {
+        iss: &ctx.project.issuer,
+        aud: client.client.id.to_string(),
+        iat: ctx.now.unix(),
+        token_introspection,
+    };
+    let alg = client.client.settings.introspection_signed_response_alg;
+    ctx.signer(alg.unwrap_or(Alg::RS256))?.sign(SIGNED, &claims)
+}
+
 /// # Errors
 /// `invalid_client`, also for a public client: it proves nothing (RFC 7662, 2.1). `invalid_request` without a token.
-pub async fn answer(visit: &Visit, credentials: Presented, mut form: Parameters) -> Result<Value> {
+async fn found(
+    visit: &Visit,
+    credentials: Presented,
+    mut form: Parameters,
+) -> Result<(Ctx, Arc<ClientEntry>, Value)> {
     let token = form.required_secret("token")?;
     if !credentials.proves_something() {
         return Err(invalid_client("introspection is for clients that prove themselves"));
@@ -47,7 +91,8 @@ pub async fn answer(visit: &Visit, credentials: Presented, mut form: Parameters)
         Token::Refresh(token) => of_refresh_token(ctx, client, &token, &proven.standing)?,
         Token::Access(looked) => of_access_token(ctx, client, looked, proven.standing)?,
     };
-    Ok(found.unwrap_or_else(|| json!({"active": false})))
+    let found = found.unwrap_or_else(|| json!({"active": false}));
+    Ok((ctx.clone(), entry, found))
 }
 
 /// RFC 7662, 2.2. Whoever presents a token that is bound to a key is asked for the proof by the resource (RFC 9449, 6.2).
@@ -77,11 +122,14 @@ fn of_refresh_token(
     let family = standing.family.as_ref().filter(|family| family.client_id == client.id);
     let family = family.map(|family| within_lifetimes(client, family.clone()));
     let Some(family) = family.filter(|family| is_good(ctx, client, family, token)) else { return Ok(None) };
+    // What the next access token would have.
+    let scope = still_granted(&ctx.entry, &family.scope, family.allowed_as_of());
+    let scope = scope_for(&ctx.entry, &scope, &family.audience);
     let claims = json!({
         "iss": ctx.project.issuer,
         "sub": family.subject(),
         "client_id": client.id,
-        "scope": family.scope,
+        "scope": scope,
         "sid": family.id,
         "iat": family.rotated_at.unix(),
         "exp": family.expires_at.min(family.idle_expires_at).unix(),

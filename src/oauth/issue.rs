@@ -145,6 +145,8 @@ pub fn access_claims(ctx: &Ctx, client: &Client, grant: &Grant<'_>) -> Result<Ac
         epochs: None,
         sandbox: ctx.project.is_sandbox(),
         cnf: grant.cnf_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
+        act: None,
+        via: Vec::new(),
         attributes: shown_attributes(ctx, grant.person.attributes, &sight)?,
         scope,
     })

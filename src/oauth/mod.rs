@@ -16,6 +16,7 @@ pub mod par;
 pub mod parameters;
 pub mod published_keys;
 pub mod registration;
+pub mod request_object;
 pub mod resources;
 pub mod revoke;
 mod subject;

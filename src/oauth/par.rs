@@ -1,9 +1,10 @@
 //! Pushed authorization requests (RFC 9126): the client sends its request ahead, proves itself, and gets a name for it that
 //! the browser carries in its place. The request is used up by the unit that makes a code of it, and by nothing else.
 
-use super::authorize::{MOST_BYTES, WayBack, check, check_redirect_uri};
+use super::authorize::{MOST_BYTES, WayBack, check, check_redirect_uri, unsigned};
 use super::client_auth::Presented;
 use super::parameters::Parameters;
+use super::request_object;
 use crate::app::{Ctx, Visit};
 use crate::error::{Error, Result, invalid_request, not_found, refused};
 use crate::identity::tries::{self, Bound};
@@ -67,10 +68,17 @@ pub async fn push(
     if !ctx.project.is_active() {
         return Err(not_found("no such project"));
     }
-    let client = &proven.asking_client()?.client;
+    let entry = proven.asking_client()?;
+    let client = &entry.client;
     if parameters.has("request_uri") {
         return Err(Error::invalid_field("request_uri", "request_uri has no place in a pushed request"));
     }
+    let parameters = match parameters.get("request") {
+        // RFC 9126, 3.
+        Some(object) => request_object::read(ctx, &entry, object).await?,
+        None if client.settings.require_signed_request_object => return Err(unsigned()),
+        None => parameters,
+    };
     let parameters = parameters.or("client_id", &client_id).without(&CREDENTIALS);
     let parameters = for_key(parameters, jkt.as_deref())?;
     let encoded = parameters.to_query();

@@ -25,6 +25,10 @@ impl Parameters {
             .map(Self)
     }
 
+    pub fn of_pairs(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
     /// The value; an empty one counts as left out (RFC 6749, 3.1).
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0

@@ -60,7 +60,8 @@ pub async fn keys_of(ctx: &Ctx, entry: &ClientEntry, kid: Option<&str>, alg: Alg
 
 async fn fetch(ctx: &Ctx, uri: &str) -> Option<ClientKeys> {
     let failed = |why: &str| tracing::info!(why, "the keys of a client could not be fetched");
-    let answer = ctx.app.callouts.get(uri).await.map_err(|fault| failed(fault.as_str())).ok()?;
+    let answer =
+        ctx.app.callouts.get(ctx.project.id, uri).await.map_err(|fault| failed(fault.as_str())).ok()?;
     if answer.status != 200 {
         failed("the answer is not 200");
         return None;

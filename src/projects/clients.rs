@@ -69,7 +69,7 @@ pub async fn create(
 ) -> Result<(Client, Option<Secret>)> {
     check_display_name("client_name", &new.name)?;
     check_settings(&new.settings, new.kind)?;
-    sector::check(app, None, &new.settings).await?;
+    sector::check(app, project, None, &new.settings).await?;
     provide::for_client(&Change { app, project, now, actor }, &new.settings).await?;
     let client = Client {
         id: app.entropy.id(now)?,
@@ -166,7 +166,7 @@ pub async fn change(
         _ => ("client.changed", false),
     };
     let keys = Change { app: &ctx.app, project: ctx.project.id, now: ctx.now, actor };
-    sector::check(&ctx.app, Some(&old.settings), &new.settings).await?;
+    sector::check(&ctx.app, ctx.project.id, Some(&old.settings), &new.settings).await?;
     provide::for_client(&keys, &new.settings).await?;
     let mut detail = json!({"changed": changed});
     if new.settings.second_factor < old.settings.second_factor {

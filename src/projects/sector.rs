@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::ids::ProjectId;
 use crate::model::client::ClientSettings;
 
 const FIELD: &str = "sector_identifier_uri";
@@ -11,7 +12,12 @@ const FIELD: &str = "sector_identifier_uri";
 ///
 /// # Errors
 /// `invalid_request` naming the field when the document cannot be had, is not a list, or lists less.
-pub async fn check(app: &App, old: Option<&ClientSettings>, new: &ClientSettings) -> Result<()> {
+pub async fn check(
+    app: &App,
+    project: ProjectId,
+    old: Option<&ClientSettings>,
+    new: &ClientSettings,
+) -> Result<()> {
     let Some(uri) = &new.sector_identifier_uri else { return Ok(()) };
     let same = |old: &ClientSettings| {
         old.sector_identifier_uri.as_ref() == Some(uri) && old.redirect_uris == new.redirect_uris
@@ -20,8 +26,11 @@ pub async fn check(app: &App, old: Option<&ClientSettings>, new: &ClientSettings
         return Ok(());
     }
     let refuse = |why: String| Error::invalid_field(FIELD, why);
-    let answer =
-        app.callouts.get(uri).await.map_err(|fault| refuse(format!("{FIELD}: {}", fault.as_str())))?;
+    let answer = app
+        .callouts
+        .get(project, uri)
+        .await
+        .map_err(|fault| refuse(format!("{FIELD}: {}", fault.as_str())))?;
     if answer.status != 200 {
         return Err(refuse(format!("{FIELD} answers {}", answer.status)));
     }

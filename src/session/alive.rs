@@ -50,6 +50,8 @@ pub fn question_of(claims: &AccessClaims) -> Question {
         user: session.and_then(|_| claims.sub.parse().ok()),
         jti: by_itself.then(|| claims.jti.clone()),
         actor: claims.client_id.parse().ok().filter(|_| by_itself),
+        caller: claims.client_id.parse().ok(),
+        via: claims.via.clone(),
         ..Question::default()
     }
 }

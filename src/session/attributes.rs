@@ -72,7 +72,7 @@ pub async fn update_own(ctx: &Ctx, live: &Live, change: &Change, seen: Option<i6
 }
 
 /// What the scopes of the token show, and what its user writes.
-fn shown(ctx: &Ctx, Live { claims, family }: &Live, row: &UserRow) -> Result<Own> {
+fn shown(ctx: &Ctx, Live { claims, family, .. }: &Live, row: &UserRow) -> Result<Own> {
     let scope = still_granted(&ctx.entry, &claims.scope, family.allowed_as_of());
     let mut claims = Shown::by_scope(&ctx.entry, &scope).of(&Person::from(row))?;
     let Value::Object(all) = parsed(&row.attributes)? else {

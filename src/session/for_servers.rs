@@ -2,12 +2,11 @@
 
 use super::verify::Live;
 use crate::app::Ctx;
-use crate::error::{Error, Result};
-use crate::ids::ClientId;
-use crate::store::clients;
+use crate::error::Result;
 
-/// Whether the token is for resource servers, and not for the client that got it. Only such tokens cost a read.
-pub async fn is_for_servers_alone(ctx: &Ctx, Live { claims, family }: &Live) -> Result<bool> {
+/// Whether the token is for resource servers, and not for the client that got it. Only such tokens ask for the client.
+pub async fn is_for_servers_alone(ctx: &Ctx, live: &Live) -> Result<bool> {
+    let Live { claims, family, .. } = live;
     let servers = &ctx.entry.resource_servers;
     let is_for_servers = match claims.epochs {
         None => family.for_resources,
@@ -16,8 +15,6 @@ pub async fn is_for_servers_alone(ctx: &Ctx, Live { claims, family }: &Live) -> 
     if !is_for_servers {
         return Ok(false);
     }
-    let id: ClientId = claims.client_id.parse().map_err(|_| Error::internal("a token is of no client"))?;
-    let client =
-        ctx.app.db.read(|conn| async move { clients::find(&conn, ctx.project.id, id).await }).await?;
-    Ok(client.is_none_or(|client| !claims.aud.has(&client.audience())))
+    let entry = live.client(ctx).await?;
+    Ok(!claims.aud.has(&entry.client.audience()))
 }

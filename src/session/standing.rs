@@ -7,7 +7,7 @@ use crate::cache::ClientEntry;
 use crate::error::{Error, Result, not_found};
 use crate::oauth::client_auth::{Presented, authenticate};
 use crate::secret::Secret;
-use crate::store::liveness::{Question, Standing};
+use crate::store::liveness::{self, Question, Standing};
 
 /// Each begins with what another request has just changed, so more than this means that somebody changes without end.
 pub const ATTEMPTS: usize = 4;
@@ -55,17 +55,25 @@ pub async fn prove<T>(
             Asker::AdminKey(_) | Asker::Bearer => None,
         };
         let (seen, mut question) = look(&ctx)?;
-        question.caller = client.as_ref().map(|entry| entry.client.id);
+        if let Some(entry) = &client {
+            question.caller = Some(entry.client.id);
+        }
         if let Asker::AdminKey(key) = asker {
             question.admin_key = Some(key.sha256());
         }
         let id = ctx.project.id;
+        let via = std::mem::take(&mut question.via);
         let standing = ctx.app.standings.ask(id, question).await?;
         let standing = standing.filter(|standing| standing.project_status != "deleted");
-        let Some(standing) = standing else {
+        let Some(mut standing) = standing else {
             ctx.app.cache.forget_project(id);
             return Err(not_found("no such project"));
         };
+        if let Some(via) = Some(&via).filter(|via| !via.is_empty()) {
+            let alive =
+                ctx.app.db.read(|conn| async move { liveness::links_live(&conn, id, via).await }).await?;
+            standing.token_revoked |= !alive;
+        }
         if is_current(&ctx, client.as_deref(), &standing) {
             return Ok(Proven { ctx, client, standing, seen });
         }

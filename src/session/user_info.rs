@@ -11,13 +11,34 @@ use crate::app::{Ctx, Visit};
 use crate::error::Result;
 use crate::model::claims_request::ClaimsRequest;
 
+/// What a client is told, and the nonce for its next proof.
+pub struct Told<T> {
+    pub answer: T,
+    pub next_nonce: Option<String>,
+}
+
+/// As the client registered to be told (OpenID Connect Core, 5.3.2).
+pub enum UserInfo {
+    Plain(Map<String, Value>),
+    Signed(String),
+}
+
 /// The claims of the granted scopes, and those that were asked for one by one.
 ///
 /// # Errors
 /// `invalid_token` naming the reason.
-pub async fn user_info(visit: &Visit, token: &Carried) -> Result<Map<String, Value>> {
+pub async fn user_info(visit: &Visit, token: &Carried) -> Result<Told<UserInfo>> {
     let (ctx, live) = require_for_us(visit, token).await?;
-    shown(&ctx, &live)
+    let (mut claims, entry) = (shown(&ctx, &live)?, live.client(&ctx).await?);
+    let answer = match entry.client.settings.userinfo_signed_response_alg {
+        None => UserInfo::Plain(claims),
+        Some(alg) => {
+            claims.insert("iss".into(), json!(ctx.project.issuer));
+            claims.insert("aud".into(), json!(entry.client.id));
+            UserInfo::Signed(ctx.signer(alg)?.sign("JWT", &claims)?)
+        }
+    };
+    Ok(Told { answer, next_nonce: live.next_nonce })
 }
 
 /// The same for the session API, where `profile` shows a project's own applications what else it knows: roles, groups and
@@ -25,7 +46,7 @@ pub async fn user_info(visit: &Visit, token: &Carried) -> Result<Map<String, Val
 ///
 /// # Errors
 /// `invalid_token` naming the reason.
-pub async fn own_user_info(visit: &Visit, token: &Carried) -> Result<Map<String, Value>> {
+pub async fn own_user_info(visit: &Visit, token: &Carried) -> Result<Told<Map<String, Value>>> {
     let (ctx, live) = require_for_us(visit, token).await?;
     let mut answer = shown(&ctx, &live)?;
     let family = &live.family;
@@ -38,7 +59,7 @@ pub async fn own_user_info(visit: &Visit, token: &Carried) -> Result<Map<String,
             answer.insert(name.into(), parsed(text)?);
         }
     }
-    Ok(answer)
+    Ok(Told { answer, next_nonce: live.next_nonce })
 }
 
 /// An API that was handed a token learns of the person what the token says, and nothing from us.
@@ -50,7 +71,7 @@ async fn require_for_us(visit: &Visit, token: &Carried) -> Result<(Ctx, Live)> {
     }
 }
 
-fn shown(ctx: &Ctx, Live { claims, family }: &Live) -> Result<Map<String, Value>> {
+fn shown(ctx: &Ctx, Live { claims, family, .. }: &Live) -> Result<Map<String, Value>> {
     // What the application asked for one by one is not for whoever it was passed on to.
     let own = family.claims.as_deref().filter(|_| claims.epochs.is_none());
     let asked = ClaimsRequest::of_column(own)?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::standing::{Asker, prove};
 use crate::app::{Ctx, Visit};
+use crate::cache::ClientEntry;
 use crate::error::{Code, Error, Result, forbidden};
 use crate::model::client::Client;
 use crate::model::token::{AccessClaims, Family};
@@ -38,6 +39,28 @@ pub struct Demands {
 pub struct Live {
     pub claims: Arc<AccessClaims>,
     pub family: Family,
+    /// The nonce for the next proof, when it is another one than that of this request's.
+    pub next_nonce: Option<String>,
+    /// Of the client that the token was given to, read with the family.
+    client_version: Option<i64>,
+}
+
+impl Live {
+    /// The client that the token was given to.
+    pub async fn client(&self, ctx: &Ctx) -> Result<Arc<ClientEntry>> {
+        client_of(ctx, &self.claims, self.client_version).await
+    }
+}
+
+/// What is remembered of a token's client serves while it is the version that was read with the token.
+async fn client_of(ctx: &Ctx, claims: &AccessClaims, version: Option<i64>) -> Result<Arc<ClientEntry>> {
+    let id = claims.client_id.parse().map_err(|_| Error::internal("a token is of no client"))?;
+    let (app, project) = (&ctx.app, ctx.project.id);
+    let (entry, is_fresh) = app.cache.client(app, project, id, ctx.now).await?;
+    if is_fresh || version == Some(entry.client.version) {
+        return Ok(entry);
+    }
+    app.cache.current_client(app, project, id, ctx.now).await
 }
 
 /// The answer of `verifyaccesstoken`.
@@ -105,15 +128,18 @@ pub async fn verify(
 pub async fn require_live(visit: &Visit, carried: &Carried) -> Result<(Ctx, Live)> {
     let token = carried.token.expose();
     let proven = prove(visit, &Asker::Bearer, |ctx| Ok(asked(look_at(ctx, token)))).await?;
-    let ctx = proven.ctx;
+    let (ctx, client_version) = (proven.ctx, proven.standing.caller_version);
     let alive = judge(&ctx, proven.seen, proven.standing, None)?.map_err(dead)?;
     let sent = carried.proof.as_ref().map(|sent| sent.to(&ctx));
+    let mut next_nonce = None;
     if let Some(proof) = check_proof(&ctx, token, &alive, sent.as_ref()).map_err(dead)? {
-        dpop::spend_at_resource(&ctx, &proof).await.map_err(Error::at_resource)?;
+        let entry = client_of(&ctx, &alive.claims, client_version).await?;
+        let spent = dpop::spend_at_resource(&ctx, &entry.client, &proof).await;
+        next_nonce = spent.map_err(Error::at_resource)?;
     }
     let Alive { claims, family } = alive;
     let no_user = || dead(refusal("wrong_token_use", "the token is a client's own, and of no user"));
-    Ok((ctx, Live { claims, family: family.ok_or_else(no_user)? }))
+    Ok((ctx, Live { claims, family: family.ok_or_else(no_user)?, next_nonce, client_version }))
 }
 
 /// Judges a token again, inside a unit that holds its user's row and will act on the token's word: what ended it since it
@@ -123,7 +149,8 @@ pub async fn require_live(visit: &Visit, carried: &Carried) -> Result<(Ctx, Live
 /// `invalid_token` with the reason.
 pub async fn require_still_live(ctx: &Ctx, conn: &Conn, live: &Live) -> Result<()> {
     let standing = liveness::read(conn, ctx.project.id, &question_of(&live.claims)).await?;
-    let standing = standing.ok_or_else(|| Error::internal("the project of a token is not there"))?;
+    let mut standing = standing.ok_or_else(|| Error::internal("the project of a token is not there"))?;
+    standing.token_revoked |= !liveness::links_live(conn, ctx.project.id, &live.claims.via).await?;
     judge(ctx, Ok(live.claims.clone()), standing, None)?.map(|_| ()).map_err(dead)
 }
 

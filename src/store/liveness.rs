@@ -12,10 +12,10 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection, Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::admin_keys::AdminKey;
-use super::db::{Conn, Wire, fetch_optional};
+use super::db::{Conn, Wire, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{AdminKeyId, ClientId, FamilyId, ProjectId, UserId};
-use crate::model::token::Family;
+use crate::model::token::{Family, Link};
 
 /// Questions of one statement at most.
 pub const MOST_QUESTIONS: usize = 32;
@@ -30,10 +30,12 @@ pub struct Question {
     pub jti: Option<String>,
     /// The client that acts in its own name with the token.
     pub actor: Option<ClientId>,
-    /// The calling client.
+    /// The calling client; where a token speaks for itself, the one that it was given to.
     pub caller: Option<ClientId>,
     /// SHA-256 of the calling admin key.
     pub admin_key: Option<Vec<u8>>,
+    /// Through which tokens it was passed on. They are asked about apart, by [`links_live`].
+    pub via: Vec<Link>,
 }
 
 /// How things stand now.
@@ -277,4 +279,30 @@ async fn many_sqlite(
             .bind(question.admin_key.as_deref());
     }
     query.fetch_all(conn).await
+}
+
+#[derive(FromRow)]
+struct Count {
+    n: i64,
+}
+
+/// Whether each token of a chain lives: its client's epoch is the same, and it was not revoked by itself.
+pub async fn links_live(conn: &Conn, project: ProjectId, links: &[Link]) -> Result<bool> {
+    for link in links {
+        let count = fetch_one!(
+            conn,
+            Count,
+            "SELECT count(*) AS n FROM clients c
+             WHERE c.project_id = $1 AND c.id = $2 AND c.token_epoch = $3 AND c.status = 'active'
+               AND NOT EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.project_id = $1 AND r.jti = $4)",
+            project,
+            link.client_id,
+            link.epoch,
+            &link.jti
+        )?;
+        if count.n == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -28,7 +28,8 @@ pub async fn find_deleted(conn: &Conn, id: &str) -> Result<Option<Project>> {
     let row = fetch_optional!(
         conn,
         ProjectRow,
-        "SELECT id, slug, name, kind, issuer, status, token_epoch, version, settings, created_at, updated_at
+        "SELECT id, slug, name, kind, issuer, status, token_epoch, version, clock_offset, settings, created_at,
+           updated_at
          FROM projects WHERE id = $1 AND status = 'deleted'",
         id.parse::<uuid::Uuid>().ok()
     )?;

@@ -178,11 +178,18 @@ async fn bad_input_changes_nothing(engine: Engine) {
             json!([REDIRECT]),
             "redirect_uris is not for a service: no browser comes back to it",
         ),
+        ("confidential", "jwks", json!({"keys": []}), "jwks has 1 to 10 keys in at most 16384 bytes"),
         (
             "confidential",
-            "jwks",
-            json!({"keys": []}),
-            "jwks is for token_endpoint_auth_method private_key_jwt",
+            "require_signed_request_object",
+            json!(true),
+            "require_signed_request_object is for clients with jwks or jwks_uri",
+        ),
+        (
+            "confidential",
+            "token_exchange_chain",
+            json!(true),
+            "token_exchange_chain is for clients with the grant of token exchange",
         ),
         (
             "confidential",
@@ -204,12 +211,6 @@ async fn bad_input_changes_nothing(engine: Engine) {
             "initiate_login_uri is https or http on a loopback address, of at most 2048 characters that RFC 3986 knows, without fragment or user information",
         ),
         ("public", "validity", json!({}), "unknown field validity: lifetimes are set by token-validity"),
-        (
-            "public",
-            "jwks_uri",
-            json!("https://a/"),
-            "jwks_uri is for token_endpoint_auth_method private_key_jwt",
-        ),
         ("public", "client_secret", json!("x"), "unknown field client_secret"),
     ] {
         let answer = app.admin_post(&admin, CLIENTS, of(kind, field, value)).await;

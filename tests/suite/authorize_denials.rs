@@ -152,12 +152,6 @@ async fn denials_are_redirected_after_it(engine: Engine) {
             "response_mode is query or form_post",
         ),
         (
-            format!("response_type=code&{pkce}&request=e30.e30."),
-            state,
-            "request_not_supported",
-            "request objects are not supported",
-        ),
-        (
             format!("response_type=code&{pkce}&request_uri=http://localhost/r"),
             state,
             "request_uri_not_supported",

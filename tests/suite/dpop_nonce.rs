@@ -12,6 +12,7 @@ both_engines!(
     a_project_may_need_nonces,
     nonces_are_good_for_minutes,
     nonces_at_every_door,
+    a_resource_has_the_rule_of_the_client,
 );
 
 const WHY: &str = "the DPoP proof needs the nonce of the DPoP-Nonce header";
@@ -159,4 +160,56 @@ async fn nonces_at_every_door(engine: Engine) {
     // Without a proof a request may be pushed all the same.
     let plain = app.http.post(app.project_url(&shop, "/oauth2/par")).form(&pushed);
     Answer::of(plain.basic_auth(&shop.id, shop.secret.as_ref()).send().await.unwrap()).await.created();
+}
+
+/// At userinfo and its neighbours the rule of the token's client holds, and a success brings the nonce that is due.
+async fn a_resource_has_the_rule_of_the_client(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, free) = (shop(&app, "shop", true).await, shop(&app, "free", false).await);
+    let key = ProofKey::new().await;
+    let bound = async |shop: &Shop, nonce: Option<&str>| {
+        let code = app.code(shop, "").await.0;
+        let answer = ask(&app, shop, &key, &code, nonce).await;
+        Answer::of(answer).await.ok()["access_token"].as_str().unwrap().to_owned()
+    };
+    let nonce = demanded(ask(&app, &shop, &key, &app.code(&shop, "").await.0, None).await).await;
+    let (token, unasked) = (bound(&shop, Some(&nonce)).await, bound(&free, None).await);
+    let call = async |shop: &Shop, method: reqwest::Method, path: &str, token: &str, nonce: Option<&str>| {
+        let url = app.project_url(shop, path);
+        let mut claims = ProofKey::claims(&app, method.as_str(), &url);
+        claims["ath"] = json!(encode_base64url(&sha256(token.as_bytes())));
+        claims["nonce"] = nonce.map_or(Value::Null, |nonce| json!(nonce));
+        let request = app.http.request(method, &url).header("authorization", format!("DPoP {token}"));
+        request.header("dpop", key.sign(&key.header(), &claims)).send().await.unwrap()
+    };
+    use reqwest::Method;
+    for (method, path) in [
+        (Method::GET, "/oauth2/userinfo"),
+        (Method::POST, "/oauth2/userinfo"),
+        (Method::POST, "/api/userinfofromaccesstoken"),
+    ] {
+        let refused = call(&shop, method.clone(), path, &token, None).await;
+        let given = nonce_of(&refused).unwrap();
+        Answer::of(refused).await.refused(401, "use_dpop_nonce", WHY);
+        let answer = call(&shop, method.clone(), path, &token, Some(&given)).await;
+        assert_eq!(
+            (answer.status().as_u16(), nonce_of(&answer)),
+            (200, None),
+            "{path}: it is good for a while"
+        );
+        let answer = call(&free, method, path, &unasked, None).await;
+        assert_eq!((answer.status().as_u16(), nonce_of(&answer)), (200, None), "{path}");
+    }
+    // In its second span of time the next one comes along, and at the end of the session as well.
+    app.app.clock.advance(121);
+    let answer = call(&shop, Method::GET, "/oauth2/userinfo", &token, Some(&nonce)).await;
+    let next = nonce_of(&answer).unwrap();
+    assert!(answer.status() == 200 && next != nonce);
+    let answer = call(&shop, Method::POST, "/api/GlobalSignOut", &token, Some(&nonce)).await;
+    assert_eq!((answer.status().as_u16(), nonce_of(&answer)), (200, Some(next)));
+    // On another node, as soon as the registration says so.
+    let desk = app.desk(&free, "admin").await;
+    desk.patch(&format!("/clients/{}", free.id), json!({"require_dpop_nonce": true})).await.ok();
+    let refused = call(&free, Method::GET, "/oauth2/userinfo", &unasked, None).await;
+    Answer::of(refused).await.refused(401, "use_dpop_nonce", WHY);
 }

@@ -155,7 +155,12 @@ async fn what_is_wrong_is_told_early(engine: Engine) {
         (&open, ("scope", "openid"), "invalid_request", pkce),
         (&shop, ("code_challenge", "x"), "invalid_request", "code_challenge_method must be S256"),
         (&shop, ("prompt", "none login"), "invalid_request", "prompt=none stands alone"),
-        (&shop, ("request", "a.b.c"), "request_not_supported", "request objects are not supported"),
+        (
+            &shop,
+            ("request", "a.b.c"),
+            "invalid_request_object",
+            "The request object is not acceptable: it is not a signed JWT.",
+        ),
     ] {
         ask(request(&app, shop, &form(&[changes]))).await.refused(400, code, description);
     }

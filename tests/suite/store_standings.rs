@@ -26,6 +26,7 @@ async fn question(app: &TestApp, shop: &Shop) -> (ProjectId, Question) {
         actor: shop.id.parse().ok(),
         caller: shop.id.parse().ok(),
         admin_key: None,
+        via: Vec::new(),
     };
     (shop.project, question)
 }

@@ -126,9 +126,6 @@ async fn what_is_not_exchanged(engine: Engine) {
         let of_subject = if name == "subject_token_type" { &of_subject[1..] } else { &of_subject[..] };
         ask(of_subject).await.refused_for(400, "invalid_request", name, &format!("{name} is {types}"));
     }
-    let actor = [("subject_token_type", ACCESS_TOKEN), ("actor_token", "x")];
-    let why = "actor_token is not supported: the client is the actor";
-    ask(&actor).await.refused_for(400, "invalid_request", "actor_token", why);
     let dead = app.bearer(&shop, "GlobalSignOut", access, json!({})).await;
     assert_eq!(dead.status, 200);
     let why = "the subject token is not acceptable: the session has ended";

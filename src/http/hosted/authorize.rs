@@ -5,16 +5,15 @@ use axum::response::Response;
 use super::form::Aim;
 use super::page::Page;
 use super::{consent, factor, redirect, select_account, sign_in};
-use crate::error::{Code, Error, Result, invalid_request, refused};
+use crate::error::{Code, Error, Result};
 use crate::identity::consent::{is_missing, missing};
 use crate::identity::needed::{Demand, Needed, of_session};
 use crate::identity::sign_in::{NewCode, find_session, resume};
 use crate::model::client::Client;
 use crate::oauth::authorize::{
-    AuthorizationRequest, WayBack, check, check_redirect_uri, find_client, parse, unmet,
+    Arrived, AuthorizationRequest, WayBack, arrive, check, check_redirect_uri, find_client, parse, unmet,
 };
 use crate::oauth::is_meant;
-use crate::oauth::par;
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
@@ -51,18 +50,14 @@ async fn from_form(page: &Page) -> Result<Response> {
 /// Errors are shown on a page until client and redirect URI are proven, and sent there from then on (RFC 6749, 4.1.2.1).
 pub async fn begin(page: &Page, parameters: &Parameters) -> Result<Response> {
     let client = find_client(&page.ctx, parameters).await?;
-    let name = pushed_name(parameters)?;
-    let pushed = match name {
-        Some(name) => Some(par::pushed(&page.ctx, &client, name).await?),
-        None => None,
-    };
-    // RFC 9101, 5: what stands beside the name is no part of the request.
-    let parameters = pushed.as_ref().unwrap_or(parameters);
-    let speaking = pushed.as_ref().and_then(|pushed| texts::of_locales(pushed.get("ui_locales")?));
+    let arrived = arrive(&page.ctx, &client, parameters).await?;
+    let parameters = arrived.parameters.as_ref().unwrap_or(parameters);
+    let inside = arrived.parameters.as_ref();
+    let speaking = inside.and_then(|inside| texts::of_locales(inside.get("ui_locales")?));
     let speaking = speaking.map(|texts| page.clone().speaking(texts));
     let page = speaking.as_ref().unwrap_or(page);
     let back = WayBack::new(check_redirect_uri(&client, parameters)?, parameters);
-    redirect::or_to_client(&page.ctx, &back, proven(page, &client, &back, parameters, name).await)
+    redirect::or_to_client(&page.ctx, &back, proven(page, &client, &back, parameters, &arrived).await)
 }
 
 async fn proven(
@@ -70,15 +65,11 @@ async fn proven(
     client: &Client,
     back: &WayBack,
     parameters: &Parameters,
-    name: Option<&str>,
+    arrived: &Arrived,
 ) -> Result<Response> {
     let ctx = &page.ctx;
-    // RFC 9126, 6.
-    if name.is_none() && client.settings.require_pushed_authorization_requests {
-        return Err(invalid_request("this client must push its authorization requests"));
-    }
-    let request = check(ctx, client, back, parameters)?;
-    let request = AuthorizationRequest { request_uri: name.map(str::to_owned), ..request };
+    arrived.check(client)?;
+    let request = arrived.mark(check(ctx, client, back, parameters)?);
     let cookie = page.cookie();
     if let Some(cookie) = cookie.as_ref().filter(|_| !request.prompt.login)
         && let Some(session) = find_session(ctx, cookie).await?
@@ -91,15 +82,6 @@ async fn proven(
         };
     }
     ask(page, client, request, cookie)
-}
-
-/// The name of a request that was pushed (RFC 9126, 4). An address is refused further on, and never fetched.
-fn pushed_name(parameters: &Parameters) -> Result<Option<&str>> {
-    let name = parameters.get("request_uri").filter(|name| par::is_ours(name));
-    if name.is_some() && parameters.is_repeated("request_uri") {
-        return Err(refused(|t| &t.errors.request_twice));
-    }
-    Ok(name)
 }
 
 /// Goes on with the browser's session, as far as it is worth what is asked for.

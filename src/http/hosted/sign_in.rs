@@ -52,7 +52,7 @@ async fn from_link(page: &Page) -> Result<Response> {
         return redirect::see_other(&redirect::with_query(uri, &pairs));
     }
     let without_pkce = client.requires_pkce() && parameters.get("code_challenge").is_none();
-    if without_pkce || client.settings.require_pushed_authorization_requests {
+    if without_pkce || client.settings.starts_alone() {
         return browser_session(page, &client, &parameters).await;
     }
     let default = client.settings.redirect_uris.first().map_or("", String::as_str);

@@ -5,7 +5,6 @@ use crate::oauth::parameters::Parameters;
 
 pub fn check_unsupported(parameters: &Parameters) -> Result<()> {
     let refused = [
-        ("request", Code::RequestNotSupported, "request objects are not supported"),
         ("request_uri", Code::RequestUriNotSupported, "request_uri is not supported"),
         ("registration", Code::RegistrationNotSupported, "registration is not supported"),
     ];

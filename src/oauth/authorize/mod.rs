@@ -1,6 +1,7 @@
 //! Checks of an authorization request, in the order that keeps redirects safe: client, redirect URI, then the rest. Each
 //! rule has a file of its own.
 
+mod arrive;
 mod check_acr_values;
 mod check_claims;
 mod check_dpop_jkt;
@@ -18,6 +19,7 @@ mod check_unsupported;
 mod find_client;
 mod request;
 
+pub use self::arrive::{Arrived, arrive, unsigned};
 pub use self::check_claims::{AskedClaims, unmet};
 pub use self::check_id_token_hint::IdTokenHint;
 pub use self::check_prompt::{Prompt, check_prompt};
@@ -78,6 +80,7 @@ pub fn check(
         acr_values: check_acr_values(parameters)?,
         claims: check_claims(client, parameters)?,
         request_uri: None,
+        request_object: None,
         hint: check_id_token_hint(ctx, client, parameters)?,
     })
 }

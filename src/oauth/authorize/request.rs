@@ -38,6 +38,9 @@ pub struct AuthorizationRequest {
     pub claims: Option<AskedClaims>,
     /// The name of the request, if it was pushed: a code uses it up.
     pub request_uri: Option<String>,
+    /// The object that the client signed, if it came as one.
+    #[serde(default)]
+    pub request_object: Option<String>,
     /// The one person who will do.
     pub hint: Option<IdTokenHint>,
 }
@@ -116,11 +119,13 @@ impl AuthorizationRequest {
 
     /// The parameters again, for a link that makes the same request.
     pub fn to_query(&self) -> String {
-        if let Some(name) = &self.request_uri {
-            return url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("client_id", &self.client_id.to_string())
-                .append_pair("request_uri", name)
-                .finish();
+        for (name, whole) in [("request_uri", &self.request_uri), ("request", &self.request_object)] {
+            if let Some(whole) = whole {
+                return url::form_urlencoded::Serializer::new(String::new())
+                    .append_pair("client_id", &self.client_id.to_string())
+                    .append_pair(name, whole)
+                    .finish();
+            }
         }
         let (max_age, prompt) = (self.max_age.map(|seconds| seconds.to_string()), self.prompt.to_text());
         let acr_values = (!self.acr_values.is_empty()).then(|| self.acr_values.join(" "));

@@ -56,9 +56,13 @@ impl Admitted {
     /// # Errors
     /// `use_dpop_nonce` when the client or its project has to use nonces and this proof has none.
     pub fn check_nonce(&self, ctx: &Ctx, client: &Client) -> Result<()> {
-        let needed = client.settings.require_dpop_nonce || ctx.project.settings.require_dpop_nonce;
-        if needed && self.next_nonce.is_none() { Err(nonce::demanded(ctx)) } else { Ok(()) }
+        if is_needed(ctx, client) && self.next_nonce.is_none() { Err(nonce::demanded(ctx)) } else { Ok(()) }
     }
+}
+
+/// Whether the client's proofs have to have a nonce.
+fn is_needed(ctx: &Ctx, client: &Client) -> bool {
+    client.settings.require_dpop_nonce || ctx.project.settings.require_dpop_nonce
 }
 
 /// Reads the proof of a request to an endpoint that gives tokens. Without one there is nothing to admit. Nothing is written
@@ -98,15 +102,16 @@ async fn spend(ctx: &Ctx, proof: &Proof) -> Result<()> {
     }
 }
 
-/// The same for an access token that came with its proof. What its client has to do is not at hand there; the project's
-/// rule is.
+/// The same for an access token of `client` that came with its proof. Gives the next nonce, once the one of the proof is
+/// about to be too old (RFC 9449, 8.2).
 ///
 /// # Errors
 /// `use_dpop_nonce`; `invalid_dpop_proof` for a proof that was used before.
-pub async fn spend_at_resource(ctx: &Ctx, proof: &Proof) -> Result<()> {
-    if ctx.project.settings.require_dpop_nonce && proof.nonce.is_none() {
+pub async fn spend_at_resource(ctx: &Ctx, client: &Client, proof: &Proof) -> Result<Option<String>> {
+    if is_needed(ctx, client) && proof.nonce.is_none() {
         return Err(nonce::demanded(ctx));
     }
-    next_nonce(ctx, proof)?;
-    spend(ctx, proof).await
+    let next = next_nonce(ctx, proof)?;
+    spend(ctx, proof).await?;
+    Ok(next.filter(|next| proof.nonce.as_ref() != Some(next)))
 }

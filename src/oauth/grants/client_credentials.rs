@@ -50,6 +50,8 @@ fn claims(ctx: &Ctx, client: &Client, audience: &str, scope: &str) -> Result<Acc
         epochs: epochs(ctx, client),
         sandbox: ctx.project.is_sandbox(),
         cnf: None,
+        act: None,
+        via: Vec::new(),
         attributes: serde_json::Map::new(),
     })
 }

@@ -9,7 +9,7 @@ use crate::model::merge::{merged, wrong_member};
 use crate::model::signing_key::Alg;
 
 /// What an application decides about itself. All other settings are an admin's: `first_party` and `require_pkce` among them.
-const MEMBERS: [&str; 20] = [
+const MEMBERS: [&str; 24] = [
     "redirect_uris",
     "grant_types",
     "token_endpoint_auth_method",
@@ -27,6 +27,10 @@ const MEMBERS: [&str; 20] = [
     "require_pushed_authorization_requests",
     "dpop_bound_access_tokens",
     "id_token_signed_response_alg",
+    "userinfo_signed_response_alg",
+    "introspection_signed_response_alg",
+    "require_signed_request_object",
+    "request_object_signing_alg",
     "post_logout_redirect_uris",
     "backchannel_logout_uri",
     "backchannel_logout_session_required",
@@ -36,7 +40,7 @@ const MEMBERS: [&str; 20] = [
 const UNSUPPORTED: [&str; 5] = [
     "id_token_encrypted_response_alg",
     "userinfo_encrypted_response_alg",
-    "userinfo_signed_response_alg",
+    "introspection_encrypted_response_alg",
     "authorization_signed_response_alg",
     "tls_client_certificate_bound_access_tokens",
 ];
@@ -68,8 +72,7 @@ fn checked(old: Option<&Client>, mut given: Map<String, Value>) -> Result<Metada
     let method = settings.token_endpoint_auth_method;
     let kind = if method == Some(AuthMethod::None) { ClientKind::Public } else { ClientKind::Confidential };
     if method != Some(AuthMethod::PrivateKeyJwt) {
-        // Keys for what we never check, such as request objects.
-        (settings.jwks, settings.jwks_uri, settings.token_endpoint_auth_signing_alg) = (None, None, None);
+        settings.token_endpoint_auth_signing_alg = None;
     }
     let metadata = Metadata { name: taken(&mut given, "client_name")?, kind, settings };
     check_method(old, &metadata)?;

@@ -1,4 +1,5 @@
 //! One test binary. Every story is told on SQLite and on PostgreSQL, over real HTTP, each with a database of its own.
+#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
 mod account_api;

@@ -87,6 +87,7 @@ async fn a_registered_client_signs_people_in(engine: Engine) {
         "id_token_signed_response_alg": "RS256",
         "subject_type": "pairwise",
         "require_pushed_authorization_requests": false,
+        "require_signed_request_object": false,
         "dpop_bound_access_tokens": false,
     });
     let made = app.register(&shop, &token, &asked).await.created();
@@ -157,6 +158,7 @@ async fn what_is_left_out_is_as_the_standard_has_it(engine: Engine) {
         "post_logout_redirect_uris": [],
         "backchannel_logout_session_required": false,
         "require_pushed_authorization_requests": false,
+        "require_signed_request_object": false,
         "dpop_bound_access_tokens": false,
         "client_id_issued_at": app.app.clock.now().unix(),
         "client_secret_expires_at": 0,

@@ -270,7 +270,7 @@ async fn what_a_client_registers_for_it(engine: Engine) {
         400,
         "invalid_request",
         "request_object_signing_alg",
-        "request_object_signing_alg has an unknown value",
+        "request_object_signing_alg must be one of ES256, RS256, EdDSA",
     );
     desk.patch(&path, json!({"request_object_signing_alg": null, "require_signed_request_object": true}))
         .await

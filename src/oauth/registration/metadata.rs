@@ -73,6 +73,10 @@ fn checked(old: Option<&Client>, mut given: Map<String, Value>) -> Result<Metada
     let kind = if method == Some(AuthMethod::None) { ClientKind::Public } else { ClientKind::Confidential };
     if method != Some(AuthMethod::PrivateKeyJwt) {
         settings.token_endpoint_auth_signing_alg = None;
+        // Keys for what we never check, such as encryption.
+        if !settings.require_signed_request_object && settings.request_object_signing_alg.is_none() {
+            (settings.jwks, settings.jwks_uri) = (None, None);
+        }
     }
     let metadata = Metadata { name: taken(&mut given, "client_name")?, kind, settings };
     check_method(old, &metadata)?;

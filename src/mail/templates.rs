@@ -28,7 +28,9 @@ pub async fn written(ctx: &Ctx, order: &Order) -> Result<Message> {
 }
 
 fn in_words(ctx: &Ctx, order: &Order, own: Option<(&str, &str)>) -> Result<Message> {
-    let head = Letterhead { project_name: &ctx.project.name, accent: ACCENT };
+    let own_accent = ctx.project.settings.brand.accent_on_white().map(String::from);
+    let accent = own_accent.as_deref().unwrap_or(ACCENT);
+    let head = Letterhead { project_name: &ctx.project.name, accent };
     match own {
         Some((subject, text)) => {
             let (subject, text) = (Text::from(subject), Text::from(text));

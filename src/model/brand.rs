@@ -70,8 +70,29 @@ impl Brand {
         Ok(())
     }
 
+    /// The accent as it can be read on white, and white on it: for letters, which know one scheme.
+    pub fn accent_on_white(&self) -> Option<Colour> {
+        self.accent.map(|accent| accent.until_contrast(Colour::BLACK, &[Colour::WHITE], 4.55))
+    }
+
     /// Whether the stylesheet of everybody will do.
     pub fn is_plain(&self) -> bool {
         self.accent.is_none() && self.radius.is_none() && self.scheme == Scheme::Auto
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_can_be_read() {
+        for (accent, shown) in [("#0b6e4f", Some("#0b6e4f")), ("#ffe600", None), ("#ffffff", None)] {
+            let brand = Brand { accent: accent.parse().ok(), ..Brand::default() };
+            let own = brand.accent_on_white().unwrap();
+            assert!(own.contrast(Colour::WHITE) >= 4.5, "{accent}");
+            assert!(shown.is_none_or(|shown| own.to_string() == shown), "{accent}");
+        }
+        assert_eq!(Brand::default().accent_on_white(), None);
     }
 }

@@ -85,6 +85,7 @@ mod next_request;
 mod oauth_endpoints;
 mod openapi;
 mod pages_all;
+mod pages_mail;
 mod pairwise;
 mod par;
 mod passkeys_own;

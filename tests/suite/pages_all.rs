@@ -7,7 +7,7 @@ use thirtyfour::prelude::*;
 
 use crate::support::browser::{application, find, in_browser};
 use crate::support::look::{Looker, speak};
-use crate::support::{Engine, PASSWORD, REDIRECT, TestApp, both_engines};
+use crate::support::{Engine, Mailbox, PASSWORD, REDIRECT, TestApp, both_engines};
 
 both_engines!(signing_in, signing_out, asking_for_consent, connecting_a_device, errors, the_demo);
 
@@ -17,6 +17,7 @@ const LANGUAGES: [&str; 3] = ["en", "de", "zh-CN"];
 /// A browser on its way through the pages, in one language.
 pub struct Walk<'a> {
     pub app: &'a TestApp,
+    pub mailbox: &'a Mailbox,
     pub browser: &'a WebDriver,
     looker: Looker<'a>,
     language: &'static str,
@@ -68,10 +69,11 @@ pub async fn walk_changed(
     way: impl AsyncFn(&Walk<'_>),
 ) {
     for language in LANGUAGES {
-        let app = TestApp::changed(engine, &change).await;
+        let (app, mailbox) = TestApp::with_mailbox_changed(engine, &change).await;
         in_browser(async |browser| {
             speak(browser, language).await;
-            way(&Walk { app: &app, browser, looker: Looker::new(browser), language }).await;
+            way(&Walk { app: &app, mailbox: &mailbox, browser, looker: Looker::new(browser), language })
+                .await;
         })
         .await;
     }

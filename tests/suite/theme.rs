@@ -106,6 +106,10 @@ async fn a_project_has_its_colours_and_its_logo(engine: Engine) {
     // Another brand is another address; the old one is gone, and so is the logo once it is taken away.
     owner.brand(json!({"accent": "#0b6e4f"})).await.ok();
     assert_eq!(owner.file(css).await.status(), 404);
+    // Letters wear it, too.
+    let preview =
+        app.desk(&owner.shop, "admin").await.get("/mail-templates/new_password/en/preview").await.ok();
+    assert!(preview["html"].as_str().unwrap().contains("#0b6e4f"), "{preview}");
     let gone = owner.remove().await.ok();
     assert!(gone["settings"]["brand"]["logo"].is_null(), "{gone}");
     assert_eq!(owner.file(&src).await.status(), 404);

@@ -125,7 +125,7 @@ impl<'a> Looker<'a> {
             expect(all('script:not([src]), style, [style], iframe, object, embed').length === 0, 'inline script or style');
             for (const one of all('*')) for (const {name} of one.attributes)
                 expect(!name.startsWith('on'), one.outerHTML);
-            for (const one of all('input:not([type=hidden]), select, textarea'))
+            for (const one of all('input:not([type=hidden], [hidden]), select, textarea'))
                 expect(one.labels.length > 0 && one.labels[0].textContent.trim().length > 0, 'no label: ' + one.outerHTML);
             for (const one of all('form')) expect(one.method === 'post', 'a form that is not posted');
             expect(!/\\{[a-z_]+\\}/.test(document.body.innerText + document.title), 'an empty place in a text');
@@ -142,7 +142,7 @@ impl<'a> Looker<'a> {
             expect(!window.ran && getComputedStyle(all('main')[0]).position !== 'fixed', 'the policy allows it');
             script.remove();
             style.remove();
-            for (const one of all('a[href], button, input:not([type=hidden]), select, summary')) {
+            for (const one of all('a[href], button, input:not([type=hidden], [hidden]), select, summary')) {
                 one.focus({focusVisible: true});
                 const {outlineStyle, outlineWidth} = getComputedStyle(one);
                 expect(outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2, 'no focus: ' + one.outerHTML);

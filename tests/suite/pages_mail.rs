@@ -1,0 +1,108 @@
+//! The pages that letters lead to, looked at in a browser.
+
+use reqwest::Method;
+use serde_json::json;
+use tessera::model::client::ClientSettings;
+
+use crate::pages_all::{Walk, walk};
+use crate::support::browser::find;
+use crate::support::{Engine, NEW_PASSWORD, REDIRECT, Shop, both_engines, link_of};
+
+both_engines!(forgetting_a_password, signing_up, confirming_an_address, reading_mail);
+
+async fn shop(walk: &Walk<'_>) -> Shop {
+    let settings = ClientSettings {
+        redirect_uris: vec![REDIRECT.into()],
+        require_pkce: false,
+        ..ClientSettings::default()
+    };
+    let shop = walk.app.shop_with("acme", "confidential", settings).await;
+    walk.app.verify_alice(&shop).await;
+    let key = walk.app.key(Some(shop.project), "admin").await;
+    let body = json!({"settings": {"sign_in": {"sign_up": "open"}}});
+    assert_eq!(walk.app.admin(&key, Method::PATCH, "/projects/acme", body).await.status, 200);
+    shop
+}
+
+/// Opens the link of the letter that somebody has got.
+async fn follow(walk: &Walk<'_>, to: &str) {
+    let letter = walk.mailbox.one(walk.app, to).await;
+    walk.open(&link_of(walk.app, &letter)).await;
+}
+
+async fn forgetting_a_password(engine: Engine) {
+    walk(engine, async |walk| {
+        let shop = shop(walk).await;
+        walk.open(&walk.app.project_url(&shop, &format!("/sign-in?client_id={}", shop.id))).await;
+        walk.look("sign_in", "with-every-way").await;
+        walk.click(r#"a[href*="forgotten-password"]"#).await;
+        find(walk.browser, "#who").await;
+        walk.look("forgotten", "").await;
+        walk.fill("#who", "alice").await;
+        walk.click("button.primary").await;
+        find(walk.browser, ".message").await;
+        walk.look("note", "").await;
+        follow(walk, "alice@example.com").await;
+        walk.look("new_password", "").await;
+        walk.fill("#password", NEW_PASSWORD).await;
+        walk.fill("#again", "another one").await;
+        walk.click("button.primary").await;
+        find(walk.browser, "[role=alert]").await;
+        walk.look("new_password", "wrong").await;
+        walk.fill("#password", NEW_PASSWORD).await;
+        walk.fill("#again", NEW_PASSWORD).await;
+        walk.click("button.primary").await;
+        find(walk.browser, "a.primary").await;
+        walk.look("note", "with-a-way-on").await;
+    })
+    .await;
+}
+
+async fn signing_up(engine: Engine) {
+    walk(engine, async |walk| {
+        let shop = shop(walk).await;
+        walk.open(&walk.app.project_url(&shop, "/sign-up")).await;
+        walk.look("sign_up", "").await;
+        walk.fill("#email", "new@example.com").await;
+        walk.click("button.primary").await;
+        find(walk.browser, ".message").await;
+        follow(walk, "new@example.com").await;
+        walk.look("join", "").await;
+        walk.fill("#username", "alice").await;
+        walk.fill("#password", NEW_PASSWORD).await;
+        walk.fill("#again", NEW_PASSWORD).await;
+        walk.click("button.primary").await;
+        find(walk.browser, "[role=alert]").await;
+        walk.look("join", "wrong").await;
+    })
+    .await;
+}
+
+async fn confirming_an_address(engine: Engine) {
+    walk(engine, async |walk| {
+        let shop = walk.app.shop("acme", "confidential").await;
+        let desk = walk.app.desk(&shop, "admin").await;
+        let asked = desk.post(&format!("/users/{}/send-verification", shop.user), json!({})).await;
+        assert_eq!(asked.status, 200, "{}", asked.body);
+        follow(walk, "alice@example.com").await;
+        walk.look("confirm_address", "").await;
+    })
+    .await;
+}
+
+async fn reading_mail(engine: Engine) {
+    walk(engine, async |walk| {
+        let shop = shop(walk).await;
+        walk.open(&format!("{}/dev/mail", walk.app.base)).await;
+        walk.look("mailbox", "empty").await;
+        walk.app.forget(&shop, "alice").await;
+        walk.app.app.clock.advance(5);
+        tessera::jobs::run_due(&walk.app.app).await.unwrap();
+        walk.open(&format!("{}/dev/mail", walk.app.base)).await;
+        walk.look("mailbox", "").await;
+        walk.click(".letters a").await;
+        find(walk.browser, ".letter").await;
+        walk.look("mailbox_letter", "").await;
+    })
+    .await;
+}

@@ -1,4 +1,4 @@
--- A sandbox's clock goes ahead of the machine's, and never back but by a reset.
+-- A sandbox's clock goes ahead of the machine's, and never back.
 ALTER TABLE projects ADD COLUMN clock_offset bigint NOT NULL DEFAULT 0;  -- seconds; 0 in a live project
 
 -- What the next requests to a sandbox are struck by.

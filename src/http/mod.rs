@@ -20,16 +20,18 @@ mod user_name;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use self::connections::Connection;
 use self::hosted::factor::{enrol, second_factor};
 use self::hosted::{
     assets, authorize, brand, consent, demo, device, forgotten, link, logout, select_account, sign_in,
@@ -166,6 +168,7 @@ async fn to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Nex
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = span_of(&id, &request);
     let running = app.running.begin();
+    let gateway = gateway_of(&app, &request);
     let work = answer::REQUEST_ID.scope(id.clone(), next.run(request));
     let work = async move {
         let response = work.await;
@@ -182,11 +185,21 @@ async fn to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Nex
             span.in_scope(|| answer::json_error(&Error::internal("the handler of the request panicked")))
         }
     };
+    if gateway.is_some_and(|connection| connection.loses_answer.swap(false, Ordering::AcqRel)) {
+        response = StatusCode::GATEWAY_TIMEOUT.into_response();
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// The connection of a proxy of ours. It is not cut for a sandbox's sake: the proxy would take this node for broken, and
+/// keep everybody from it.
+fn gateway_of(app: &App, request: &Request) -> Option<Arc<Connection>> {
+    let connection = request.extensions().get::<Arc<Connection>>()?;
+    app.proxies.trusts(connection.peer.ip().to_canonical()).then(|| connection.clone())
 }
 
 /// The route and the project, never the address: people put secrets, names and mail addresses into paths and queries.

@@ -40,11 +40,12 @@ enum Kind {
     UsedJtis,
     UnconfirmedDeletions,
     Messages,
+    CaughtMessages,
     Users,
 }
 
 impl Kind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Codes,
         Self::PushedRequests,
         Self::InitialAccessTokens,
@@ -64,6 +65,7 @@ impl Kind {
         Self::UsedJtis,
         Self::UnconfirmedDeletions,
         Self::Messages,
+        Self::CaughtMessages,
         Self::Users,
     ];
 
@@ -88,6 +90,7 @@ impl Kind {
             Self::UsedJtis => "used_jtis",
             Self::UnconfirmedDeletions => "unconfirmed deletions",
             Self::Messages => "outbox",
+            Self::CaughtMessages => "outbox of sandboxes",
             Self::Users => "deleted users",
         }
     }
@@ -114,6 +117,7 @@ impl Kind {
             // Until then an admin sees how often it was used.
             Self::InitialAccessTokens | Self::UnconfirmedDeletions => DAY,
             Self::Messages => 30 * DAY,
+            Self::CaughtMessages => 7 * DAY,
         }
     }
 
@@ -148,6 +152,7 @@ impl Kind {
                 Self::UsedJtis => expired::delete_used_jtis(&conn, end).await,
                 Self::UnconfirmedDeletions => expired::delete_unconfirmed_deletions(&conn, end).await,
                 Self::Messages => expired::delete_finished_messages(&conn, end).await,
+                Self::CaughtMessages => expired::delete_caught_messages(&conn, end).await,
                 Self::Users => remove_users(&conn, end).await,
             }
         };

@@ -165,7 +165,7 @@ pub async fn change(
         (Status::Disabled, Status::Active) => ("client.enabled", false),
         _ => ("client.changed", false),
     };
-    let keys = Change { app: &ctx.app, project: ctx.project.id, now: ctx.now, actor };
+    let keys = Change { app: &ctx.app, project: ctx.project.id, now: ctx.wall, actor };
     sector::check(&ctx.app, ctx.project.id, Some(&old.settings), &new.settings).await?;
     provide::for_client(&keys, &new.settings).await?;
     let mut detail = json!({"changed": changed});

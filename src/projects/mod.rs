@@ -214,22 +214,23 @@ pub async fn living(ctx: &Ctx) -> Result<Living> {
 pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
     let mut gone = current(ctx, seen)?.clone();
     gone.status = Status::Deleted;
-    let gone = &gone;
+    // What becomes of its rows, and what the instance's log says, goes by everybody's clock.
+    let (gone, now) = (&gone, ctx.wall);
     ctx.app
         .db
         .unit(|conn| async move {
-            endings::begin_for_project(&conn, gone.id, ctx.now).await?;
-            if projects::update(&conn, ctx.now, gone, true).await? == 0 {
+            endings::begin_for_project(&conn, gone.id, now).await?;
+            if projects::update(&conn, now, gone, true).await? == 0 {
                 return Err(stale(seen.is_some()));
             }
             // A key of the project ends itself here.
             actor.hold(&conn).await?;
-            let keys = stored_admin_keys::revoke_all(&conn, gone.id, ctx.now).await?;
+            let keys = stored_admin_keys::revoke_all(&conn, gone.id, now).await?;
             let target = target(gone.id);
             let detail = json!({"slug": gone.slug, "admin_keys_revoked": keys});
             let event = actor.did("project.deleted", &target).with(detail).by_an_ended_key();
             record(&conn, gone.id, ctx.now, &event).await?;
-            record(&conn, ProjectId::INSTANCE, ctx.now, &event).await
+            record(&conn, ProjectId::INSTANCE, now, &event).await
         })
         .await
 }

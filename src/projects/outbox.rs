@@ -9,7 +9,7 @@ use crate::ids::OutboxId;
 use crate::store::outbox::{self, Message};
 
 /// The states that a message has.
-pub const STATES: [&str; 3] = ["waiting", "delivered", "dead"];
+pub const STATES: [&str; 4] = ["waiting", "delivered", "dead", "caught"];
 
 pub async fn list(ctx: &Ctx, state: &str, after: Option<OutboxId>, limit: i64) -> Result<Vec<Message>> {
     let (project, after) = (ctx.project.id, after.unwrap_or(OutboxId(uuid::Uuid::nil())));

@@ -16,6 +16,7 @@ use crate::model::timestamp::Timestamp;
 use crate::model::uris::check_web_uri;
 use crate::secret::Secret;
 use crate::store::db::Conn;
+use crate::store::projects;
 use crate::store::webhooks::{self, Webhook};
 
 /// What every secret begins with.
@@ -39,6 +40,8 @@ pub async fn create(ctx: &Ctx, actor: &Actor, uri: String) -> Result<(Webhook, S
     ctx.app
         .db
         .unit(|conn| async move {
+            // The project's row is held, or two at once would both be the last one.
+            projects::raise_version(&conn, ctx.project.id, ctx.now).await?;
             if webhooks::insert(&conn, ctx.project.id, made, MOST).await? == 0 {
                 return Err(conflict(format!("a project has at most {MOST} webhooks")));
             }

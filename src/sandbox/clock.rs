@@ -1,4 +1,5 @@
-//! The clock of a sandbox. It goes ahead of the machine's by seconds that only grow, so that nothing comes to life again.
+//! The clock of a sandbox. It goes ahead of the machine's by seconds that only grow, so that nothing
+//! comes to life again; not even a reset sets it back.
 
 use serde::Serialize;
 use serde_json::json;
@@ -68,7 +69,7 @@ pub async fn advance(ctx: &Ctx, actor: &Actor, seconds: i64) -> Result<Advanced>
 }
 
 fn too_far() -> Error {
-    conflict("the clock would be more than ten years ahead; a reset sets it back")
+    conflict("the clock would be more than ten years ahead; make another sandbox")
         .with_field("advance_seconds")
 }
 

@@ -12,6 +12,7 @@ use super::{require, target};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict};
+use crate::store::projects;
 use crate::store::sandbox::{self, FaultRow};
 
 /// The longest delay, in milliseconds. A client's own limit is usually shorter.
@@ -79,6 +80,8 @@ pub async fn arm(ctx: &Ctx, actor: &Actor, new: NewFault) -> Result<FaultRow> {
     ctx.app
         .db
         .unit(|conn| async move {
+            // The project's row is held, or two at once would both be the last one.
+            projects::raise_version(&conn, ctx.project.id, ctx.wall).await?;
             if sandbox::insert_fault(&conn, ctx.project.id, made, MOST_FAULTS).await? == 0 {
                 return Err(conflict(format!("a sandbox has at most {MOST_FAULTS} faults at a time")));
             }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{require, target};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
-use crate::error::{Error, Result, conflict, not_found};
+use crate::error::{Code, Error, Result, conflict, not_found};
 use crate::ids::{ProjectId, UserId};
 use crate::keys::master::Place;
 use crate::model::holding::Holding;
@@ -19,6 +19,9 @@ use crate::store::{holders, project_rows, projects, users};
 
 /// People of a seed.
 const MOST_PEOPLE: i64 = 200;
+
+/// How often the removal of people begins anew.
+const MOST_ROUNDS: u32 = 5;
 
 #[derive(Serialize, Deserialize)]
 struct Seed {
@@ -54,8 +57,8 @@ pub async fn plant(ctx: &Ctx, actor: &Actor) -> Result<usize> {
     Ok(count)
 }
 
-/// Ends every session, removes everybody with all that is theirs, sets the clock back, takes faults and caught messages
-/// away, and brings the people of the seed back, under their old ids. Clients, settings, keys and the audit log stay.
+/// Ends every session, removes everybody with all that is theirs, takes faults and caught messages away, and brings the
+/// people of the seed back, under their old ids. Clients, settings, keys, the audit log and the clock stay.
 ///
 /// It can be repeated: one that was cut off is finished by the next.
 ///
@@ -75,6 +78,7 @@ pub async fn reset(ctx: &Ctx, actor: &Actor) -> Result<usize> {
             if projects::raise_epoch(&conn, project, ctx.now).await? == 0 {
                 return Err(not_found("no such project"));
             }
+            sandbox::disable_people(&conn, project).await?;
             sandbox::delete_faults(&conn, project).await?;
             let target = target(ctx);
             let event = actor.did("sandbox.reset", &target).with(json!({"users": found.users}));
@@ -86,7 +90,6 @@ pub async fn reset(ctx: &Ctx, actor: &Actor) -> Result<usize> {
     for person in people {
         ctx.app.db.unit(|conn| async move { bring_back(ctx, &conn, person).await }).await?;
     }
-    ctx.app.db.write(|conn| async move { sandbox::set_clock_back(&conn, project, ctx.wall).await }).await?;
     Ok(people.len())
 }
 
@@ -140,7 +143,19 @@ fn text(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(Error::internal)
 }
 
+/// In batches. What was under way writes a little more after the epoch has risen, and a row that comes after its batch keeps
+/// its user there: then it begins anew.
 async fn remove_people(ctx: &Ctx) -> Result<()> {
+    for _ in 1..MOST_ROUNDS {
+        match remove_once(ctx).await {
+            Err(error) if error.code() == Code::Conflict => {}
+            done => return done,
+        }
+    }
+    remove_once(ctx).await
+}
+
+async fn remove_once(ctx: &Ctx) -> Result<()> {
     let project = ctx.project.id;
     for kind in 0..project_rows::KINDS_OF_PEOPLE {
         let one = |conn| async move { project_rows::delete_batch(&conn, project, kind).await };

@@ -124,6 +124,19 @@ pub async fn delete_finished_messages(conn: &Conn, finished: Timestamp) -> Resul
     execute!(conn, ended!("outbox", "id", "finished_at"), finished)
 }
 
+/// What sandboxes caught: all of it after its time, and of each the oldest beyond a thousand.
+pub async fn delete_caught_messages(conn: &Conn, caught: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM outbox WHERE (project_id, id) IN (
+           SELECT project_id, id FROM (
+             SELECT project_id, id, created_at, ROW_NUMBER() OVER (PARTITION BY project_id ORDER BY id DESC) AS place
+             FROM outbox WHERE state = 'caught') AS caught
+           WHERE created_at <= $1 OR place > 1000 LIMIT 500)",
+        caught
+    )
+}
+
 /// A deleted user whose tombstone has served.
 #[derive(Clone, Debug, FromRow)]
 pub struct Tombstone {

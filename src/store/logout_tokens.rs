@@ -29,7 +29,8 @@ macro_rules! owed {
                next_attempt_at, created_at)
              SELECT f.project_id, ",
             $id,
-            ", 'logout_token', f.client_id, f.user_id, f.subject, f.id, 'waiting', 0, $2, $2",
+            ", 'logout_token', f.client_id, f.user_id, f.subject, f.id,
+               CASE WHEN p.kind = 'sandbox' THEN 'caught' ELSE 'waiting' END, 0, $2, $2",
             told!(),
             $which,
             " ORDER BY f.used_at DESC LIMIT 1000 ON CONFLICT (project_id, id) DO NOTHING"

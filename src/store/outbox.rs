@@ -38,7 +38,8 @@ pub struct Leased {
     pub created_at: Timestamp,
 }
 
-/// Puts a message into the outbox, in the unit of the act that it tells of.
+/// Puts a message into the outbox, in the unit of the act that it tells of. What a sandbox writes is caught there; what is asked
+/// of it is answered as everywhere.
 pub async fn enqueue(
     conn: &Conn,
     project: ProjectId,
@@ -50,7 +51,8 @@ pub async fn enqueue(
     execute!(
         conn,
         "INSERT INTO outbox (project_id, id, kind, sealed_body, state, attempts, next_attempt_at, created_at)
-         VALUES ($1, $2, $3, $4, 'waiting', 0, $5, $5)",
+         VALUES ($1, $2, $3, $4, CASE WHEN $3 <> 'mail_request' AND EXISTS (
+           SELECT 1 FROM projects WHERE id = $1 AND kind = 'sandbox') THEN 'caught' ELSE 'waiting' END, 0, $5, $5)",
         project,
         id,
         kind,
@@ -71,7 +73,8 @@ pub async fn enqueue_to(
     execute!(
         conn,
         "INSERT INTO outbox (project_id, id, kind, user_id, sealed_body, state, attempts, next_attempt_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6)",
+         VALUES ($1, $2, $3, $4, $5, CASE WHEN EXISTS (
+           SELECT 1 FROM projects WHERE id = $1 AND kind = 'sandbox') THEN 'caught' ELSE 'waiting' END, 0, $6, $6)",
         project,
         id,
         kind,
@@ -82,8 +85,7 @@ pub async fn enqueue_to(
 }
 
 /// What is due, of all projects: the first of each client (of letters: of each project), then the second of each, and so on,
-/// so that nobody's many stand before another's one. What a sandbox writes
-/// stays there; what is asked of it is answered there too.
+/// so that nobody's many stand before another's one.
 macro_rules! due {
     ($kind:literal) => {
         concat!(
@@ -93,9 +95,7 @@ macro_rules! due {
                  ROW_NUMBER() OVER (PARTITION BY project_id, COALESCE(client_id, webhook_id) ORDER BY next_attempt_at, id) AS place
                FROM outbox WHERE state = 'waiting' AND next_attempt_at <= $1 AND ",
             $kind,
-            " AND (kind = 'mail_request'
-               OR NOT EXISTS (SELECT 1 FROM projects p WHERE p.id = outbox.project_id AND p.kind = 'sandbox'))
-            ) AS due ORDER BY place, next_attempt_at LIMIT $2"
+            " ) AS due ORDER BY place, next_attempt_at LIMIT $2"
         )
     };
 }

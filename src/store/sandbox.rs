@@ -30,14 +30,12 @@ pub async fn advance(
     )
 }
 
-pub async fn set_clock_back(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
+/// Keeps everybody out, for a reset.
+pub async fn disable_people(conn: &Conn, project: ProjectId) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE projects SET clock_offset = 0, updated_at = $1,
-           version = CASE WHEN version >= $2 THEN version + 1 ELSE $2 END
-         WHERE id = $3 AND kind = 'sandbox' AND status <> 'deleted'",
-        now,
-        now.micros(),
+        "UPDATE users SET status = 'disabled' WHERE project_id = $1 AND status = 'active'
+           AND EXISTS (SELECT 1 FROM projects WHERE id = $1 AND kind = 'sandbox')",
         project
     )
 }
@@ -120,7 +118,7 @@ pub async fn list_caught(
         conn,
         CaughtRow,
         "SELECT id, kind, sealed_body, client_id, user_id, family_id, created_at FROM outbox
-         WHERE project_id = $1 AND state = 'waiting' AND kind <> 'mail_request' AND ($2 IS NULL OR id < $2)
+         WHERE project_id = $1 AND state = 'caught' AND ($2 IS NULL OR id < $2)
          ORDER BY id DESC LIMIT $3",
         project,
         before,

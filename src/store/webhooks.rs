@@ -69,7 +69,8 @@ pub async fn enqueue(
     execute!(
         conn,
         "INSERT INTO outbox (project_id, id, kind, webhook_id, sealed_body, state, attempts, next_attempt_at, created_at)
-         VALUES ($1, $2, 'webhook', $3, $4, 'waiting', 0, $5, $5)",
+         VALUES ($1, $2, 'webhook', $3, $4, CASE WHEN EXISTS (
+           SELECT 1 FROM projects WHERE id = $1 AND kind = 'sandbox') THEN 'caught' ELSE 'waiting' END, 0, $5, $5)",
         project,
         id,
         webhook,

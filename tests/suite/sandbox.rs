@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tessera::ids::ProjectId;
 use tessera::jobs::run_due;
+use tessera::model::proxies::{ForwardedHeader, TrustedProxies};
 use tessera::store::db::Conn;
 
 use crate::support::{
@@ -21,6 +22,9 @@ both_engines!(
     what_is_asked_for_by_mail_is_caught,
     the_next_requests_fail_as_they_are_told,
     a_lost_response_was_an_act_all_the_same,
+    a_proxy_is_told_of_a_lost_response,
+    a_deleted_sandbox_is_emptied_by_everybodys_clock,
+    what_was_caught_ends,
     faults_are_bounded,
     one_call_leads_back_to_the_start,
     a_seed_outlives_what_the_project_forgot,
@@ -91,7 +95,7 @@ async fn the_clock_goes_one_way_and_not_too_far(engine: Engine) {
         answer.refused_for(400, "invalid_request", "advance_seconds", bound);
     }
     advance(&desk, 3650 * DAY - 5).await;
-    let far = "the clock would be more than ten years ahead; a reset sets it back";
+    let far = "the clock would be more than ten years ahead; make another sandbox";
     let answer = desk.post("/sandbox/clock", json!({"advance_seconds": 6})).await;
     answer.refused_for(409, "conflict", "advance_seconds", far);
     advance(&desk, 5).await;
@@ -205,6 +209,53 @@ async fn a_lost_response_was_an_act_all_the_same(engine: Engine) {
     assert_eq!(again["refresh_token"], retried["refresh_token"]);
 }
 
+/// A proxy would take a cut connection for a broken node.
+async fn a_proxy_is_told_of_a_lost_response(engine: Engine) {
+    let proxies = TrustedProxies::parse(["127.0.0.1"], ForwardedHeader::XForwardedFor).unwrap();
+    let app = TestApp::changed(engine, |app| app.proxies = proxies).await;
+    let (shop, desk) = sandbox(&app, "try").await;
+    let tokens = app.sign_in(&shop).await;
+    desk.post("/sandbox/faults", json!({"endpoint": "api/refresh", "kind": "lose_response"})).await.created();
+    let body = json!({"refresh_token": tokens.get("refresh_token")});
+    let request = app.http.post(app.project_url(&shop, "/api/refresh"));
+    let lost = request.basic_auth(&shop.id, shop.secret.as_deref()).json(&body).send().await.unwrap();
+    assert_eq!((lost.status().as_u16(), lost.text().await.unwrap().as_str()), (504, ""));
+    app.refresh(&shop, tokens.get("refresh_token")).await.ok();
+}
+
+async fn a_deleted_sandbox_is_emptied_by_everybodys_clock(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, desk) = sandbox(&app, "try").await;
+    advance(&desk, 3650 * DAY).await;
+    let owner = app.admin_key(None, "owner").await;
+    app.admin_delete(&owner, "/projects/try").await.ok();
+    app.app.clock.advance(1200);
+    run_due(&app.app).await.unwrap();
+    #[derive(sqlx::FromRow)]
+    struct Id {
+        #[expect(dead_code, reason = "its rows are counted")]
+        id: tessera::ids::UserId,
+    }
+    let project = shop.project;
+    let left = |conn: Conn| async move {
+        tessera::fetch_all!(&conn, Id, "SELECT id FROM users WHERE project_id = $1", project)
+    };
+    assert_eq!(app.app.db.read(left).await.unwrap().len(), 0);
+}
+
+async fn what_was_caught_ends(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, desk) = sandbox(&app, "try").await;
+    Deleting::new(&app, &shop).await.delete().await;
+    let caught = async || desk.get("/sandbox/messages").await.ok()["items"].as_array().unwrap().len();
+    app.app.clock.advance(7 * DAY - 1);
+    run_due(&app.app).await.unwrap();
+    assert_eq!(caught().await, 1);
+    app.app.clock.advance(3600);
+    run_due(&app.app).await.unwrap();
+    assert_eq!(caught().await, 0);
+}
+
 async fn faults_are_bounded(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (_, desk) = sandbox(&app, "try").await;
@@ -263,7 +314,8 @@ async fn one_call_leads_back_to_the_start(engine: Engine) {
     expected["version"] = after[0]["version"].clone();
     expected["last_sign_in_at"] = Value::Null;
     assert_eq!(after, &json!([expected]));
-    assert_eq!(desk.get("/sandbox/clock").await.ok()["offset_seconds"], 0);
+    // Time does not go back, or what had expired would live again.
+    assert_eq!(desk.get("/sandbox/clock").await.ok()["offset_seconds"], 30 * DAY);
     assert_eq!(desk.get("/sandbox/faults").await.ok()["items"], json!([]));
     assert_eq!(desk.get("/sandbox/messages").await.ok()["items"], json!([]));
     // What was before does not come back, and the person signs in as ever.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::parts::{Member, Operation, flag, number, object, one_of, operation, text, texts};
 use crate::model::client::GrantType;
+use crate::projects::outbox::STATES;
 
 const PROJECT: &str = "/admin/projects/{project}";
 
@@ -59,7 +60,7 @@ fn projects() -> Vec<Operation> {
             "Messages by state; without one, those that were given up",
         )
         .paged()
-        .query([("state", one_of(&["waiting", "delivered", "dead"]))]),
+        .query([("state", one_of(&STATES))]),
         operation(
             &format!("POST {PROJECT}/outbox/{{id}}/retry"),
             "retry_message",

@@ -39,7 +39,8 @@ impl Driver {
             .spawn()
             .expect("chromedriver does not start: install it, or run scripts/test, which does");
         // "ChromeDriver was started successfully on port 40123."
-        let mut lines = BufReader::new(process.stdout.take()?).lines().map_while(Result::ok);
+        let mut lines =
+            BufReader::new(process.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
         let port = lines.find_map(|line| {
             let port = line.split_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>();
             port.ok()

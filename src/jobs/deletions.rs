@@ -30,7 +30,7 @@ async fn execute_all(run: &Run) -> Result<(u64, bool)> {
         }
         let visit = Visit::of_nobody(&run.app, project_id, now);
         let outcome = match visit.current().await {
-            Ok(ctx) => execute_due(&ctx, id).await,
+            Ok(ctx) => Box::pin(execute_due(&ctx, id)).await,
             Err(error) => Err(error),
         };
         match outcome {

@@ -83,14 +83,15 @@ impl Job {
         }
     }
 
+    /// On the heap: what a job does may nest deeply, and the stack that polls it need not.
     async fn work(self, run: &Run) -> Result<Done> {
         match self {
-            Self::Outbox => delivery::deliver(run).await,
-            Self::Endings => endings::tell(run).await,
-            Self::Deletions => deletions::delete(run).await,
-            Self::CleanUp => clean_up::clean_up(run).await,
-            Self::KeyRotation => key_rotation::rotate(run).await,
-            Self::ProjectRows => project_rows::remove(run).await,
+            Self::Outbox => Box::pin(delivery::deliver(run)).await,
+            Self::Endings => Box::pin(endings::tell(run)).await,
+            Self::Deletions => Box::pin(deletions::delete(run)).await,
+            Self::CleanUp => Box::pin(clean_up::clean_up(run)).await,
+            Self::KeyRotation => Box::pin(key_rotation::rotate(run)).await,
+            Self::ProjectRows => Box::pin(project_rows::remove(run)).await,
         }
     }
 }

@@ -192,7 +192,7 @@ async fn carry_out(
             return lost_race(ctx, conn, id).await;
         }
         deletion.confirmed_by = Some(actor.name().into());
-        execute(ctx, conn, actor, &mut deletion, person, notice).await?;
+        Box::pin(execute(ctx, conn, actor, &mut deletion, person, notice)).await?;
         return Ok(Verdict::Executed);
     }
     let execute_at = ctx.now.plus_seconds(days * DAY_SECONDS);

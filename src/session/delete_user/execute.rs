@@ -119,7 +119,7 @@ pub async fn execute_due(ctx: &Ctx, id: DeletionId) -> Result<bool> {
                 return Ok(false);
             }
             let actor = Actor::system("deletions");
-            execute(ctx, &conn, &actor, &mut deletion.clone(), person, notice).await?;
+            Box::pin(execute(ctx, &conn, &actor, &mut deletion.clone(), person, notice)).await?;
             Ok(true)
         })
         .await?;

@@ -8,6 +8,7 @@ use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, not_found};
 use crate::ids::{FactorId, UserId};
+use crate::mail::notices::{self, Notice};
 use crate::model::names::check_display_name;
 use crate::model::sign_in_policy::FactorKind;
 use crate::model::timestamp::Timestamp;
@@ -97,6 +98,7 @@ pub async fn remove(ctx: &Ctx, user: UserId, id: FactorId) -> Result<()> {
     let unit = |conn: Conn| async move {
         locked(ctx, &conn, user, None).await?;
         let kind = take_away(&conn, ctx, user, id).await?;
+        notices::queue(ctx, &conn, user, Notice::FactorRemoved(kind.as_str())).await?;
         let (actor, target) = (Actor::user(ctx, user), audit::user_name(ctx, user));
         let event = actor.did("factor.removed", &target).with(json!({"kind": kind, "factor": id}));
         audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(drop)
@@ -124,6 +126,7 @@ pub async fn make_codes(ctx: &Ctx, user: UserId) -> Result<NewCodes> {
     let unit = |conn: Conn| async move {
         locked(ctx, &conn, user, None).await?;
         made.store(&conn, ctx, user).await?;
+        notices::queue(ctx, &conn, user, Notice::FactorAdded("recovery_codes")).await?;
         let (actor, target) = (Actor::user(ctx, user), audit::user_name(ctx, user));
         let event = actor.did("recovery_codes.made", &target);
         audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(drop)

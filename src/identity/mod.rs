@@ -6,6 +6,7 @@ pub mod addresses;
 mod argon;
 pub mod consent;
 pub mod devices;
+pub mod email_code;
 pub mod factors;
 pub mod forgotten;
 pub mod fresh;

@@ -144,8 +144,9 @@ impl Situation<'_> {
     const fn has(&self, kind: FactorKind) -> bool {
         match kind {
             FactorKind::Totp => self.held.totp > 0,
-            // Nobody has one yet, and nothing is mailed yet.
-            FactorKind::Passkey | FactorKind::EmailCode => false,
+            FactorKind::EmailCode => self.held.address,
+            // Nobody has one yet.
+            FactorKind::Passkey => false,
         }
     }
 }
@@ -161,8 +162,8 @@ mod tests {
     use crate::model::proven::{Passkey, Proof};
     use FactorKind::{EmailCode, Totp};
 
-    const APP: Held = Held { totp: 1, recovery_codes: 10 };
-    const NONE: Held = Held { totp: 0, recovery_codes: 0 };
+    const APP: Held = Held { totp: 1, recovery_codes: 10, address: false };
+    const NONE: Held = Held { totp: 0, recovery_codes: 0, address: false };
 
     fn needed(asked: SecondFactor, (least, wished): (Acr, Acr), held: Held, remembered: bool) -> Needed {
         let policy = &SignInPolicy::default();

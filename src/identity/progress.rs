@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::sign_in;
 use super::spend::Spend;
 use super::tries::{self, Bound};
-use super::{recovery, totp};
+use super::{email_code, recovery, totp};
 use crate::app::Ctx;
 use crate::error::{Error, Result};
 use crate::ids::{ProjectId, UserId};
@@ -147,6 +147,22 @@ impl Progress {
         ctx.app.db.write(set).await.map(drop)
     }
 
+    /// The same in two steps, for a question that is asked in a unit of more.
+    pub(super) fn seal_question(&self, ctx: &Ctx, challenge: &[u8]) -> Result<Vec<u8>> {
+        seal(ctx, &self.cookie, (self.row.id, "sealed_challenge"), challenge)
+    }
+
+    /// `false`: the sign-in is over, or went on under another cookie.
+    pub(super) async fn put_question(&self, ctx: &Ctx, conn: &Conn, sealed: &[u8]) -> Result<bool> {
+        Ok(stored::set_challenge(conn, ctx.project.id, &self.row, sealed).await? == 1)
+    }
+
+    /// What was asked, for somebody who may answer more than once.
+    pub(super) fn question(&self, ctx: &Ctx) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let sealed = self.row.sealed_challenge.as_deref();
+        sealed.map(|sealed| open(ctx, &self.cookie, (self.row.id, "sealed_challenge"), sealed)).transpose()
+    }
+
     /// What was asked, for the one answer that is looked at. `None`: nothing was, or there was an answer.
     pub async fn take_question(&self, ctx: &Ctx) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let Some(sealed) = &self.row.sealed_challenge else { return Ok(None) };
@@ -202,8 +218,7 @@ pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<At
     let accepted = match shown {
         Shown::Totp(code) => code_was(totp::check(ctx, user, code).await?),
         Shown::RecoveryCode(code) => code_was(recovery::check(ctx, user, code).await?),
-        // The place of the mailed code, whose question is the code's hash.
-        Shown::EmailCode(_) => None,
+        Shown::EmailCode(code) => code_was(email_code::check(ctx, progress, code)?),
         // The place of passkeys, whose question is the state of the ceremony.
         Shown::Passkey(_) => None,
     };
@@ -240,6 +255,7 @@ pub(super) async fn forgive(conn: &Conn, ctx: &Ctx, user: UserId, spend: &Spend)
     let shown = match spend {
         Spend::Totp { .. } => Shown::Totp(Secret::new("")),
         Spend::RecoveryCode { .. } => Shown::RecoveryCode(Secret::new("")),
+        Spend::EmailCode(_) => Shown::EmailCode(Secret::new("")),
         Spend::Nothing | Spend::NewTotp { .. } => return Ok(()),
     };
     tries::forgive(conn, ctx, &bounds(ctx, user, &shown)).await

@@ -11,6 +11,8 @@ use crate::ids::{ProjectId, UserId};
 pub struct Held {
     pub totp: i64,
     pub recovery_codes: i64,
+    /// Whether there is a verified mail address.
+    pub address: bool,
 }
 
 pub async fn held(conn: &Conn, project: ProjectId, user: UserId) -> Result<Option<Held>> {
@@ -20,7 +22,8 @@ pub async fn held(conn: &Conn, project: ProjectId, user: UserId) -> Result<Optio
         "SELECT
            (SELECT count(*) FROM totp_factors WHERE project_id = $1 AND user_id = $2) AS totp,
            (SELECT count(*) FROM recovery_codes WHERE project_id = $1 AND user_id = $2 AND used_at IS NULL)
-             AS recovery_codes
+             AS recovery_codes,
+           email_verified AS address
          FROM users WHERE project_id = $1 AND id = $2",
         project,
         user

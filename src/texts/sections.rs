@@ -99,8 +99,9 @@ sections! {
 
     second_factor: SecondFactor {
         app_name, by_hand, code, codes_kept, codes_lead, codes_title, enrol_lead, enrol_title, first_code, key,
-        lead_done, lead_recovery_code, lead_totp, open_app, over, over_title, picture, recovery_code, remember,
-        title, too_many, use_email_code, use_passkey, use_recovery_code, use_totp, wrong,
+        lead_done, lead_email_code, lead_mailed, lead_recovery_code, lead_totp, open_app, over, over_title, picture,
+        recovery_code, remember, send, send_again, title, too_many, use_email_code, use_passkey, use_recovery_code,
+        use_totp, wrong,
     }
 
     select_account: SelectAccount { lead, other, this, title }

@@ -10,6 +10,7 @@ use super::super::{cookie, policy, redirect};
 use super::{Current, Gone, Step, current, go_on, next_page, posted, second_factor_path};
 use crate::app::Ctx;
 use crate::error::{Result, refused};
+use crate::identity::email_code;
 use crate::identity::factors;
 use crate::identity::needed::Needed;
 use crate::identity::progress::{self, Accepted, Attempt, Shown};
@@ -48,6 +49,9 @@ struct SecondFactorPage<'a> {
     request: &'a str,
     /// What this page asks for; `None`: nothing is missing any more.
     way: Option<&'static str>,
+    /// Whether a code is asked for that is on its way by mail, or has still to be mailed.
+    sent: bool,
+    unsent: bool,
     /// What else would do: the value of `with`, and how it reads.
     others: &'a [(&'static str, &'a str)],
     /// For how many days the browser can be remembered; 0: it cannot.
@@ -113,6 +117,8 @@ fn render(
         false => ctx.project.settings.sign_in.remember_device_days,
     };
     let targets = current.client.as_ref().map(policy::form_targets).unwrap_or_default();
+    let by_mail = way == Some(Way::Factor(FactorKind::EmailCode));
+    let sent = email_code::is_sent(ctx, &current.progress)?;
     cookie::bind(ctx, Some(current.cookie.clone()), |_| {
         let page = SecondFactorPage {
             t: ctx.texts,
@@ -120,6 +126,8 @@ fn render(
             action: &second_factor_path(ctx),
             request: &current.sealed(ctx)?,
             way: way.map(Way::as_str),
+            sent: by_mail && sent,
+            unsent: by_mail && !sent,
             others: &others,
             remember_days: &if days == 0 { String::new() } else { days.to_string() },
             error: error.map(Text::as_str),
@@ -151,6 +159,13 @@ async fn judge(page: &Page) -> Result<Response> {
     };
     let t = &ctx.texts.second_factor;
     let again = |status, text| render(ctx, &current, &ways, Some(way), status, Some(text));
+    if way == Way::Factor(FactorKind::EmailCode) && fields.get("send").is_some() {
+        let path = format!("{}?with=email_code", second_factor_path(ctx));
+        return match email_code::send(ctx, &current.progress).await? {
+            true => redirect::see_other(&in_language(ctx, &path)),
+            false => again(429, &t.too_many),
+        };
+    }
     match progress::attempt(ctx, &current.progress, &shown(way, &fields)).await? {
         Attempt::Right(Accepted { proof, spend }) => {
             let proven = current.progress.proven().and(proof);

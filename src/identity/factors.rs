@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::recovery::NewCodes;
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, not_found};
-use crate::ids::{FactorId, UserId};
+use crate::ids::{FactorId, PasskeyId, UserId};
 use crate::mail::notices::{self, Notice};
 use crate::model::names::check_display_name;
 use crate::model::sign_in_policy::FactorKind;
@@ -16,6 +17,7 @@ use crate::projects::users::{end_sessions, find, locked};
 use crate::session::sign_out::SignedOut;
 use crate::store::db::Conn;
 use crate::store::factors::held;
+use crate::store::passkeys::{self, PasskeyRow};
 use crate::store::totp_factors::{self, TotpFactor};
 use crate::store::{recovery_codes, remembered_devices};
 
@@ -25,7 +27,7 @@ const MOST_TOTP: i64 = 5;
 /// One factor, as the person and admins see it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Factor {
-    pub id: FactorId,
+    pub id: Uuid,
     pub kind: FactorKind,
     pub name: String,
     pub created_at: Timestamp,
@@ -52,21 +54,33 @@ pub async fn list(ctx: &Ctx, user: UserId) -> Result<Factors> {
     let project = ctx.project.id;
     let look = |conn: Conn| async move {
         let left = held(&conn, project, user).await?.unwrap_or_default().recovery_codes;
-        Ok::<_, Error>((totp_factors::list(&conn, project, user).await?, left))
+        let apps = totp_factors::list(&conn, project, user).await?;
+        Ok::<_, Error>((apps, passkeys::list(&conn, project, user).await?, left))
     };
-    let (apps, recovery_codes_left) = ctx.app.db.read(look).await?;
-    let mut items: Vec<Factor> = apps.into_iter().map(of_app).collect();
+    let (apps, keys, recovery_codes_left) = ctx.app.db.read(look).await?;
+    let apps = apps.into_iter().map(of_app);
+    let mut items: Vec<Factor> = apps.chain(keys.into_iter().map(of_passkey)).collect();
     items.sort_unstable_by_key(|factor| factor.id);
     Ok(Factors { items, recovery_codes_left })
 }
 
 fn of_app(app: TotpFactor) -> Factor {
     Factor {
-        id: app.id,
+        id: app.id.0,
         kind: FactorKind::Totp,
         name: app.name,
         created_at: app.created_at,
         last_used_at: app.last_used_at,
+    }
+}
+
+fn of_passkey(key: PasskeyRow) -> Factor {
+    Factor {
+        id: key.id.0,
+        kind: FactorKind::Passkey,
+        name: key.name,
+        created_at: key.created_at,
+        last_used_at: key.last_used_at,
     }
 }
 
@@ -94,7 +108,7 @@ pub(super) async fn add_totp(conn: &Conn, ctx: &Ctx, user: UserId, factor: &Totp
 ///
 /// # Errors
 /// 404 for a factor that is none of the user's.
-pub async fn remove(ctx: &Ctx, user: UserId, id: FactorId) -> Result<()> {
+pub async fn remove(ctx: &Ctx, user: UserId, id: Uuid) -> Result<()> {
     let unit = |conn: Conn| async move {
         locked(ctx, &conn, user, None).await?;
         let kind = take_away(&conn, ctx, user, id).await?;
@@ -106,17 +120,30 @@ pub async fn remove(ctx: &Ctx, user: UserId, id: FactorId) -> Result<()> {
     ctx.app.db.unit(unit).await
 }
 
-async fn take_away(conn: &Conn, ctx: &Ctx, user: UserId, id: FactorId) -> Result<FactorKind> {
+async fn take_away(conn: &Conn, ctx: &Ctx, user: UserId, id: Uuid) -> Result<FactorKind> {
     let project = ctx.project.id;
-    let kind = match totp_factors::delete(conn, project, user, id).await? {
-        0 => return Err(not_found("no such factor")),
-        _ => FactorKind::Totp,
+    let kind = if totp_factors::delete(conn, project, user, FactorId(id)).await? > 0 {
+        FactorKind::Totp
+    } else if passkeys::delete(conn, project, user, PasskeyId(id)).await? > 0 {
+        FactorKind::Passkey
+    } else {
+        return Err(not_found("no such factor"));
     };
     if held(conn, project, user).await?.unwrap_or_default().is_bare() {
         recovery_codes::delete_all(conn, project, user).await?;
     }
     remembered_devices::delete_all(conn, project, user).await?;
     Ok(kind)
+}
+
+async fn take_all_away(conn: &Conn, ctx: &Ctx, user: UserId) -> Result<Vec<(FactorKind, u64)>> {
+    let project = ctx.project.id;
+    recovery_codes::delete_all(conn, project, user).await?;
+    remembered_devices::delete_all(conn, project, user).await?;
+    Ok(vec![
+        (FactorKind::Totp, totp_factors::delete_all(conn, project, user).await?),
+        (FactorKind::Passkey, passkeys::delete_all(conn, project, user).await?),
+    ])
 }
 
 /// A new set of recovery codes, which voids the former ones. They are shown now and never again.
@@ -140,19 +167,19 @@ pub async fn make_codes(ctx: &Ctx, user: UserId) -> Result<NewCodes> {
 ///
 /// # Errors
 /// 404 for a user or a factor that is not there.
-pub async fn reset(ctx: &Ctx, actor: &Actor, user: UserId, only: Option<FactorId>) -> Result<Reset> {
+pub async fn reset(ctx: &Ctx, actor: &Actor, user: UserId, only: Option<Uuid>) -> Result<Reset> {
     find(ctx, user).await?;
     let unit = |conn: Conn| async move {
         let (project, now) = (ctx.project.id, ctx.now);
         locked(ctx, &conn, user, None).await?;
-        let factors_removed = match only {
-            Some(id) => take_away(&conn, ctx, user, id).await.map(|_| 1)?,
-            None => {
-                recovery_codes::delete_all(&conn, project, user).await?;
-                remembered_devices::delete_all(&conn, project, user).await?;
-                totp_factors::delete_all(&conn, project, user).await?
-            }
+        let removed = match only {
+            Some(id) => vec![(take_away(&conn, ctx, user, id).await?, 1)],
+            None => take_all_away(&conn, ctx, user).await?,
         };
+        let factors_removed = removed.iter().map(|(_, count)| count).sum();
+        for (kind, _) in removed.iter().filter(|(_, count)| *count > 0) {
+            notices::queue(ctx, &conn, user, Notice::FactorRemoved(kind.as_str())).await?;
+        }
         let ended = end_sessions(ctx, &conn, user).await?;
         let target = audit::user_name(ctx, user);
         let detail = json!({"factor": only, "factors_removed": factors_removed,

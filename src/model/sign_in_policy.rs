@@ -92,8 +92,10 @@ impl Default for PasswordPolicy {
     }
 }
 
-/// How somebody becomes a user without an admin who makes them one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// How somebody becomes a user without an admin who makes them one, from the strictest to the freest.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SignUp {
     #[default]
@@ -151,6 +153,7 @@ impl SignInPolicy {
             ("settings.sign_in.factors", more_kinds),
             ("settings.sign_in.passkey_sign_in", new.passkey_sign_in && !self.passkey_sign_in),
             ("settings.sign_in.remember_device_days", new.remember_device_days > self.remember_device_days),
+            ("settings.sign_in.sign_up", new.sign_up > self.sign_up),
             ("settings.sign_in.password.min_length", now.min_length < old.min_length),
             ("settings.sign_in.password.min_strength", now.min_strength < old.min_strength),
             (
@@ -187,10 +190,12 @@ mod tests {
     fn what_weakens_is_named() {
         let old = SignInPolicy { second_factor: SecondFactor::Required, ..SignInPolicy::default() };
         let password = PasswordPolicy { min_strength: 1, history: 3, ..PasswordPolicy::default() };
-        let new = SignInPolicy { remember_device_days: 30, password, ..SignInPolicy::default() };
+        let sign_up = SignUp::Open;
+        let new = SignInPolicy { remember_device_days: 30, password, sign_up, ..SignInPolicy::default() };
         let weaker = [
             "settings.sign_in.second_factor",
             "settings.sign_in.remember_device_days",
+            "settings.sign_in.sign_up",
             "settings.sign_in.password.min_strength",
         ];
         assert_eq!(old.weakened_by(&new), weaker);

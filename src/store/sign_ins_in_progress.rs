@@ -64,7 +64,7 @@ pub async fn put(conn: &Conn, project: ProjectId, row: &Row) -> Result<u64> {
     )
 }
 
-/// The one behind a cookie, while what it was begun under is as it was.
+/// The one behind a cookie, while what it was begun under is as it was: the epochs, and for a step-up the session.
 pub async fn find(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8]) -> Result<Option<Row>> {
     fetch_optional!(
         conn,
@@ -77,7 +77,10 @@ pub async fn find(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8]) 
          JOIN users u ON u.project_id = s.project_id AND u.id = s.user_id
          WHERE s.project_id = $1 AND s.token_hash = $2 AND s.expires_at > $3 AND u.status = 'active'
            AND s.project_epoch = p.token_epoch AND s.user_epoch = u.token_epoch
-           AND s.browser_epoch = u.browser_epoch",
+           AND s.browser_epoch = u.browser_epoch
+           AND (s.purpose = 'sign_in' OR EXISTS (
+             SELECT 1 FROM browser_sessions b WHERE b.project_id = s.project_id AND b.token_hash = s.replaces
+               AND b.ended_at IS NULL AND b.expires_at > $3))",
         project,
         hash,
         now

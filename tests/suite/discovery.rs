@@ -79,7 +79,7 @@ async fn the_document_is_where_it_is_looked_for(engine: Engine) {
             "family_name", "middle_name", "nickname", "profile", "picture", "website", "gender", "birthdate", "zoneinfo",
             "locale", "phone_number", "phone_number_verified", "address", "preferred_username", "updated_at", "email",
             "email_verified", "roles", "groups"],
-        "acr_values_supported": ["1"],
+        "acr_values_supported": ["1", "2"],
         "ui_locales_supported": ["en", "de", "zh-Hans"],
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,

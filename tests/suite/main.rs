@@ -109,6 +109,7 @@ mod sandbox;
 mod scopes;
 mod second_factor;
 mod second_factor_attacks;
+mod second_factor_browser;
 mod second_factor_mail;
 mod second_factor_policy;
 mod shutdown;

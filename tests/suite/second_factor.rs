@@ -100,6 +100,7 @@ async fn whoever_has_none_makes_one(engine: Engine) {
     let events = desk.get("/audit?action=factor.added").await.ok();
     let detail = &events["items"][0]["detail"];
     assert_eq!((&detail["kind"], &detail["recovery_codes"]), (&json!("totp"), &json!(true)));
+    assert_eq!(count(&app, "SELECT count(*) FROM outbox WHERE kind = 'mail'").await, 1, "the owner is told");
 }
 
 async fn tokens_say_what_was_proven(engine: Engine) {

@@ -123,7 +123,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/delete-user/cancel", post(deletion::cancel))
         .route("/api/delete-user/{deletion_id}", get(deletion::state))
         .route("/api/GlobalSignOut", post(session::global_sign_out))
-        .merge(account::routes());
+        .merge(account::routes())
+        .merge(hosted::account::routes());
     if app.demo.is_some() {
         project = project.route("/demo/callback", get(demo::callback).fallback(hosted::wrong_method));
     }

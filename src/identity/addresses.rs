@@ -13,6 +13,7 @@ use crate::mail::{Letter, Order};
 use crate::model::names::{check_email, folded};
 use crate::model::user::UserRow;
 use crate::projects::users::no_user;
+use crate::session::holder::Holder;
 use crate::store::db::Conn;
 use crate::store::users::{self, Record};
 
@@ -22,12 +23,27 @@ use crate::store::users::{self, Record};
 /// 404 for somebody who is not there; 409 when there is no address, when it is verified already, or when the account has
 /// got letters enough for an hour.
 pub async fn ask_verification(ctx: &Ctx, actor: &Actor, user: UserId) -> Result<()> {
+    verification(ctx, actor, user, None).await
+}
+
+/// The same for whoever is signed in.
+///
+/// # Errors
+/// As [`ask_verification`]; `invalid_token` or `login_required` when the holder's session has ended.
+pub async fn ask_own_verification(ctx: &Ctx, holder: &Holder<'_>) -> Result<()> {
+    verification(ctx, &holder.actor(ctx), holder.user(), Some(holder)).await
+}
+
+async fn verification(ctx: &Ctx, actor: &Actor, user: UserId, holder: Option<&Holder<'_>>) -> Result<()> {
     let row = find(ctx, user).await?;
     let Some(address) = row.email.clone().filter(|_| !row.email_verified) else {
         return Err(conflict("the account has no mail address that is not verified yet"));
     };
     let (link, order) = &letter(ctx, &row, Kind::VerifyAddress, Letter::VerifyAddress, &address)?;
     let unit = |conn: Conn| async move {
+        if let Some(holder) = holder {
+            holder.hold(ctx, &conn, None).await?;
+        }
         store(ctx, &conn, user, link, order).await?;
         record(ctx, &conn, actor, user, "user.address_verification_sent", json!({})).await
     };
@@ -41,6 +57,24 @@ pub async fn ask_verification(ctx: &Ctx, actor: &Actor, user: UserId) -> Result<
 /// `invalid_request` naming the bound of a mail address; 404 for somebody who is not there; 409 when the account has the
 /// address already, or has got letters enough for an hour.
 pub async fn ask_change(ctx: &Ctx, actor: &Actor, user: UserId, address: &str) -> Result<()> {
+    change(ctx, actor, user, address, None).await
+}
+
+/// The same for whoever is signed in: a session that has ended gets no letter on its way.
+///
+/// # Errors
+/// As [`ask_change`]; `invalid_token` or `login_required` when the holder's session has ended.
+pub async fn ask_own_change(ctx: &Ctx, holder: &Holder<'_>, address: &str) -> Result<()> {
+    change(ctx, &holder.actor(ctx), holder.user(), address, Some(holder)).await
+}
+
+async fn change(
+    ctx: &Ctx,
+    actor: &Actor,
+    user: UserId,
+    address: &str,
+    holder: Option<&Holder<'_>>,
+) -> Result<()> {
     check_email(address)?;
     let row = &find(ctx, user).await?;
     if row.email.as_deref() == Some(address) && row.email_verified {
@@ -48,6 +82,9 @@ pub async fn ask_change(ctx: &Ctx, actor: &Actor, user: UserId, address: &str) -
     }
     let (link, order) = &letter(ctx, row, Kind::ChangeAddress, Letter::ChangeAddress, address)?;
     let unit = |conn: Conn| async move {
+        if let Some(holder) = holder {
+            holder.hold(ctx, &conn, None).await?;
+        }
         store(ctx, &conn, user, link, order).await?;
         notices::queue(ctx, &conn, user, Notice::AddressChangeAsked(address)).await?;
         record(ctx, &conn, actor, user, "user.address_change_asked", json!({})).await

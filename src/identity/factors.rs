@@ -64,7 +64,7 @@ pub async fn list(ctx: &Ctx, user: UserId) -> Result<Factors> {
     Ok(Factors { items, recovery_codes_left })
 }
 
-fn of_app(app: TotpFactor) -> Factor {
+pub(super) fn of_app(app: TotpFactor) -> Factor {
     Factor {
         id: app.id.0,
         kind: FactorKind::Totp,
@@ -120,7 +120,7 @@ pub async fn remove(ctx: &Ctx, user: UserId, id: Uuid) -> Result<()> {
     ctx.app.db.unit(unit).await
 }
 
-async fn take_away(conn: &Conn, ctx: &Ctx, user: UserId, id: Uuid) -> Result<FactorKind> {
+pub(super) async fn take_away(conn: &Conn, ctx: &Ctx, user: UserId, id: Uuid) -> Result<FactorKind> {
     let project = ctx.project.id;
     let kind = if totp_factors::delete(conn, project, user, FactorId(id)).await? > 0 {
         FactorKind::Totp

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::user::UserRow;
 use crate::store::db::Conn;
 use crate::store::own_sessions::{self, Kept};
-use crate::store::{logout_tokens, users};
+use crate::store::{logout_tokens, remembered_devices, users};
 
 /// In a unit that holds `row`, whose holder has been judged. A browser session stays with what it gave to applications, an
 /// application's session by itself.
@@ -30,6 +30,8 @@ pub async fn end_others(ctx: &Ctx, conn: &Conn, holder: &Holder<'_>, row: &UserR
             logout_tokens::owe_for_other_families(conn, project, now, user, family).await?
         }
     };
+    // Who was remembered is asked for a second factor again.
+    remembered_devices::delete_all(conn, project, user).await?;
     let new = own_sessions::raise_both(conn, project, now, user).await?;
     own_sessions::stamp(conn, project, user, kept, (row.token_epoch, row.browser_epoch), new).await?;
     Ok(SignedOut {

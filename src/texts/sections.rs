@@ -25,6 +25,43 @@ macro_rules! sections {
 }
 
 sections! {
+    account: Account {
+        busy, email, email_unverified, email_verified, lead, navigation, overtaken, overview, sign_out, username,
+    }
+
+    account_consents: AccountConsents { lead, none, since, title, withdraw, withdraw_named, withdrawn }
+
+    account_data: AccountData { delete, download_title, lead, submit, title }
+
+    account_delete: AccountDelete {
+        back, confirmation, done, done_title, ends, lead, lead_window, open, scheduled, submit, title, wrong,
+    }
+
+    account_email: AccountEmail {
+        asked, change_title, lead, new, not_now, submit, title, verify, verify_asked, wrong,
+    }
+
+    account_factors: AccountFactors {
+        add_app, added, app_code, app_key, app_label, app_lead, app_name, app_open, app_picture, bad_name,
+        codes_kept, codes_lead, codes_left, codes_new, codes_title, device_until, devices_title, forget,
+        forget_named, forgotten, kind_email_code, kind_passkey, kind_totp, lead, none, not_now, remove,
+        remove_named, removed, title, unused, used, wrong,
+    }
+
+    account_password: AccountPassword { changed, current, lead, same, submit, title, wrong }
+
+    account_profile: AccountProfile {
+        birthdate, birthdate_hint, family_name, given_name, invalid_attribute, invalid_birthdate, invalid_link,
+        invalid_locale, invalid_number, invalid_phone, invalid_text, invalid_zone, lead, list_hint, locale,
+        locale_hint, name, nickname, no, phone_hint, phone_number, saved, submit, title, unset, website, yes,
+        zoneinfo, zoneinfo_hint,
+    }
+
+    account_sessions: AccountSessions {
+        application, browser, device, device_unknown, end, end_named, ended, everywhere, hint, lead, more,
+        of_this, others, others_ended, this, times, title,
+    }
+
     /// What several pages say.
     common: Common {
         address, allow, continue_, deny, error, other_account, privacy, secured, sign_in_again, terms,

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
 mod account_api;
+mod account_attacks;
+mod account_browser;
 mod account_deletion;
+mod account_factors;
+mod account_pages;
 mod account_password;
 mod account_scope;
 mod act_chains;

@@ -3,6 +3,8 @@
 
 pub mod consents;
 pub mod data;
+pub mod email;
+pub mod factors;
 pub mod passkeys;
 pub mod password;
 pub mod profile;
@@ -34,6 +36,13 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/account/passkeys/begin", post(passkeys::begin))
         .route("/api/account/passkeys/finish", post(passkeys::finish))
         .route("/api/account/passkeys/{id}", patch(passkeys::rename).delete(passkeys::remove))
+        .route("/api/account/factors", get(factors::list))
+        .route("/api/account/factors/{id}", delete(factors::remove))
+        .route("/api/account/factors/app", post(factors::begin_app))
+        .route("/api/account/factors/app/confirm", post(factors::confirm_app))
+        .route("/api/account/recovery-codes", post(factors::make_codes))
+        .route("/api/account/email", post(email::change))
+        .route("/api/account/email/verify", post(email::verify))
         .route("/api/account/password", post(password::change))
         .route("/api/account/data", get(data::download))
         .route("/api/account/delete", post(data::delete))

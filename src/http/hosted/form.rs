@@ -44,6 +44,7 @@ pub enum Aim {
 pub enum AccountPage {
     Overview,
     Profile,
+    Email,
     Password,
     Factors,
     Sessions,
@@ -58,6 +59,7 @@ impl AccountPage {
         match self {
             Self::Overview => "/account",
             Self::Profile => "/account/profile",
+            Self::Email => "/account/email",
             Self::Password => "/account/password",
             Self::Factors => "/account/factors",
             Self::Sessions => "/account/sessions",

@@ -132,6 +132,11 @@ pub async fn submit(page: Page) -> Response {
     page.answer(leave(&page).await)
 }
 
+/// The last word for whoever has ended their own session at another page.
+pub(super) fn farewell(page: &Page) -> Result<Response> {
+    Goodbye { client_name: None, return_to: None, hint: None }.say(page)
+}
+
 async fn from_query(page: &Page) -> Result<Response> {
     begin(page, &carried::read(&page.ctx, page.call.raw_query())?).await
 }

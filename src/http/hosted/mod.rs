@@ -15,6 +15,7 @@
 //!                             very browser session
 //! ```
 
+pub mod account;
 pub mod assets;
 pub mod authorize;
 pub mod brand;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::admin_operations::claims;
-use super::parts::{Caller, Operation, answer, flag, number, object, operation, text};
+use super::parts::{Caller, Operation, answer, flag, number, object, operation, text, texts};
 
 fn ended() -> Value {
     answer([("families_ended!", number()), ("browser_sessions_ended!", number()), ("effective_at!", text())])
@@ -63,6 +63,33 @@ pub fn operations() -> Vec<Operation> {
             .answers(200, passkey()),
         of("DELETE /~/passkeys/{id}", "remove_own_passkey", "Removes a passkey")
             .answers(200, answer([("id!", text())])),
+        of("GET /~/factors", "list_own_factors", "The own second factors")
+            .answers(200, answer([("items!", Value::Bool(true)), ("recovery_codes_left!", number())])),
+        of("DELETE /~/factors/{id}", "remove_own_factor", "Removes a second factor")
+            .answers(200, answer([("id!", text())])),
+        of(
+            "POST /~/factors/app",
+            "begin_own_app",
+            "What an authenticator app is told; nothing is stored yet",
+        )
+        .optional_body([])
+        .answers(200, answer([("key!", text()), ("uri!", text()), ("enrolment!", text())])),
+        of("POST /~/factors/app/confirm", "confirm_own_app", "Adds the app, once it has shown a code")
+            .body([("enrolment!", text()), ("code!", text()), ("name!", text())])
+            .answers(201, answer([("factor!", object())])),
+        of(
+            "POST /~/recovery-codes",
+            "make_own_recovery_codes",
+            "New recovery codes, which void the former ones",
+        )
+        .optional_body([])
+        .answers(201, answer([("recovery_codes!", texts())])),
+        of("POST /~/email", "change_own_address", "Mails the link that moves the account to another address")
+            .body([("email!", text())])
+            .answers(202, answer([("sent_to!", text())])),
+        of("POST /~/email/verify", "verify_own_address", "Mails the link that verifies the address")
+            .optional_body([])
+            .answers(202, object()),
         of(
             "POST /~/password",
             "change_own_password",
@@ -78,6 +105,9 @@ pub fn operations() -> Vec<Operation> {
                 ("user!", object()),
                 ("sessions!", Value::Bool(true)),
                 ("consents!", Value::Bool(true)),
+                ("factors!", object()),
+                ("passkeys!", Value::Bool(true)),
+                ("remembered!", Value::Bool(true)),
                 ("events!", Value::Bool(true)),
             ]),
         ),

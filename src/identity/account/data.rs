@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::app::Ctx;
 use crate::audit::{self, Filter, Order};
 use crate::error::Result;
+use crate::identity::factors::{self, Factors};
+use crate::identity::{devices, passkeys};
 use crate::ids::UserId;
 use crate::model::timestamp::Timestamp;
 use crate::model::user::User;
@@ -29,7 +31,19 @@ pub struct OwnData {
     /// Also those that have ended and are not forgotten yet.
     pub sessions: Vec<Session>,
     pub consents: Vec<Listed>,
+    pub factors: Factors,
+    pub passkeys: Vec<passkeys::Shown>,
+    /// Browsers that are not asked for a second factor.
+    pub remembered: Vec<Remembered>,
     pub events: Vec<OwnEvent>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Remembered {
+    pub user_agent: String,
+    pub address: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 /// What the audit log has of the person: what they did, and what was done to their account.
@@ -66,6 +80,9 @@ pub async fn download(ctx: &Ctx, holder: &Holder<'_>, origin: &Value) -> Result<
         user: users::find(ctx, user).await?,
         sessions: sessions(ctx, user).await?,
         consents: all_consents(ctx, user).await?,
+        factors: factors::list(ctx, user).await?,
+        passkeys: passkeys::list(ctx, user).await?,
+        remembered: remembered(ctx, user).await?,
         events: events(ctx, user).await?,
     })
 }
@@ -92,6 +109,16 @@ async fn all_consents(ctx: &Ctx, user: UserId) -> Result<Vec<Listed>> {
             return Ok(all);
         }
     }
+}
+
+async fn remembered(ctx: &Ctx, user: UserId) -> Result<Vec<Remembered>> {
+    let of = |device: devices::RememberedDevice| Remembered {
+        user_agent: device.user_agent,
+        address: device.address,
+        created_at: device.created_at,
+        expires_at: device.expires_at,
+    };
+    Ok(devices::list(ctx, user).await?.into_iter().map(of).collect())
 }
 
 async fn events(ctx: &Ctx, user: UserId) -> Result<Vec<OwnEvent>> {

@@ -4,6 +4,7 @@
 pub mod consents;
 pub mod data;
 pub mod deletion;
+pub mod factors;
 pub mod password;
 pub mod profile;
 pub mod sessions;

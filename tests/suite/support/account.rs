@@ -1,9 +1,9 @@
-//! A person at work on their own account: through an application.
+//! A person at work on their own account: through an application, and in a browser.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use super::{Answer, PASSWORD, Shop, TestApp, Tokens, cookie_of};
+use super::{Answer, PASSWORD, Seen, Shop, TestApp, Tokens, cookie_of, sealed_of};
 
 /// `api/account/…` with an access token.
 pub struct Account<'a> {
@@ -72,5 +72,60 @@ impl TestApp {
         let (cookie, sealed) = self.sign_in_page(shop, "").await;
         let answer = self.submit(shop, &cookie, &sealed, password).await;
         (answer.status() == 303).then(|| cookie_of(&answer))
+    }
+}
+
+/// A browser that is signed in, at the account page.
+pub struct Visit<'a> {
+    pub app: &'a TestApp,
+    pub shop: &'a Shop,
+    pub cookie: String,
+}
+
+impl<'a> Visit<'a> {
+    /// Signs alice in.
+    pub async fn new(app: &'a TestApp, shop: &'a Shop) -> Self {
+        Self { app, shop, cookie: app.code(shop, "").await.1 }
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        let url = self.app.project_url(self.shop, &format!("/account{path}"));
+        self.app.http.get(url).header("cookie", &self.cookie).send().await.unwrap()
+    }
+
+    /// A page that is there.
+    pub async fn open(&self, path: &str) -> Seen {
+        let seen = Seen::of(self.get(path).await).await;
+        assert_eq!(seen.status, 200, "{path}: {}", seen.text);
+        seen
+    }
+
+    /// What the form of a page carries.
+    pub async fn sealed(&self, path: &str) -> String {
+        sealed_of(&self.open(path).await.text)
+    }
+
+    pub async fn post(&self, path: &str, sealed: &str, fields: &[(&str, &str)]) -> Response {
+        let url = self.app.project_url(self.shop, &format!("/account{path}"));
+        let form = [&[("request", sealed)], fields].concat();
+        self.app.http.post(url).header("cookie", &self.cookie).form(&form).send().await.unwrap()
+    }
+
+    /// Opens the page, and posts its form.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        self.post(path, &self.sealed(path).await, fields).await
+    }
+
+    /// The page that a posted form leads to.
+    pub async fn follow(&self, answer: Response) -> Seen {
+        assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap());
+        let to = answer.headers()["location"].to_str().unwrap();
+        let to = format!("{}{to}", self.app.base);
+        Seen::of(self.app.http.get(to).header("cookie", &self.cookie).send().await.unwrap()).await
+    }
+
+    /// Whether the browser is signed in.
+    pub async fn is_signed_in(&self) -> bool {
+        self.get("").await.text().await.unwrap().contains("aria-current")
     }
 }

@@ -33,7 +33,7 @@ mod table;
 mod transcript;
 mod world;
 
-pub use account::Account;
+pub use account::{Account, Visit};
 pub use answer::{
     Answer, Tokens, code_of, code_unless_overtaken, cookie_of, location_of, parameter, sealed_of,
 };

@@ -1,0 +1,132 @@
+//! The own second factors: seen, added and removed; recovery codes; and the browsers that are not asked again.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::app::Ctx;
+use crate::audit::{self, Actor};
+use crate::error::{Result, not_found};
+use crate::identity::factors::{self, Factor, Factors, add_totp, take_away};
+use crate::identity::recovery::NewCodes;
+use crate::identity::totp::Enrolment;
+use crate::ids::{RememberedDeviceId, UserId};
+use crate::mail::notices::{self, Notice};
+use crate::secret::Secret;
+use crate::session::holder::Holder;
+use crate::store::db::Conn;
+use crate::store::remembered_devices;
+
+pub async fn list(ctx: &Ctx, holder: &Holder<'_>) -> Result<Factors> {
+    factors::list(ctx, holder.user()).await
+}
+
+/// What was added, and recovery codes for whoever had none. They are shown now and never again.
+pub struct Added {
+    pub factor: Factor,
+    pub codes: Option<NewCodes>,
+}
+
+/// Adds the app that has shown a code. `sealed` is of [`Enrolment::begin`] for the same user. `None`: the code is wrong, or
+/// came too late.
+///
+/// # Errors
+/// `invalid_request` naming the bound of `name`; 409 for one app too many; `invalid_token` or `login_required` when the
+/// holder's session has ended.
+pub async fn add_app(
+    ctx: &Ctx,
+    holder: &Holder<'_>,
+    sealed: &str,
+    code: &Secret,
+    name: &str,
+) -> Result<Option<Added>> {
+    factors::check_name(name)?;
+    let user = holder.user();
+    let Some(app) = Enrolment::confirmed(ctx, user, sealed, code, name)? else { return Ok(None) };
+    let codes = match list(ctx, holder).await?.recovery_codes_left {
+        0 => Some(NewCodes::make(ctx, user)?),
+        _ => None,
+    };
+    let (new, made) = (&app, codes.as_ref());
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            let row = holder.hold(ctx, &conn, None).await?;
+            notices::queue_to(ctx, &conn, &row, Notice::FactorAdded("totp")).await?;
+            add_totp(&conn, ctx, user, new).await?;
+            if let Some(codes) = made {
+                codes.store(&conn, ctx, user).await?;
+            }
+            record(&conn, ctx, holder, "factor.added", json!({"kind": "totp", "factor": new.id})).await
+        })
+        .await?;
+    Ok(Some(Added { factor: factors::of_app(app), codes }))
+}
+
+/// Takes one away; with the last one the recovery codes go.
+///
+/// # Errors
+/// 404 for a factor that is none of the user's; `invalid_token` or `login_required` when the holder's session has ended.
+pub async fn remove(ctx: &Ctx, holder: &Holder<'_>, id: Uuid) -> Result<()> {
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            let row = holder.hold(ctx, &conn, None).await?;
+            let kind = take_away(&conn, ctx, row.id, id).await?;
+            notices::queue_to(ctx, &conn, &row, Notice::FactorRemoved(kind.as_str())).await?;
+            record(&conn, ctx, holder, "factor.removed", json!({"kind": kind, "factor": id})).await
+        })
+        .await
+}
+
+/// A new set of recovery codes, which voids the former ones.
+///
+/// # Errors
+/// 409 for whoever has no second factor that they could stand in for; `invalid_token` or `login_required` when the holder's
+/// session has ended.
+pub async fn make_codes(ctx: &Ctx, holder: &Holder<'_>) -> Result<NewCodes> {
+    if list(ctx, holder).await?.items.is_empty() {
+        return Err(crate::error::conflict("recovery codes stand in for a second factor, and there is none"));
+    }
+    let codes = NewCodes::make(ctx, holder.user())?;
+    let made = &codes;
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            let row = holder.hold(ctx, &conn, None).await?;
+            notices::queue_to(ctx, &conn, &row, Notice::FactorAdded("recovery_codes")).await?;
+            made.store(&conn, ctx, holder.user()).await?;
+            record(&conn, ctx, holder, "recovery_codes.made", json!({})).await
+        })
+        .await?;
+    Ok(codes)
+}
+
+/// The browser is asked for a second factor again.
+///
+/// # Errors
+/// 404 for a browser that is none of the user's; `invalid_token` or `login_required` when the holder's session has ended.
+pub async fn forget_device(ctx: &Ctx, holder: &Holder<'_>, id: RememberedDeviceId) -> Result<()> {
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            holder.hold(ctx, &conn, None).await?;
+            if remembered_devices::delete(&conn, ctx.project.id, holder.user(), id).await? == 0 {
+                return Err(not_found("no such device"));
+            }
+            record(&conn, ctx, holder, "device.forgotten", json!({"device": id})).await
+        })
+        .await
+}
+
+/// The last statement of each unit.
+async fn record(
+    conn: &Conn,
+    ctx: &Ctx,
+    holder: &Holder<'_>,
+    action: &str,
+    detail: serde_json::Value,
+) -> Result<()> {
+    let user: UserId = holder.user();
+    let (actor, target) = (Actor::user(ctx, user), audit::user_name(ctx, user));
+    audit::append(conn, ctx.project.id, ctx.now, &actor.did(action, &target).with(detail)).await.map(drop)
+}

@@ -1,0 +1,170 @@
+//! One's own second factors: added, removed and replaced, on the account page and by an application.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Account, Answer, Authenticator, Engine, Held, Seen, TestApp, Visit, between, both_engines, number,
+    sealed_of,
+};
+
+both_engines!(
+    an_application_adds_and_removes_an_app,
+    the_page_adds_and_removes_an_app,
+    somebody_elses_are_not_there,
+    a_sign_out_in_the_same_moment
+);
+
+fn names(codes: &Value) -> Vec<String> {
+    codes.as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect()
+}
+
+async fn add(alice: &Account<'_>) -> (Authenticator, Value) {
+    let begun = alice.post("/factors/app", json!({})).await.ok();
+    let app = Authenticator::of(begun["key"].as_str().unwrap());
+    let body = json!({"enrolment": begun["enrolment"], "code": app.code(alice.app), "name": "Phone"});
+    let added = alice.post("/factors/app/confirm", body).await.created();
+    (app, added)
+}
+
+async fn an_application_adds_and_removes_an_app(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let alice = Account::new(&app, &shop).await;
+    assert_eq!(alice.get("/factors").await.ok(), json!({"items": [], "recovery_codes_left": 0}));
+    let why = "recovery codes stand in for a second factor, and there is none";
+    alice.post("/recovery-codes", json!({})).await.refused(409, "conflict", why);
+
+    let begun = alice.post("/factors/app", json!({})).await.ok();
+    let wrong = |code: &str| json!({"enrolment": begun["enrolment"], "code": code, "name": "Phone"});
+    let why = "the code is not right, or the enrolment is too old";
+    for code in ["000000", "", "abc"] {
+        alice.post("/factors/app/confirm", wrong(code)).await.refused_for(
+            403,
+            "confirmation_failed",
+            "code",
+            why,
+        );
+    }
+    let shown = Authenticator::of(begun["key"].as_str().unwrap()).code(&app);
+    let nameless = json!({"enrolment": begun["enrolment"], "code": shown, "name": ""});
+    assert_eq!(alice.post("/factors/app/confirm", nameless).await.body["field"], "name");
+    assert_eq!(alice.get("/factors").await.ok()["items"], json!([]), "nothing is stored yet");
+
+    let (_, added) = add(&alice).await;
+    assert_eq!((&added["factor"]["kind"], &added["factor"]["name"]), (&json!("totp"), &json!("Phone")));
+    let codes = names(&added["recovery_codes"]);
+    assert_eq!(codes.len(), 10);
+    let listed = alice.get("/factors").await;
+    assert!(codes.iter().all(|code| !listed.body.to_string().contains(code)), "they are shown once");
+    assert_eq!(listed.ok()["recovery_codes_left"], 10);
+    // Another app makes no other codes, and new ones void the former.
+    assert_eq!(add(&alice).await.1["recovery_codes"], Value::Null);
+    let fresh = names(&alice.post("/recovery-codes", json!({})).await.created()["recovery_codes"]);
+    assert!(fresh.len() == 10 && fresh.iter().all(|code| !codes.contains(code)));
+
+    let items = alice.get("/factors").await.ok()["items"].as_array().unwrap().clone();
+    for item in &items {
+        alice.delete(&format!("/factors/{}", item["id"].as_str().unwrap())).await.ok();
+    }
+    assert_eq!(alice.get("/factors").await.ok(), json!({"items": [], "recovery_codes_left": 0}));
+    let again = format!("/factors/{}", items[0]["id"].as_str().unwrap());
+    alice.delete(&again).await.refused(404, "not_found", "no such factor");
+    let events = app.desk(&shop, "auditor").await.get("/audit?action=factor.added").await.ok();
+    assert_eq!(
+        (events["items"].as_array().unwrap().len(), &events["items"][0]["actor_kind"]),
+        (2, &json!("user"))
+    );
+    // All but reading asks for a fresh sign-in.
+    app.app.clock.advance(300);
+    alice.get("/factors").await.ok();
+    for (method, path) in [
+        (Method::POST, "/factors/app"),
+        (Method::POST, "/factors/app/confirm"),
+        (Method::POST, "/recovery-codes"),
+        (Method::DELETE, "/factors/00000000-0000-7000-8000-000000000000"),
+    ] {
+        let refused = Answer::of(alice.send(method, path, Some(json!({}))).await).await;
+        assert_eq!(refused.body["error"], "insufficient_user_authentication", "{path}");
+    }
+}
+
+async fn the_page_adds_and_removes_an_app(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let visit = Visit::new(&app, &shop).await;
+    assert!(visit.open("/factors").await.text.contains("You have no second factor."));
+    let page = visit.open("/factors/app").await.text;
+    let key = between(&page, r#"<code dir="ltr">"#, "</code>").to_owned();
+    let enrolment = between(&page, r#"name="enrolment" value=""#, "\"").to_owned();
+    assert!(page.contains("<svg") && page.contains("otpauth://totp/shop:alice"));
+    let wrong = [("enrolment", enrolment.as_str()), ("code", "000000"), ("name", "Phone")];
+    let seen = Seen::of(visit.post("/factors/app", &sealed_of(&page), &wrong).await).await;
+    assert_eq!(
+        (seen.status, seen.alert()),
+        (400, "The code is not right. Please enter the one that the app shows now.")
+    );
+    assert!(seen.text.contains(&key), "the same key is shown again");
+
+    let code = Authenticator::of(&key).code(&app);
+    let right = [("enrolment", enrolment.as_str()), ("code", code.as_str()), ("name", "Phone <b>")];
+    let codes = Seen::of(visit.post("/factors/app", &sealed_of(&seen.text), &right).await).await;
+    assert_eq!((codes.status, codes.text.matches("<li>").count() >= 10), (200, true));
+    let listed = visit.open("/factors").await.text;
+    assert!(listed.contains("Phone &#60;b&#62;") && listed.contains("have not used: 10"));
+    // It is asked for from now on.
+    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+    let asked = app.submit(&shop, &cookie, &sealed, crate::support::PASSWORD).await;
+    assert!(asked.headers()["location"].to_str().unwrap().ends_with("/second-factor"));
+
+    let codes = Seen::of(visit.submit("/factors", &[("codes", "new")]).await).await;
+    assert!(codes.text.contains("they are shown this once"));
+    let id = between(&listed, r#"name="remove" value=""#, "\"").to_owned();
+    let removed = visit.follow(visit.submit("/factors", &[("remove", &id)]).await).await;
+    assert!(removed.text.contains("It is removed") && removed.text.contains("You have no second factor."));
+    for nonsense in [("remove", "x"), ("forget", "x"), ("codes", "old"), ("other", "1")] {
+        assert_eq!(visit.submit("/factors", &[nonsense]).await.status(), 400, "{nonsense:?}");
+    }
+    let none = Seen::of(visit.submit("/factors", &[("codes", "new")]).await).await;
+    assert_eq!(none.status, 409);
+}
+
+async fn somebody_elses_are_not_there(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (ours, theirs) = (app.shop("ours", "confidential").await, app.shop("theirs", "confidential").await);
+    let (alice, other) = (Account::new(&app, &ours).await, Account::new(&app, &theirs).await);
+    let desk = app.desk(&ours, "user_manager").await;
+    desk.post("/users", json!({"username": "bo", "password": crate::support::PASSWORD})).await.created();
+    let bo = Account::with(&app, &ours, &app.sign_in_as(&ours, "bo").await);
+    let id = add(&bo).await.1["factor"]["id"].as_str().unwrap().to_owned();
+    for account in [&alice, &other] {
+        assert_eq!(account.get("/factors").await.ok()["items"], json!([]));
+        account.delete(&format!("/factors/{id}")).await.refused(404, "not_found", "no such factor");
+    }
+    let visit = Visit::new(&app, &ours).await;
+    assert_eq!(Seen::of(visit.submit("/factors", &[("remove", &id)]).await).await.status, 200);
+    assert_eq!(bo.get("/factors").await.ok()["items"].as_array().unwrap().len(), 1);
+    // An enrolment is one person's.
+    let begun = bo.post("/factors/app", json!({})).await.ok();
+    let code = Authenticator::of(begun["key"].as_str().unwrap()).code(&app);
+    let body = json!({"enrolment": begun["enrolment"], "code": code, "name": "Phone"});
+    for account in [&alice, &other] {
+        assert_eq!(account.post("/factors/app/confirm", body.clone()).await.status, 403);
+    }
+}
+
+async fn a_sign_out_in_the_same_moment(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let alice = Account::new(&app, &shop).await;
+    let id = add(&alice).await.1["factor"]["id"].as_str().unwrap().to_owned();
+    let (project, user, now) = (shop.project, shop.user, app.app.clock.now());
+    let held = Held::new(&app, move |conn| async move {
+        tessera::store::users::raise_epochs(&conn, project, now, user, false).await.map(drop)
+    });
+    let held = held.await;
+    let path = format!("/factors/{id}");
+    let (answer, ()) = tokio::join!(alice.delete(&path), held.commit_when_awaited(&app, 2));
+    assert_eq!((answer.status, &answer.body["reason"]), (401, &json!("signed_out")));
+    assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM totp_factors").await, 1);
+}

@@ -10,6 +10,7 @@ use crate::config::Server;
 use crate::demo::Demo;
 use crate::entropy::Entropy;
 use crate::error::{Code, Result};
+use crate::events::Events;
 use crate::identity::guesses::Turns;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
@@ -47,6 +48,8 @@ pub struct App {
     /// Whose word on the client's address is taken.
     pub proxies: TrustedProxies,
     pub mailer: Mailer,
+    /// Sign-ins, refreshes and failures that are not written yet.
+    pub events: Events,
     /// The way to addresses that applications registered.
     pub callouts: Callouts,
     /// Where this node keeps its copy of the erasure ledger; `None`: it keeps none.

@@ -129,6 +129,7 @@ struct Inner {
     dpop_nonce: Option<String>,
     at_resource: bool,
     carries_nothing: bool,
+    not_permitted: bool,
 }
 
 impl Error {
@@ -145,6 +146,7 @@ impl Error {
             dpop_nonce: None,
             at_resource: false,
             carries_nothing: false,
+            not_permitted: false,
         }))
     }
 
@@ -231,6 +233,13 @@ impl Error {
         self
     }
 
+    /// The database does not let this program do it.
+    #[must_use]
+    pub fn not_permitted(mut self) -> Self {
+        self.0.not_permitted = true;
+        self
+    }
+
     pub fn code(&self) -> Code {
         self.0.code
     }
@@ -269,6 +278,9 @@ impl Error {
             Code::InvalidDpopProof | Code::UseDpopNonce if self.0.at_resource => 401,
             code => code.status(),
         }
+    }
+    pub fn is_not_permitted(&self) -> bool {
+        self.0.not_permitted
     }
     pub fn may_retry_unit(&self) -> bool {
         self.0.retry_unit

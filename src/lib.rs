@@ -14,6 +14,7 @@ pub mod config;
 pub mod demo;
 pub mod entropy;
 pub mod error;
+pub mod events;
 pub mod http;
 pub mod identity;
 pub mod ids;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::ids::{AdminKeyId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 use crate::secret::sha256;
-use crate::store::db::{Conn, execute, fetch_one};
+use crate::store::db::{Conn, execute, fetch_all, fetch_one};
 
 /// What happened, to whom, by whom, why.
 pub struct Event<'a> {
@@ -112,6 +112,20 @@ impl Entry {
     pub(super) fn is_kept(&self) -> bool {
         self.sealed.as_ref().is_none_or(|blob| commitment(blob) == self.commitment)
     }
+}
+
+/// The entries of a chain after a number, in their order.
+pub(super) async fn entries(conn: &Conn, project: ProjectId, after: i64, limit: i64) -> Result<Vec<Entry>> {
+    fetch_all!(
+        conn,
+        Entry,
+        "SELECT seq, at, actor, actor_kind, action, target, reason, detail, request_id, commitment, prev_hash,
+           hash, sealed
+         FROM audit_log WHERE project_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        project,
+        after,
+        limit
+    )
 }
 
 /// Appends an event to the project's chain and gives its number.

@@ -1,13 +1,21 @@
-//! The audit log: append only, one hash chain per project.
+//! The audit log: append only, one hash chain per project, signed checkpoints of it, and the proof of both.
 
 mod actor;
 mod chain;
+pub mod checkpoint;
+mod cut;
+mod export;
 mod personal;
 mod read;
 mod verify;
+mod walk;
 
 pub use actor::{Actor, user_name};
 pub use chain::{Event, append, count_of};
+pub use checkpoint::Checkpoint;
+pub use cut::cut;
+pub use export::{MOST_LINES, Page, export, verify_export};
 pub use personal::{Personal, erase, open, seal, seal_first};
 pub use read::{Filter, Order, Shown, list};
-pub use verify::{Verdict, next_chain, verify};
+pub use verify::{next_chain, verify, verify_with};
+pub use walk::{Demands, Verdict};

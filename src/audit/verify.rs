@@ -1,18 +1,17 @@
-//! Recomputing a chain.
+//! Proving the chains of a live store.
 
 use sqlx::FromRow;
 
-use super::chain::{Entry, ZERO};
+use super::chain::{Entry, entries};
+use super::checkpoint::Checkpoint;
+use super::cut::recorded;
+use super::walk::{BEGINNING, Demands, Stop, Verdict, Walk, verdict};
 use crate::error::Result;
 use crate::ids::ProjectId;
-use crate::store::db::{Db, fetch_all, fetch_optional};
+use crate::store::audit_checkpoints::{self, CheckpointRow};
+use crate::store::db::{Conn, Db, fetch_optional};
 
-/// What a recomputed chain says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Whole { events: i64 },
-    Broken { seq: i64, why: &'static str },
-}
+const PAGE: i64 = 200;
 
 #[derive(FromRow)]
 struct Head {
@@ -20,57 +19,87 @@ struct Head {
     hash: Vec<u8>,
 }
 
-/// Walks the chain in pages and compares its end with the head, so that a cut end is found, too.
+async fn find_head(conn: &Conn, project: ProjectId) -> Result<Option<Head>> {
+    fetch_optional!(conn, Head, "SELECT seq, hash FROM audit_heads WHERE project_id = $1", project)
+}
+
+/// Walks the chain in pages and compares it with the checkpoints of the store, and its end with the head, so that a cut end
+/// is found, too.
 pub async fn verify(db: &Db, project: ProjectId) -> Result<Verdict> {
-    let head = db
-        .read(|conn| async move {
-            fetch_optional!(&conn, Head, "SELECT seq, hash FROM audit_heads WHERE project_id = $1", project)
-        })
-        .await?;
-    let (mut seq, mut hash) = (0, ZERO.to_vec());
+    verify_with(db, project, &Demands::default()).await
+}
+
+/// Like [`verify`]; and the chain has to be what was kept of it elsewhere.
+pub async fn verify_with(db: &Db, project: ProjectId, demands: &Demands) -> Result<Verdict> {
+    verdict(prove(db, project, demands).await)
+}
+
+async fn prove(db: &Db, project: ProjectId, demands: &Demands) -> Result<i64, Stop> {
+    // In this order: entries and checkpoints that come while we walk lie beyond.
+    let last = db.read(|conn| async move { audit_checkpoints::list(&conn, project, None, 1).await }).await?;
+    let head = db.read(|conn| async move { find_head(&conn, project).await }).await?;
+    let mut walk = Walk::new(project, demands)?;
     loop {
-        let entries = page(db, project, seq).await?;
-        if entries.is_empty() {
-            break;
+        // What stands before 1 was never appended.
+        let after = walk.base.map_or(i64::MIN, |_| walk.seq);
+        let page = db.read(|conn| async move { entries(&conn, project, after, PAGE).await }).await?;
+        let (Some(first), Some(end)) = (page.first(), page.last()) else { break };
+        if walk.base.is_none() {
+            begin(db, project, &mut walk, first).await?;
         }
-        for entry in entries {
-            let why = match &entry {
-                e if e.seq != seq + 1 => Some("an entry is missing before this one"),
-                e if e.prev_hash != hash => Some("it does not follow the entry before it"),
-                e if e.computed_hash(project) != e.hash => Some("its content does not fit its hash"),
-                e if !e.is_kept() => Some("what it seals does not fit its commitment"),
-                _ => None,
-            };
-            if let Some(why) = why {
-                return Ok(Verdict::Broken { seq: seq + 1, why });
+        let (after, end) = (walk.seq, end.seq);
+        let signed =
+            db.read(|conn| async move { audit_checkpoints::between(&conn, project, after, end).await });
+        let mut signed = signed.await?.into_iter().peekable();
+        for entry in page {
+            walk.step(entry)?;
+            while let Some(row) = signed.next_if(|row| row.seq <= walk.seq) {
+                compare(&mut walk, &row)?;
             }
-            (seq, hash) = (entry.seq, entry.hash);
         }
     }
-    match head {
-        // Entries appended while we walked lie beyond the head that was read first.
-        Some(head) if head.seq > seq => Ok(Verdict::Broken { seq: seq + 1, why: "the end has been cut off" }),
-        Some(head) if head.seq == seq && head.hash != hash => {
-            Ok(Verdict::Broken { seq, why: "the head does not fit the last entry" })
-        }
-        None if seq > 0 => Ok(Verdict::Broken { seq, why: "the head is missing" }),
-        _ => Ok(Verdict::Whole { events: seq }),
+    walk.check_cut()?;
+    if let Some(beyond) = last.first().filter(|row| row.seq > walk.seq) {
+        let why = "the end has been cut off: a checkpoint covers more";
+        return Err(Stop::at(walk.seq.min(beyond.seq) + 1, why));
+    }
+    check_head(&walk, head)?;
+    walk.end()
+}
+
+/// A chain that does not begin with 1 says itself that it was cut; [`Walk::check_cut`] finds out whether that is true.
+async fn begin(db: &Db, project: ProjectId, walk: &mut Walk<'_>, first: &Entry) -> Result<(), Stop> {
+    let base = walk.begin(first)?;
+    if base == 0 {
+        return Ok(());
+    }
+    let read = |conn| async move {
+        let told = recorded(&conn, project).await?;
+        Ok((told, audit_checkpoints::find(&conn, project, base).await?))
+    };
+    match db.read(read).await? {
+        (told, _) if told < base => Err(Stop::at(1, BEGINNING)),
+        (_, Some(row)) => compare(walk, &row),
+        _ => Ok(()),
     }
 }
 
-async fn page(db: &Db, project: ProjectId, after: i64) -> Result<Vec<Entry>> {
-    db.read(|conn| async move {
-        fetch_all!(
-            &conn,
-            Entry,
-            "SELECT seq, at, actor, actor_kind, action, target, reason, detail, request_id, commitment, prev_hash,
-               hash, sealed
-             FROM audit_log WHERE project_id = $1 AND seq > $2 ORDER BY seq LIMIT 200",
-            project,
-            after
-        )
-    })
-    .await
+fn compare(walk: &mut Walk<'_>, row: &CheckpointRow) -> Result<(), Stop> {
+    let checkpoint = Checkpoint::read(&row.jws).filter(|read| read.kid == row.kid);
+    let forged = || Stop::at(walk.seq, "its checkpoint does not bear a signature that fits");
+    walk.judge(&checkpoint.ok_or_else(forged)?)
+}
+
+fn check_head(walk: &Walk<'_>, head: Option<Head>) -> Result<(), Stop> {
+    match head {
+        // Entries appended while we walked lie beyond the head that was read first.
+        Some(head) if head.seq > walk.seq => Err(Stop::at(walk.seq + 1, "the end has been cut off")),
+        Some(head) if head.seq == walk.seq && head.hash != walk.hash => {
+            Err(Stop::at(walk.seq, "the head does not fit the last entry"))
+        }
+        None if walk.seq > 0 => Err(Stop::at(walk.seq, "the head is missing")),
+        _ => Ok(()),
+    }
 }
 
 /// The chain after `last`, in the order of ids; found by its head or, when that was removed, by its entries.

@@ -1,86 +1,94 @@
-//! `audit verify`: recomputes the hash chains.
+//! `audit`: proves the hash chains, gives them out, and signs what they are.
+
+mod export;
+mod verify;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::common::Common;
 use super::open::{self, Place};
-use crate::audit::{Verdict, next_chain, verify};
 use crate::config::{Config, MasterKey, Sources};
+use crate::error::{Result, not_found};
 use crate::ids::ProjectId;
 use crate::store::db::Db;
 use crate::store::projects;
 
 #[derive(Subcommand)]
 pub enum Audit {
-    /// Recomputes the chain of each project, or of one; exits 1 and names the first broken entry.
+    /// Recomputes the chain of each project, or of one, or of an export; exits 1 and names the first broken entry.
     #[command(after_help = "\
 Examples:
   tessera audit verify                        every chain in the configured store
   tessera audit verify --data .tessera        … in the store of `tessera dev`
-  tessera audit verify --project shop --database-url postgres://user@host/tessera")]
-    Verify {
-        /// Slug or id of one project.
+  tessera audit verify --project shop --database-url postgres://user@host/tessera
+  tessera audit verify --project shop --checkpoint shop.checkpoint
+                                              … and nothing was cut off the end since that was signed
+  tessera audit verify --export shop.jsonl --checkpoint shop.checkpoint --jwks shop.jwks.json
+                                              a file alone, without a store
+
+docs/audit.md tells what each of them proves.")]
+    Verify(verify::Verify),
+    /// Prints a chain as JSON Lines, an entry each, with its hashes and without anything personal.
+    #[command(after_help = "\
+Examples:
+  tessera audit export --project shop > shop.jsonl
+  tessera audit export --project shop --after 1200 >> shop.jsonl      what has come since entry 1200")]
+    Export(export::Export),
+    /// Signs the end of a project's chain with the project's key, and prints it: keep it outside of the store.
+    #[command(after_help = "\
+Example:
+  tessera audit checkpoint --project shop > shop.checkpoint")]
+    Checkpoint {
+        /// Slug or id of the project.
         #[arg(long, value_name = "SLUG")]
-        project: Option<String>,
+        project: String,
         #[command(flatten)]
-        place: Place,
+        common: Common,
+    },
+    /// Lets go of the beginning of a project's log, as its setting `retention.audit_days` says.
+    #[command(after_help = "\
+The job `retention` does it by itself, unless the server's database role may not delete entries.
+
+Example:
+  tessera audit cut --project shop --database-url postgres://owner@host/tessera")]
+    Cut {
+        /// Slug or id of the project.
+        #[arg(long, value_name = "SLUG")]
+        project: String,
+        #[command(flatten)]
+        common: Common,
     },
 }
 
-pub async fn run(audit: &Audit, mut sources: Sources) -> anyhow::Result<()> {
-    let Audit::Verify { project, place } = audit;
+pub async fn run(audit: &Audit, sources: Sources) -> anyhow::Result<()> {
+    match audit {
+        Audit::Verify(command) => verify::run(command, sources).await,
+        Audit::Export(command) => export::run(command, sources).await,
+        Audit::Checkpoint { project, common } => export::checkpoint(project, common, sources).await,
+        Audit::Cut { project, common } => export::cut(project, common, sources).await,
+    }
+}
+
+/// The store, for what needs no key.
+async fn store(place: &Place, mut sources: Sources) -> anyhow::Result<Db> {
     place.apply(&mut sources)?;
-    let db = open::open(&Config::load(&sources, MasterKey::Optional)?).await?;
-    let broken = match project {
-        Some(name) => {
-            let project = db.read(|conn| async move { projects::get(&conn, name).await }).await?;
-            usize::from(!is_whole(&db, project.id).await?)
-        }
-        None => verify_all(&db).await?,
-    };
-    match broken {
-        0 => Ok(()),
-        1 => anyhow::bail!("1 chain is broken"),
-        broken => anyhow::bail!("{broken} chains are broken"),
-    }
+    open::open(&Config::load(&sources, MasterKey::Optional)?).await
 }
 
-/// Every chain there is, and how many of them are broken.
-async fn verify_all(db: &Db) -> anyhow::Result<usize> {
-    let mut broken = usize::from(!is_whole(db, ProjectId::INSTANCE).await?);
-    let mut last = ProjectId::INSTANCE;
-    while let Some(project) = next_chain(db, last).await? {
-        broken += usize::from(!is_whole(db, project).await?);
-        last = project;
+/// A project by its slug or id; by its id also a deleted one, whose log stays.
+async fn find(db: &Db, name: &str) -> Result<ProjectId> {
+    if let Some(project) = db.read(|conn| async move { projects::find(&conn, name).await }).await? {
+        return Ok(project.id);
     }
-    Ok(broken)
+    let id: ProjectId = name.parse().map_err(|_| not_found("no such project"))?;
+    let is_there = db.read(|conn| async move { projects::is_known(&conn, id).await }).await?;
+    if is_there { Ok(id) } else { Err(not_found("no such project")) }
 }
 
-/// Tells what a chain says. The making of a project is its first entry, so an empty chain of one has been emptied.
-async fn is_whole(db: &Db, id: ProjectId) -> anyhow::Result<bool> {
-    let named = id.to_string();
-    let project = db
-        .read(|conn| {
-            let named = &named;
-            async move { projects::find(&conn, named).await }
-        })
-        .await?;
-    let name = match &project {
-        Some(project) => project.slug.as_str(),
-        None if id == ProjectId::INSTANCE => "(all projects)",
-        None => &named,
-    };
-    match verify(db, id).await? {
-        Verdict::Whole { events: 0 } if id != ProjectId::INSTANCE => {
-            println!("{name}: broken at 1: the chain is empty");
-            Ok(false)
-        }
-        Verdict::Whole { events } => {
-            println!("{name}: whole, {events} events");
-            Ok(true)
-        }
-        Verdict::Broken { seq, why } => {
-            println!("{name}: broken at {seq}: {why}");
-            Ok(false)
-        }
-    }
+/// What a file says, with its name in the error.
+fn read(file: &PathBuf) -> anyhow::Result<String> {
+    std::fs::read_to_string(file)
+        .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", file.display()))
 }

@@ -13,6 +13,7 @@ use crate::callout::Callouts;
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey, Passwords, Sources};
 use crate::entropy::Entropy;
+use crate::events::Events;
 use crate::identity::guesses::Turns;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
@@ -74,6 +75,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
         hasher,
         turns: Turns::default(),
         mailer: Mailer::Absent,
+        events: Events::default(),
         callouts: Callouts::new(config.callouts.clone())?,
         server: config.server.clone(),
         tls: None,

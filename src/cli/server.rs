@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::app::App;
+use crate::events;
 use crate::http::connections;
 use crate::jobs;
 use crate::ledger;
@@ -44,6 +45,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
                 () = signals.next() => tracing::warn!(running = app.running.count(), "stopping at once"),
             }
         }
+    }
+    // What the last requests noted.
+    if tokio::time::timeout(CLOSE_LIMIT, events::flush(&app)).await.is_err() {
+        tracing::warn!("the last sign-in events were not written");
     }
     // It may end anywhere: the next start goes on from the last whole line.
     copying.abort();

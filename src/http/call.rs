@@ -18,6 +18,7 @@ use crate::audit::Actor;
 use crate::error::{
     Code, Error, Result, forbidden, invalid_dpop_proof, invalid_request, invalid_token, not_found,
 };
+use crate::events::Origin;
 use crate::ids::ProjectId;
 use crate::model::names::check_slug;
 use crate::oauth::client_auth::{InBody, Presented, presented};
@@ -202,18 +203,24 @@ impl Call {
         Ok(admin)
     }
 
+    /// The admin of this project to whom the role was denied, for what leaves a trace when it is refused.
+    pub async fn turned_away(&self, ctx: &Ctx, refusal: &Error) -> Result<Option<Admin>> {
+        if refusal.code() != Code::Forbidden {
+            return Ok(None);
+        }
+        let key = self.admin_key().ok_or_else(|| no_token("the request carries no admin key"))?;
+        let admin = admin_keys::authenticate(&self.app, &key).await?;
+        Ok(Some(admin).filter(|admin| admin.project.is_none_or(|project| project == ctx.project.id)))
+    }
+
     /// What the caller says to be, cut to what we keep.
     pub fn user_agent(&self) -> String {
-        self.header("user-agent").unwrap_or_default().chars().take(256).collect()
+        user_agent(&self.headers)
     }
 
     /// Empty when the server does not know its peer.
     pub fn client_address(&self) -> String {
-        let Some(connection) = &self.connection else { return String::new() };
-        let proxies = &self.app.proxies;
-        let lines = self.headers.get_all(proxies.header.name()).iter();
-        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
-        proxies.client_address(connection.peer.ip(), &lines).to_string()
+        client_address(&self.app, self.connection.as_deref(), &self.headers)
     }
 
     /// Where a user calls from: personal, so the audit log keeps it sealed.
@@ -257,6 +264,27 @@ impl Call {
         }
         Ok(())
     }
+}
+
+fn user_agent(headers: &HeaderMap) -> String {
+    header_text(headers, "user-agent").unwrap_or_default().chars().take(256).collect()
+}
+
+fn client_address(app: &App, connection: Option<&Connection>, headers: &HeaderMap) -> String {
+    let Some(connection) = connection else { return String::new() };
+    let lines = headers.get_all(app.proxies.header.name()).iter();
+    let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+    app.proxies.client_address(connection.peer.ip(), &lines).to_string()
+}
+
+/// Where a request comes from, for what is noted of it. Reading notes nothing.
+pub(super) fn origin(app: &App, request: &Request) -> Origin {
+    if request.method() != Method::POST {
+        return Origin::default();
+    }
+    let connection = request.extensions().get::<Arc<Connection>>();
+    let address = client_address(app, connection.map(AsRef::as_ref), request.headers());
+    Origin { address, user_agent: user_agent(request.headers()) }
 }
 
 fn no_token(why: &'static str) -> Error {

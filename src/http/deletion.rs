@@ -8,6 +8,8 @@ use serde_json::json;
 use super::answer::ok;
 use super::call::Call;
 use super::user_name::{UserName, find_user};
+use crate::app::Ctx;
+use crate::audit::Actor;
 use crate::error::{Error, Result};
 use crate::ids::DeletionId;
 use crate::session::delete_user;
@@ -23,9 +25,22 @@ struct DeleteUser {
     dry_run: bool,
 }
 
+/// Whoever may delete here. One who may not, but is somebody here, leaves a trace.
+async fn deleting(call: &Call, ctx: &Ctx) -> Result<Actor> {
+    match call.project_admin(ctx).await {
+        Ok(admin) => Ok(call.actor(&admin)),
+        Err(error) => {
+            if let Some(admin) = call.turned_away(ctx, &error).await? {
+                delete_user::refused(ctx, &call.actor(&admin), None, "role").await?;
+            }
+            Err(error)
+        }
+    }
+}
+
 pub async fn request(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let actor = deleting(&call, &ctx).await?;
     let body: DeleteUser = call.json()?;
     if body.reason.is_none() && !body.dry_run {
         return Err(Error::invalid_field("reason", "missing field reason"));
@@ -50,7 +65,7 @@ struct Confirm {
 
 pub async fn confirm(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let actor = deleting(&call, &ctx).await?;
     let body: Confirm = call.json()?;
     delete_user::confirm(&ctx, &actor, body.deletion_id, body.confirmation.as_deref()).await?;
     Ok(ok(&delete_user::show(&ctx, body.deletion_id).await?))
@@ -64,7 +79,7 @@ struct Cancel {
 
 pub async fn cancel(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let actor = deleting(&call, &ctx).await?;
     let body: Cancel = call.json()?;
     delete_user::cancel(&ctx, &actor, body.deletion_id).await?;
     Ok(ok(&delete_user::show(&ctx, body.deletion_id).await?))

@@ -41,6 +41,7 @@ use self::oauth::{device_authorization, discovery, introspect, par, register, re
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
+use crate::events::ORIGIN;
 use crate::mail::Mailer;
 use crate::model::names::check_slug;
 
@@ -170,7 +171,8 @@ async fn to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Nex
     let span = span_of(&id, &request);
     let running = app.running.begin();
     let gateway = gateway_of(&app, &request);
-    let work = answer::REQUEST_ID.scope(id.clone(), next.run(request));
+    let origin = call::origin(&app, &request);
+    let work = answer::REQUEST_ID.scope(id.clone(), ORIGIN.scope(origin, next.run(request)));
     let work = async move {
         let response = work.await;
         let error = response.extensions().get::<Code>().map(|code| code.as_str());

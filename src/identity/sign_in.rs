@@ -7,6 +7,7 @@ use super::progress::{self, Progress};
 use super::spend::Spend;
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result};
+use crate::events::{self, Kind, note};
 use crate::model::client::Client;
 use crate::model::consent::Permission;
 use crate::model::names::check_username;
@@ -59,9 +60,19 @@ pub async fn prove_password(
     let outdated = proof.as_ref().is_some_and(|proof| ctx.app.hasher.is_outdated(&proof.secret));
     let again = outdated.then(|| password.clone());
     let fits = ctx.app.hasher.verify(proof.as_ref().map(|p| p.secret.as_str()), password).await?;
+    let why = match &proof {
+        None => "unknown_user",
+        Some(_) if !fits => "wrong_password",
+        Some(proof) if proof.status != "active" => "user_disabled",
+        Some(_) => "too_many_guesses",
+    };
+    let user = proof.as_ref().map(|proof| proof.user_id);
     let fits = fits && proof.as_ref().is_some_and(|proof| proof.status == "active");
     let is_taken = Guess::new(ctx, origin, name, proof.as_ref()).is_taken(fits).await?;
-    let Some(proof) = proof.filter(|_| is_taken) else { return Ok(None) };
+    let Some(proof) = proof.filter(|_| is_taken) else {
+        note(ctx, Kind::SignIn, why, None, user);
+        return Ok(None);
+    };
     if let Some(password) = again
         && let Err(error) = renew_hash(ctx, &proof, password).await
     {
@@ -164,7 +175,16 @@ pub enum Outcome {
 /// A session that the browser had before ends. What it gave to applications follows the same person's new one; for
 /// another person it ends as well, unless it was granted to outlive the session.
 pub async fn begin(ctx: &Ctx, beginning: &Beginning<'_>) -> Result<Outcome> {
-    ctx.app.db.unit(|conn| async move { begin_within(&conn, ctx, beginning).await }).await
+    let begun = ctx.app.db.unit(|conn| async move { begin_within(&conn, ctx, beginning).await }).await;
+    let outcome = match &begun {
+        Ok(Outcome::Begun) => events::OK,
+        Ok(Outcome::Overtaken) => "overtaken",
+        Ok(Outcome::Replayed) => "replayed",
+        Err(error) => error.code().as_str(),
+    };
+    let client = beginning.code.map(|code| code.row.client_id);
+    note(ctx, Kind::SignIn, outcome, client, Some(beginning.sign_in.user_id));
+    begun
 }
 
 async fn begin_within(conn: &Conn, ctx: &Ctx, beginning: &Beginning<'_>) -> Result<Outcome> {

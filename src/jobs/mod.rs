@@ -5,6 +5,7 @@
 //!
 //! A new job: its variant in [`Job`], and a file with what it does.
 
+mod audit_checkpoints;
 mod clean_up;
 mod deletions;
 mod delivery;
@@ -14,6 +15,7 @@ mod letters;
 mod logout_token;
 pub mod outbox;
 mod project_rows;
+mod retention;
 mod runner;
 mod shares;
 mod webhook;
@@ -56,11 +58,23 @@ pub enum Job {
     KeyRotation,
     /// Removes the rows of deleted projects.
     ProjectRows,
+    /// Signs the ends of the audit chains.
+    AuditCheckpoints,
+    /// Lets go of what projects keep for a time of their own.
+    Retention,
 }
 
 impl Job {
-    pub const ALL: [Self; 6] =
-        [Self::Outbox, Self::Endings, Self::Deletions, Self::CleanUp, Self::KeyRotation, Self::ProjectRows];
+    pub const ALL: [Self; 8] = [
+        Self::Outbox,
+        Self::Endings,
+        Self::Deletions,
+        Self::CleanUp,
+        Self::KeyRotation,
+        Self::ProjectRows,
+        Self::AuditCheckpoints,
+        Self::Retention,
+    ];
 
     /// The name of its row.
     pub const fn name(self) -> &'static str {
@@ -71,6 +85,8 @@ impl Job {
             Self::CleanUp => "clean_up",
             Self::KeyRotation => "key_rotation",
             Self::ProjectRows => "project_rows",
+            Self::AuditCheckpoints => "audit_checkpoints",
+            Self::Retention => "retention",
         }
     }
 
@@ -79,7 +95,11 @@ impl Job {
         match self {
             Self::Outbox | Self::Endings => 5,
             Self::Deletions => 60,
-            Self::CleanUp | Self::KeyRotation | Self::ProjectRows => 600,
+            Self::CleanUp
+            | Self::KeyRotation
+            | Self::ProjectRows
+            | Self::AuditCheckpoints
+            | Self::Retention => 600,
         }
     }
 
@@ -92,6 +112,8 @@ impl Job {
             Self::CleanUp => Box::pin(clean_up::clean_up(run)).await,
             Self::KeyRotation => Box::pin(key_rotation::rotate(run)).await,
             Self::ProjectRows => Box::pin(project_rows::remove(run)).await,
+            Self::AuditCheckpoints => Box::pin(audit_checkpoints::sign(run)).await,
+            Self::Retention => Box::pin(retention::let_go(run)).await,
         }
     }
 }

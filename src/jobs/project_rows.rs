@@ -1,6 +1,7 @@
 //! Removes the rows of deleted projects, in batches. The project itself was gone the moment it was deleted.
 
 use super::{Done, Run};
+use crate::audit::checkpoint;
 use crate::error::Result;
 use crate::ids::ProjectId;
 use crate::store::project_rows;
@@ -30,6 +31,8 @@ pub(super) async fn remove(run: &Run) -> Result<Done> {
 /// Whether nothing is left. A run that has to end goes on where it stopped.
 async fn empty(run: &Run, project: ProjectId, rows: &mut u64) -> Result<bool> {
     let db = &run.app.db;
+    // The key goes, so this is the last time that it can say what the log is.
+    checkpoint::make(&run.app, project, run.app.clock.now()).await?;
     for kind in 0..project_rows::KINDS {
         loop {
             if !run.may_go_on() {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{Job, run_if_due};
 use crate::app::App;
+use crate::events;
 
 /// How often a node looks whether a job with a long interval is due.
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
@@ -18,13 +19,14 @@ pub struct Runner {
     tasks: JoinSet<()>,
 }
 
-/// Starts looking for due jobs.
+/// Starts looking for due jobs, and writing what this node notes.
 pub fn start(app: &Arc<App>) -> Runner {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for job in Job::ALL {
         tasks.spawn(keep_running(Arc::clone(app), job, stopped.clone()));
     }
+    tasks.spawn(events::keep_flushing(Arc::clone(app), stopped));
     Runner { stop, tasks }
 }
 

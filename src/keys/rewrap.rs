@@ -10,6 +10,7 @@ use super::{data_key, provide, subject_salt};
 use crate::audit::{self, Actor};
 use crate::entropy::Entropy;
 use crate::error::Result;
+use crate::events;
 use crate::identity::links;
 use crate::identity::{recovery, totp};
 use crate::ids::ProjectId;
@@ -117,6 +118,7 @@ impl Run<'_> {
                     Table::MailLinks => links::place(row.project_id, name),
                     Table::TotpSeeds => totp::place(row.project_id, name),
                     Table::RecoveryKeys => recovery::place(row.project_id, name),
+                    Table::Events => events::place(row.project_id, name),
                 };
                 let Some(new) = &self.sealed_anew(&place, &row.sealed)? else { continue };
                 self.done.moved +=

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 pub use crate::model::signing_key::Alg;
@@ -48,6 +49,8 @@ struct Header<'a> {
     typ: &'a str,
     alg: &'a str,
     kid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwk: Option<&'a Value>,
 }
 
 impl Signer {
@@ -70,7 +73,17 @@ impl Signer {
 
     /// A compact JWS (RFC 7515, 3.1) with `typ`, `alg` and `kid` in its header.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String> {
-        let header = Header { typ, alg: self.alg.as_str(), kid: &self.kid };
+        self.compact(typ, None, claims)
+    }
+
+    /// Like [`Self::sign`], with the public key in the header (RFC 7515, 4.1.3), for what is checked when the key is no
+    /// longer published. Nothing proves itself by that: who reads it has to know the `kid` from elsewhere.
+    pub fn sign_with_key(&self, typ: &str, public: &Value, claims: &impl Serialize) -> Result<String> {
+        self.compact(typ, Some(public), claims)
+    }
+
+    fn compact(&self, typ: &str, jwk: Option<&Value>, claims: &impl Serialize) -> Result<String> {
+        let header = Header { typ, alg: self.alg.as_str(), kid: &self.kid, jwk };
         let header = serde_json::to_vec(&header).map_err(Error::internal)?;
         let claims = serde_json::to_vec(claims).map_err(Error::internal)?;
         let mut token = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 360);

@@ -22,6 +22,7 @@ pub mod profile;
 pub mod project;
 pub mod proven;
 pub mod proxies;
+pub mod retention;
 pub mod role;
 pub mod scope;
 pub mod sign_in_policy;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
 use super::brand::Brand;
+use super::retention::Retention;
 use super::sign_in_policy::SignInPolicy;
 use super::status::Status;
 use super::timestamp::Timestamp;
@@ -79,6 +80,7 @@ pub struct ProjectSettings {
     pub sign_in: SignInPolicy,
     /// How the pages look.
     pub brand: Brand,
+    pub retention: Retention,
 }
 
 impl Default for ProjectSettings {
@@ -92,6 +94,7 @@ impl Default for ProjectSettings {
             dynamic_registration: DynamicRegistration::default(),
             sign_in: SignInPolicy::default(),
             brand: Brand::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -141,7 +144,7 @@ impl DeletionConfirmation {
 }
 
 impl ProjectSettings {
-    /// The first setting that lets a user be deleted with less ado than `self` does.
+    /// The first setting that lets a user be deleted with less ado than `self` does, or lets go of the log of it sooner.
     pub fn weakened_by(&self, new: &Self) -> Option<&'static str> {
         if new.deletion_confirmation < self.deletion_confirmation {
             return Some("settings.deletion_confirmation");
@@ -150,7 +153,11 @@ impl ProjectSettings {
         if new.self_deletion && !self.self_deletion {
             return Some("settings.self_deletion");
         }
-        (new.deletion_restore_days < self.deletion_restore_days).then_some("settings.deletion_restore_days")
+        if new.deletion_restore_days < self.deletion_restore_days {
+            return Some("settings.deletion_restore_days");
+        }
+        let is_shorter = self.retention.is_audited_longer_than(&new.retention);
+        is_shorter.then_some("settings.retention.audit_days")
     }
 
     /// # Errors
@@ -165,7 +172,8 @@ impl ProjectSettings {
             return Err(Error::invalid_field("settings.deletion_restore_days", bound));
         }
         self.brand.check()?;
-        self.sign_in.check()
+        self.sign_in.check()?;
+        self.retention.check()
     }
 }
 

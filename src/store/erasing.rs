@@ -116,7 +116,7 @@ pub async fn restore_user(
 }
 
 /// Of these a user may have many.
-const MANY: [&str; 10] = [
+const MANY: [&str; 11] = [
     "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
        SELECT code_hash FROM authorization_codes WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM device_grants WHERE project_id = $1 AND id IN (
@@ -136,6 +136,8 @@ const MANY: [&str; 10] = [
        SELECT id FROM sign_ins_in_progress WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     "DELETE FROM remembered_devices WHERE project_id = $1 AND id IN (
        SELECT id FROM remembered_devices WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
+    "DELETE FROM events WHERE project_id = $1 AND id IN (
+       SELECT id FROM events WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
     // A logout token that still waits keeps its ids until it is delivered or given up, a week at most.
     "UPDATE outbox SET user_id = NULL, subject = NULL WHERE project_id = $1 AND id IN (
        SELECT id FROM outbox WHERE project_id = $1 AND user_id = $2 AND state = 'dead' LIMIT $3)",

@@ -37,6 +37,7 @@ const OF_PEOPLE: &[&str] = &[
     batch_of!("consents", "user_id"),
     batch_of!("revoked_tokens", "jti"),
     batch_of!("used_jtis", "hash"),
+    batch_of!("events", "id"),
     batch_of!("browser_sessions", "id"),
     batch_of!("mail_links", "id"),
     batch_of!("user_roles", "user_id"),

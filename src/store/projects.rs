@@ -78,6 +78,11 @@ pub async fn version(conn: &Conn, project: ProjectId) -> Result<Option<i64>> {
     Ok(row.map(|row| row.version))
 }
 
+/// Whether there is such a project, or was.
+pub async fn is_known(conn: &Conn, project: ProjectId) -> Result<bool> {
+    Ok(fetch_optional!(conn, Id, "SELECT id FROM projects WHERE id = $1", project)?.is_some())
+}
+
 /// Makes every node forget what it remembers of the project: for changes of its keys and definitions.
 pub async fn raise_version(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
     execute!(

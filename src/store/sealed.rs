@@ -17,10 +17,11 @@ pub enum Table {
     MailLinks,
     TotpSeeds,
     RecoveryKeys,
+    Events,
 }
 
 impl Table {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UserKeys,
         Self::Outbox,
         Self::SubjectSalts,
@@ -29,6 +30,7 @@ impl Table {
         Self::MailLinks,
         Self::TotpSeeds,
         Self::RecoveryKeys,
+        Self::Events,
     ];
 }
 
@@ -119,6 +121,15 @@ pub async fn page(
             id,
             limit
         ),
+        Table::Events => fetch_all!(
+            conn,
+            SealedRow,
+            "SELECT project_id, id, sealed FROM events
+             WHERE (project_id, id) > ($1, $2) AND sealed IS NOT NULL ORDER BY project_id, id LIMIT $3",
+            project,
+            id,
+            limit
+        ),
     }
 }
 
@@ -184,6 +195,14 @@ pub async fn reseal(conn: &Conn, table: Table, row: &SealedRow, new: &[u8]) -> R
         Table::RecoveryKeys => execute!(
             conn,
             "UPDATE recovery_sets SET sealed_key = $1 WHERE project_id = $2 AND user_id = $3 AND sealed_key = $4",
+            new,
+            row.project_id,
+            row.id,
+            &row.sealed
+        ),
+        Table::Events => execute!(
+            conn,
+            "UPDATE events SET sealed = $1 WHERE project_id = $2 AND id = $3 AND sealed = $4",
             new,
             row.project_id,
             row.id,

@@ -60,6 +60,10 @@ fn harmless(endpoint: &Endpoint, project: &str) -> (String, Value) {
     if endpoint.method == Method::DELETE && endpoint.path == "/admin/projects/{project}" {
         path += "?dry_run=true";
     }
+    // One line of it is JSON.
+    if endpoint.path.ends_with("/audit/export") {
+        path += "?limit=1";
+    }
     let body = match endpoint.path.rsplit('/').next() {
         Some("verifyaccesstoken") => json!({"access_token": "x"}),
         Some("GlobalSignOut") => json!({"user": nothing}),

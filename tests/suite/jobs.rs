@@ -94,7 +94,16 @@ async fn each_due_job_runs_once_on_two_nodes(engine: Engine) {
         ran.sort_unstable();
         assert_eq!(
             ran,
-            ["clean_up", "deletions", "endings", "key_rotation", "outbox", "project_rows"],
+            [
+                "audit_checkpoints",
+                "clean_up",
+                "deletions",
+                "endings",
+                "key_rotation",
+                "outbox",
+                "project_rows",
+                "retention",
+            ],
             "round {round}"
         );
         first.app.clock.advance(600);

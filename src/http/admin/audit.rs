@@ -78,7 +78,7 @@ async fn answer(call: &Call, chain: ProjectId, query: Query) -> Result<Response>
     Ok(ok(&page(found, limit, |event: &Shown| event.seq.to_string())))
 }
 
-fn moment(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>> {
+pub(super) fn moment(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>> {
     let Some(text) = text else { return Ok(None) };
     let parsed = serde_json::from_value(text.into());
     let bound = format!("{name} must be a time such as 2027-01-15T08:00:00Z");

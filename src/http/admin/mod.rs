@@ -3,8 +3,11 @@
 mod admin_keys;
 mod attribute_definitions;
 mod audit;
+mod audit_checkpoints;
+mod audit_export;
 mod clients;
 mod consents;
+mod events;
 mod factors;
 mod fields;
 mod initial_access_tokens;
@@ -43,6 +46,12 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/projects/{project}/logo", put(logos::put).delete(logos::remove))
         .route("/admin/projects/{project}/end-all-sessions", post(projects::end_all_sessions))
         .route("/admin/projects/{project}/audit", get(audit::of_project))
+        .route("/admin/projects/{project}/audit/export", get(audit_export::of_project))
+        .route(
+            "/admin/projects/{project}/audit/checkpoints",
+            get(audit_checkpoints::list).post(audit_checkpoints::make),
+        )
+        .route("/admin/projects/{project}/events", get(events::list))
         .route("/admin/projects/{project}/clients", get(clients::list).post(clients::create))
         .route(
             "/admin/projects/{project}/clients/{client_id}",
@@ -73,6 +82,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/admin-keys", get(admin_keys::list).post(admin_keys::create))
         .route("/admin/admin-keys/{id}", get(admin_keys::read).delete(admin_keys::revoke))
         .route("/admin/audit", get(audit::of_instance))
+        .route("/admin/audit/export", get(audit_export::of_instance))
         .route("/admin/jobs", get(jobs::list))
         .merge(people::routes())
         .merge(mail::routes())

@@ -2,14 +2,15 @@
 
 use serde_json::json;
 
-use super::parts::{Member, Operation, flag, number, object, one_of, operation, text, texts};
+use super::parts::{Member, Operation, answer, flag, number, object, one_of, operation, text, texts};
+use crate::events::Kind;
 use crate::model::client::GrantType;
 use crate::projects::outbox::STATES;
 
 const PROJECT: &str = "/admin/projects/{project}";
 
 pub fn operations() -> Vec<Operation> {
-    [projects(), webhooks(), sandbox(), clients(), people(), definitions(), scopes(), instance()]
+    [projects(), audit(), webhooks(), sandbox(), clients(), people(), definitions(), scopes(), instance()]
         .into_iter()
         .flatten()
         .collect()
@@ -105,6 +106,43 @@ fn sandbox() -> Vec<Operation> {
         operation(&at("DELETE", "faults"), "disarm_sandbox_faults", "Takes all faults back"),
         operation(&at("POST", "seed"), "plant_sandbox_seed", "Remembers everybody who is there, for a reset"),
         operation(&at("POST", "reset"), "reset_sandbox", "Goes back to the people of the seed"),
+    ]
+}
+
+/// JSON Lines, an event on each.
+fn exported(path: &str, id: &'static str, summary: &'static str) -> Operation {
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": 500});
+    operation(path, id, summary)
+        .query([("after", number()), ("limit", limit)])
+        .answers_as("application/x-ndjson", text())
+}
+
+fn audit() -> Vec<Operation> {
+    let signed = || answer([("seq!", number()), ("at!", text()), ("kid!", text()), ("jws!", text())]);
+    vec![
+        exported(&format!("GET {PROJECT}/audit/export"), "export_audit", "The project's log as JSON Lines"),
+        exported("GET /admin/audit/export", "export_instance_audit", "The instance's log as JSON Lines"),
+        operation(
+            &format!("GET {PROJECT}/audit/checkpoints"),
+            "list_audit_checkpoints",
+            "What the project's key has signed of its log, newest first",
+        )
+        .paged(),
+        operation(
+            &format!("POST {PROJECT}/audit/checkpoints"),
+            "make_audit_checkpoint",
+            "Signs the end of the log; 200 with the last one when nothing has happened since",
+        )
+        .optional_body([])
+        .answers(201, signed()),
+        operation(
+            &format!("GET {PROJECT}/events"),
+            "list_events",
+            "Sign-ins, refreshes and failures, newest first",
+        )
+        .paged()
+        .query(["since", "until", "outcome", "client_id", "user"].map(|name| (name, text())))
+        .query([("kind", one_of(&Kind::ALL.map(Kind::as_str)))]),
     ]
 }
 

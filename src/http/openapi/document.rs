@@ -48,7 +48,7 @@ pub fn document() -> Value {
 fn show(operation: &Operation) -> Value {
     let done = match operation.status {
         204 => json!({"description": "Done"}),
-        _ => json!({"description": "Done", "content": {"application/json": {"schema": operation.answer}}}),
+        _ => json!({"description": "Done", "content": {operation.answer_type: {"schema": operation.answer}}}),
     };
     let mut responses = json!({operation.status.to_string(): done});
     if let Some(responses) = responses.as_object_mut() {

@@ -33,6 +33,7 @@ pub struct Operation {
     pub picture: bool,
     pub status: u16,
     pub answer: Value,
+    pub answer_type: &'static str,
 }
 
 /// `"GET /path"`, `id`, and a sentence.
@@ -58,6 +59,7 @@ pub fn operation(route: &str, id: impl Into<String>, summary: &'static str) -> O
         picture: false,
         status: 200,
         answer: json!({"type": "object"}),
+        answer_type: "application/json",
     }
 }
 
@@ -96,6 +98,12 @@ impl Operation {
     pub fn answers(mut self, status: u16, schema: Value) -> Self {
         (self.status, self.answer) = (status, schema);
         self
+    }
+
+    /// 200 with another content type than JSON.
+    pub fn answers_as(mut self, content_type: &'static str, schema: Value) -> Self {
+        self.answer_type = content_type;
+        self.answers(200, schema)
     }
 
     /// A page of a list.

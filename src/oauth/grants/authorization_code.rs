@@ -4,6 +4,7 @@ use super::Face;
 use crate::app::{Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant};
+use crate::events::{self, Kind, note};
 use crate::ids::FamilyId;
 use crate::model::client::{Client, SubjectType};
 use crate::model::timestamp::Timestamp;
@@ -53,6 +54,8 @@ pub(super) struct Granted {
     pub(super) lifetime: Lifetime,
 }
 
+const UNKNOWN: &str = "the code is unknown";
+
 /// The verdict of the unit: the denial of a replay leaves a trace, so it is committed before it is answered. The others
 /// have written nothing.
 enum Verdict {
@@ -76,7 +79,13 @@ pub async fn exchange(
         let client = client_auth::authenticate(&ctx, presented).await?;
         let granted = match consume(&ctx, &client.client, request, presented.jkt(), &hash, family).await? {
             Verdict::Granted(granted) => granted,
-            Verdict::Denied(why) => return Err(invalid_grant(why)),
+            Verdict::Denied(why) => {
+                // Anybody may make codes up.
+                if why != UNKNOWN {
+                    note(&ctx, Kind::Exchange, "refused", Some(client.client.id), None);
+                }
+                return Err(invalid_grant(why));
+            }
             Verdict::Stale => {
                 ctx.app.cache.forget_project(ctx.project.id);
                 ctx.app.cache.forget_client(ctx.project.id, client.client.id);
@@ -85,6 +94,7 @@ pub async fn exchange(
         };
         let grant = grant(&ctx, &client.client, family, &granted);
         let grant = Grant { cnf_jkt: presented.jkt(), ..grant };
+        note(&ctx, Kind::Exchange, events::OK, Some(client.client.id), Some(granted.code.user_id));
         return issue(&ctx, &client.client, &grant, request.face);
     }
     Err(Error::unavailable(1, "the project or the client changed at every attempt"))
@@ -107,7 +117,7 @@ async fn consume(
         if presented.project_version != ctx.project.version || presented.client_version != client.version {
             return Ok(Verdict::Stale);
         }
-        let Some(code) = &presented.code else { return Ok(Verdict::Denied("the code is unknown")) };
+        let Some(code) = &presented.code else { return Ok(Verdict::Denied(UNKNOWN)) };
         // RFC 6749, 4.1.3: client, redirect URI and verifier come first, so that a stranger neither burns nor revokes.
         if let Err(why) = check_binding(client, request, jkt, code) {
             return Ok(Verdict::Denied(why));

@@ -4,6 +4,7 @@ use super::Face;
 use crate::app::{Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_grant, invalid_scope};
+use crate::events::{self, Kind, note};
 use crate::keys::refresh_token::RefreshToken;
 use crate::model::client::{Client, GrantType, RefreshRetry};
 use crate::model::token::Family;
@@ -98,25 +99,46 @@ pub async fn refresh(visit: &Visit, presented: Presented, request: &Request) -> 
         // Nothing is revoked for a wrong client, or strangers could sign people out.
         let family = proven.standing.family.filter(|family| family.client_id == client.id);
         let family = within_lifetimes(client, family.ok_or_else(refused)?);
-        if let Some(ended) = family.ended(ctx.now) {
-            return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
-        }
-        // RFC 9449, 5. Nothing is revoked: whoever stole the token has no key, and must not end the session either.
-        if family.cnf_jkt.is_some() && family.cnf_jkt != jkt {
-            return Err(invalid_grant("the refresh token is bound to a key that did not prove itself"));
-        }
-        let granted = (family.audience.as_str(), family.for_resources);
-        let asked = Asked {
-            scope: &narrowed(&family, request.scope.as_deref())?,
-            audience: &resources::narrowed(&ctx.entry, client, granted, &request.resources)?,
-            face: request.face,
-            jkt: jkt.as_deref(),
+        let outcome = renew(ctx, client, token, &family, request, jkt.as_deref()).await;
+        let noted = match &outcome {
+            Ok(Some(_)) => Some(events::OK),
+            Ok(None) => None,
+            Err(error) => Some(family.ended(ctx.now).map_or(error.code().as_str(), |ended| ended.reason())),
         };
-        if let Some(tokens) = advance(ctx, client, token, &family, asked).await? {
+        if let Some(word) = noted {
+            note(ctx, Kind::Refresh, word, Some(client.id), Some(family.user_id));
+        }
+        if let Some(tokens) = outcome? {
             return Ok(tokens);
         }
     }
     Err(Error::unavailable(1, "a family changed at every attempt of one refresh"))
+}
+
+/// What the token is good for, once it and its client are proven; `None` when another call was faster.
+async fn renew(
+    ctx: &Ctx,
+    client: &Client,
+    token: &RefreshToken,
+    family: &Family,
+    request: &Request,
+    jkt: Option<&str>,
+) -> Result<Option<TokenSet>> {
+    if let Some(ended) = family.ended(ctx.now) {
+        return Err(invalid_grant(format!("the session has ended: {}", ended.reason())));
+    }
+    // RFC 9449, 5. Nothing is revoked: whoever stole the token has no key, and must not end the session either.
+    if family.cnf_jkt.is_some() && family.cnf_jkt.as_deref() != jkt {
+        return Err(invalid_grant("the refresh token is bound to a key that did not prove itself"));
+    }
+    let granted = (family.audience.as_str(), family.for_resources);
+    let asked = Asked {
+        scope: &narrowed(family, request.scope.as_deref())?,
+        audience: &resources::narrowed(&ctx.entry, client, granted, &request.resources)?,
+        face: request.face,
+        jkt,
+    };
+    advance(ctx, client, token, family, asked).await
 }
 
 /// An exchange that ran beside a shortening of the lifetimes may have written the former ones where the shortening did not

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 pub use self::cancel::cancel;
 pub use self::confirm::{confirm, confirm_own};
 pub use self::execute::{erase_again, execute_due, record_again, sweep};
-pub use self::request::{Requested, preview, request, request_own};
+pub use self::request::{Requested, preview, refused, request, request_own};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, not_found};

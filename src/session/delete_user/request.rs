@@ -58,6 +58,7 @@ pub async fn request(
     check(reason, &person)?;
     let method = ctx.project.settings.deletion_confirmation;
     if method == DeletionConfirmation::SecondFactor {
+        refused(ctx, actor, Some(user), "no_factor").await?;
         return Err(no_factor());
     }
     ask(ctx, actor, user, (&person, impact), method, reason, notify).await
@@ -109,6 +110,20 @@ async fn ask(
     ctx.app.db.unit(|conn| async move { open(ctx, &conn, actor, asked).await }).await?;
     let confirmation = Confirmation { method, expires_at: deletion.expires_at };
     Ok(Requested { deletion_id: deletion.id, impact, notify: deletion.notify, confirmation })
+}
+
+/// Leaves the trace of a deletion that is refused, before that is answered.
+pub async fn refused(ctx: &Ctx, actor: &Actor, user: Option<UserId>, why: &'static str) -> Result<()> {
+    let project = ctx.project.id;
+    let target = user.map_or_else(|| format!("project:{project}"), |user| audit::user_name(ctx, user));
+    let target = target.as_str();
+    ctx.app
+        .db
+        .unit(|conn| async move {
+            let event = actor.did("user.deletion_refused", target).with(json!({"why": why}));
+            audit::append(&conn, project, ctx.now, &event).await.map(|_| ())
+        })
+        .await
 }
 
 /// Opens the deletion, unless the user has another open one: two admins should know of each other.

@@ -177,6 +177,8 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
         _ if code.as_deref() == Some("22021") => {
             invalid_request("a text holds a character that cannot be stored").caused_by(error)
         }
+        // The role lacks a privilege, which some are meant to lack.
+        _ if code.as_deref() == Some("42501") => Error::internal(&error).not_permitted(),
         // What a row refers to went, or what goes is referred to, at the same time: a second run sees it.
         sqlx::Error::Database(e) if e.is_foreign_key_violation() => Error::internal(&error).retrying_unit(),
         _ if is_lost(&error) || matches!(code.as_deref(), Some("40001" | "40P01")) => {

@@ -10,6 +10,7 @@ use tessera::callout::{CalloutSettings, Callouts, Reach};
 use tessera::clock::Clock;
 use tessera::config::Server;
 use tessera::entropy::Entropy;
+use tessera::events::Events;
 use tessera::http::connections;
 use tessera::identity::guesses::Turns;
 use tessera::identity::passwords::Hasher;
@@ -94,6 +95,7 @@ impl TestApp {
             tls: None,
             proxies: TrustedProxies::default(),
             mailer: Mailer::Absent,
+            events: Events::default(),
             // Whom tests call runs beside them.
             callouts: Callouts::new(CalloutSettings { reach: Reach::Loopback, ..CalloutSettings::default() })
                 .unwrap(),

@@ -1,0 +1,106 @@
+//! Signed checkpoints: what the project's ES256 key says of its chain. Whoever keeps one outside of the store can prove
+//! later that nothing before it was changed, and nothing cut off the end.
+//!
+//! A checkpoint is a compact JWS. Its header has the public key, and `kid` is that key's thumbprint (RFC 7638), so it can
+//! be checked when the key is long retired; whose key it was, the chain itself says (`signing_key.created`), and the JWK
+//! Set of that day.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::app::{App, Ctx};
+use crate::error::{Error, Result};
+use crate::ids::ProjectId;
+use crate::keys::jwks::thumbprint;
+use crate::keys::provide::place;
+use crate::keys::signing::{Alg, Signer, Verifier};
+use crate::keys::verify::Unproven;
+use crate::model::timestamp::Timestamp;
+use crate::secret::{decode_base64url, encode_base64url};
+use crate::store::audit_checkpoints::{self, CheckpointRow};
+use crate::store::signing_keys;
+
+/// No token of ours has this type, so that neither is taken for the other (RFC 8725, 3.11).
+const TYPE: &str = "tessera-audit-checkpoint+jwt";
+
+/// What is signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    project: ProjectId,
+    seq: i64,
+    /// base64url
+    hash: String,
+    at: Timestamp,
+}
+
+/// A checkpoint whose signature fits the key that it brings along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub project: ProjectId,
+    pub seq: i64,
+    pub hash: Vec<u8>,
+    pub at: Timestamp,
+    /// The thumbprint of the key.
+    pub kid: String,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    kid: String,
+    jwk: Value,
+}
+
+impl Checkpoint {
+    /// `None` for what is no checkpoint, or does not bear the signature of the key that it names.
+    pub fn read(jws: &str) -> Option<Self> {
+        let unproven = Unproven::parse(jws).ok()?;
+        let header = decode_base64url(jws.split('.').next()?)?;
+        let Header { kid, jwk } = serde_json::from_slice(&header).ok()?;
+        let is_ours = unproven.header.typ.as_deref() == Some(TYPE) && unproven.alg() == Ok(Alg::ES256);
+        if !is_ours || thumbprint(Alg::ES256, &jwk)? != kid {
+            return None;
+        }
+        if !unproven.is_by(&Verifier::new(Alg::ES256, &jwk.to_string()).ok()?) {
+            return None;
+        }
+        let Claims { project, seq, hash, at, .. } = unproven.claims().ok()?;
+        Some(Self { project, seq, hash: decode_base64url(&hash)?, at, kid })
+    }
+}
+
+/// A checkpoint of the chain as it is now; the last one again when nothing has happened since. The flag says whether it
+/// was made. `None`: the project has no key to sign with any more.
+pub async fn make(app: &App, project: ProjectId, now: Timestamp) -> Result<Option<(CheckpointRow, bool)>> {
+    let read = app.db.read(|conn| async move {
+        let head = audit_checkpoints::head(&conn, project).await?;
+        let Some(head) = head.filter(|head| head.seq > 0) else { return Ok(None) };
+        let known = audit_checkpoints::find(&conn, project, head.seq).await?;
+        Ok(Some((head, known, signing_keys::list(&conn, project).await?)))
+    });
+    let Some((head, known, keys)) = read.await? else { return Ok(None) };
+    if let Some(known) = known {
+        return Ok(Some((known, false)));
+    }
+    let current = keys.into_iter().find(|key| key.alg == Alg::ES256 && key.is_current());
+    let Some(key) = current else { return Ok(None) };
+    let private = app.master_keys.open(&place(project, &key.kid), &key.sealed_private)?;
+    let signer = Signer::new(Alg::ES256, &key.kid, &private)?;
+    let jwk = serde_json::from_str(&key.public_jwk).map_err(Error::internal)?;
+    let claims =
+        Claims { iss: head.issuer, project, seq: head.seq, hash: encode_base64url(&head.hash), at: now };
+    let jws = signer.sign_with_key(TYPE, &jwk, &claims)?;
+    let made = &CheckpointRow { seq: head.seq, at: now, kid: key.kid, jws };
+    let insert = |conn| async move { audit_checkpoints::insert(&conn, project, made).await };
+    if app.db.write(insert).await? == 1 {
+        return Ok(Some((made.clone(), true)));
+    }
+    let find = |conn| async move { audit_checkpoints::find(&conn, project, made.seq).await };
+    Ok(app.db.read(find).await?.map(|row| (row, false)))
+}
+
+/// The project's checkpoints, newest first, beyond the number `after`.
+pub async fn list(ctx: &Ctx, after: Option<i64>, limit: i64) -> Result<Vec<CheckpointRow>> {
+    let project = ctx.project.id;
+    ctx.app.db.read(|conn| async move { audit_checkpoints::list(&conn, project, after, limit).await }).await
+}

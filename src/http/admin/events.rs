@@ -1,0 +1,54 @@
+//! `/admin/projects/{project}/events`: sign-ins, refreshes and failures.
+
+use axum::response::Response;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::audit::moment;
+use super::paging::{limit, page};
+use crate::error::{Error, Result};
+use crate::events::{self, Kind, Shown};
+use crate::http::answer::ok;
+use crate::http::call::Call;
+use crate::ids::{ClientId, UserId};
+use crate::store::events::Filter;
+
+/// Outcomes are words of ours.
+const MOST_BYTES: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    limit: Option<i64>,
+    after: Option<Uuid>,
+    since: Option<String>,
+    until: Option<String>,
+    kind: Option<String>,
+    outcome: Option<String>,
+    client_id: Option<ClientId>,
+    user: Option<UserId>,
+}
+
+/// Newest first.
+pub async fn list(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    call.project_admin(&ctx).await?;
+    let query: Query = call.query()?;
+    let limit = limit(query.limit)?;
+    if query.kind.as_deref().is_some_and(|kind| !Kind::ALL.iter().any(|known| known.as_str() == kind)) {
+        return Err(Error::invalid_field("kind", "kind is sign_in, exchange or refresh"));
+    }
+    if query.outcome.as_ref().is_some_and(|outcome| outcome.len() > MOST_BYTES) {
+        return Err(Error::invalid_field("outcome", format!("outcome has at most {MOST_BYTES} bytes")));
+    }
+    let filter = Filter {
+        since: moment("since", query.since.as_deref())?,
+        until: moment("until", query.until.as_deref())?,
+        kind: query.kind,
+        outcome: query.outcome,
+        client: query.client_id,
+        user: query.user,
+    };
+    let found = events::list(&ctx, &filter, query.after, limit + 1).await?;
+    Ok(ok(&page(found, limit, |event: &Shown| event.id.to_string())))
+}

@@ -1,0 +1,155 @@
+//! The stream of sign-ins, refreshes and failures.
+
+use std::fmt::Write;
+
+use sqlx::{AssertSqlSafe, FromRow};
+use uuid::Uuid;
+
+use super::db::{Conn, Wire, execute, fetch_all};
+use crate::error::Result;
+use crate::ids::{ClientId, ProjectId, UserId};
+use crate::model::timestamp::Timestamp;
+
+#[derive(Clone, Debug, FromRow)]
+pub struct EventRow {
+    pub project_id: ProjectId,
+    pub id: Uuid,
+    pub at: Timestamp,
+    pub kind: String,
+    pub outcome: String,
+    pub client_id: Option<ClientId>,
+    pub user_id: Option<UserId>,
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Columns of one row.
+const COLUMNS: usize = 8;
+
+/// All rows with one statement, which has a place for each value: the macros know a fixed number of them.
+pub async fn insert(conn: &Conn, rows: &[EventRow]) -> Result<u64> {
+    let mut sql =
+        "INSERT INTO events (project_id, id, at, kind, outcome, client_id, user_id, sealed) VALUES "
+            .to_owned();
+    for number in 0..rows.len() {
+        let comma = if number == 0 { "" } else { ", " };
+        let [a, b, c, d, e, f, g, h] = [1, 2, 3, 4, 5, 6, 7, 8].map(|place| number * COLUMNS + place);
+        // Writing to a String does not fail.
+        let _ = write!(sql, "{comma}(${a}, ${b}, ${c}, ${d}, ${e}, ${f}, ${g}, ${h})");
+    }
+    let mut lease = conn.0.lock().await;
+    lease.pass().await;
+    macro_rules! run {
+        ($engine:ty, $conn:expr) => {{
+            let mut query = sqlx::query::<$engine>(AssertSqlSafe(sql)).persistent(false);
+            for row in rows {
+                query = query
+                    .bind(row.project_id)
+                    .bind(row.id)
+                    .bind(row.at)
+                    .bind(&row.kind)
+                    .bind(&row.outcome)
+                    .bind(row.client_id)
+                    .bind(row.user_id)
+                    .bind(&row.sealed);
+            }
+            query.execute($conn).await.map(|done| done.rows_affected())
+        }};
+    }
+    let written = match lease.wire()? {
+        Wire::Postgres(conn, _) => run!(sqlx::Postgres, conn),
+        Wire::Sqlite(conn) => run!(sqlx::Sqlite, conn),
+    };
+    lease.settle(written)
+}
+
+/// Which events: all that is named must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// At or after.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    pub kind: Option<String>,
+    pub outcome: Option<String>,
+    pub client: Option<ClientId>,
+    pub user: Option<UserId>,
+}
+
+/// The first id of a moment: ids begin with their millisecond (RFC 9562, 5.7).
+fn first_id(moment: Timestamp) -> Uuid {
+    let millis = u64::try_from(moment.micros() / 1000).unwrap_or(0);
+    Uuid::from_u128(u128::from(millis) << 80)
+}
+
+/// The first id after a moment.
+fn next_id(moment: Timestamp) -> Uuid {
+    first_id(Timestamp::from_micros(moment.micros().saturating_add(1000)))
+}
+
+/// Newest first, those before `after`.
+pub async fn list(
+    conn: &Conn,
+    project: ProjectId,
+    filter: &Filter,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<EventRow>> {
+    let from = filter.since.map_or(Uuid::nil(), first_id);
+    let to = filter.until.map_or(Uuid::max(), next_id);
+    let to = after.map_or(to, |after| after.min(to));
+    macro_rules! page {
+        ($demand:literal) => {
+            fetch_all!(
+                conn,
+                EventRow,
+                concat!(
+                    "SELECT project_id, id, at, kind, outcome, client_id, user_id, sealed FROM events
+                     WHERE project_id = $1 AND id >= $2 AND id < $3 AND ",
+                    $demand,
+                    " AND ($4 IS NULL OR user_id = $4) AND ($5 IS NULL OR kind = $5)
+                      AND ($6 IS NULL OR outcome = $6) AND ($7 IS NULL OR client_id = $7)
+                      AND ($8 IS NULL OR at >= $8) AND ($9 IS NULL OR at < $9)
+                     ORDER BY id DESC LIMIT $10"
+                ),
+                project,
+                from,
+                to,
+                filter.user,
+                filter.kind.as_deref(),
+                filter.outcome.as_deref(),
+                filter.client,
+                filter.since,
+                filter.until,
+                limit
+            )
+        };
+    }
+    // SQLite chooses an index before it knows which parameters are null.
+    match filter.user {
+        Some(_) => page!("user_id = $4"),
+        None => page!("TRUE"),
+    }
+}
+
+/// One batch of the project's events from before a moment.
+pub async fn delete_before(conn: &Conn, project: ProjectId, end: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM events WHERE project_id = $1 AND id IN (
+           SELECT id FROM events WHERE project_id = $1 AND id < $2 ORDER BY id LIMIT 500)",
+        project,
+        first_id(end)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_lies_within_its_millisecond() {
+        let moment = Timestamp::from_micros(1_800_000_000_123_456);
+        let id: Uuid = crate::entropy::Entropy::default().id(moment).unwrap();
+        assert!(first_id(moment) <= id && id < next_id(moment));
+    }
+}

@@ -1,0 +1,84 @@
+//! What projects keep for a time of their own.
+
+use sqlx::FromRow;
+
+use super::db::{Conn, execute, fetch_all, fetch_optional};
+use crate::error::Result;
+use crate::ids::ProjectId;
+use crate::model::timestamp::Timestamp;
+
+/// A project, and how far back what it keeps reaches.
+#[derive(Clone, Debug, FromRow)]
+pub struct Kept {
+    pub id: ProjectId,
+    pub settings: String,
+    pub oldest_event: Option<Timestamp>,
+    pub oldest_entry: Option<Timestamp>,
+}
+
+/// A page of projects after `after`; each costs two looks along an index.
+pub async fn page(conn: &Conn, after: ProjectId, limit: i64) -> Result<Vec<Kept>> {
+    fetch_all!(
+        conn,
+        Kept,
+        "SELECT p.id, p.settings,
+           (SELECT e.at FROM events e WHERE e.project_id = p.id ORDER BY e.id LIMIT 1) AS oldest_event,
+           (SELECT a.at FROM audit_log a WHERE a.project_id = p.id ORDER BY a.seq LIMIT 1) AS oldest_entry
+         FROM projects p WHERE p.id > $1 AND p.status <> 'deleted' ORDER BY p.id LIMIT $2",
+        after,
+        limit
+    )
+}
+
+/// One batch of the project's token families that were revoked, or whose absolute life ended, before a moment.
+pub async fn delete_dead_families(conn: &Conn, project: ProjectId, end: Timestamp) -> Result<u64> {
+    let revoked = execute!(
+        conn,
+        "DELETE FROM token_families WHERE project_id = $1 AND id IN (
+           SELECT id FROM token_families WHERE project_id = $1 AND revoked_at <= $2 LIMIT 500)",
+        project,
+        end
+    )?;
+    let expired = execute!(
+        conn,
+        "DELETE FROM token_families WHERE project_id = $1 AND id IN (
+           SELECT id FROM token_families WHERE project_id = $1 AND expires_at <= $2 LIMIT 500)",
+        project,
+        end
+    )?;
+    Ok(revoked + expired)
+}
+
+#[derive(FromRow)]
+struct Seq {
+    seq: i64,
+}
+
+/// The newest checkpoint that was signed before a moment: all that it covers is older.
+pub async fn last_checkpoint_before(conn: &Conn, project: ProjectId, end: Timestamp) -> Result<Option<i64>> {
+    let row = fetch_optional!(
+        conn,
+        Seq,
+        "SELECT seq FROM audit_checkpoints WHERE project_id = $1 AND at <= $2 ORDER BY seq DESC LIMIT 1",
+        project,
+        end
+    )?;
+    Ok(row.map(|row| row.seq))
+}
+
+/// One batch of the entries up to a number, the oldest first. Only [`crate::audit::cut`] may call this, which leaves a
+/// checkpoint and an event behind.
+pub async fn delete_entries(conn: &Conn, project: ProjectId, through: i64) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM audit_log WHERE project_id = $1 AND seq IN (
+           SELECT seq FROM audit_log WHERE project_id = $1 AND seq <= $2 ORDER BY seq LIMIT 500)",
+        project,
+        through
+    )
+}
+
+/// Checkpoints before the one where the chain begins now.
+pub async fn delete_checkpoints(conn: &Conn, project: ProjectId, before: i64) -> Result<u64> {
+    execute!(conn, "DELETE FROM audit_checkpoints WHERE project_id = $1 AND seq < $2", project, before)
+}

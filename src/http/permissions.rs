@@ -148,6 +148,25 @@ pub const ENDPOINTS: &[Endpoint] = &[
         Permission::ManageUsers,
     ),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}/consents", Permission::ReadUsers),
+    endpoint(Method::GET, "/admin/projects/{project}/users/{user}/legal-hold", Permission::ReadUsers),
+    endpoint(Method::PUT, "/admin/projects/{project}/users/{user}/legal-hold", Permission::Administer),
+    // It binds those who may delete.
+    endpoint(Method::DELETE, "/admin/projects/{project}/users/{user}/legal-hold", Permission::Own),
+    endpoint(
+        Method::GET,
+        "/admin/projects/{project}/users/{user}/deletion-protection",
+        Permission::ReadUsers,
+    ),
+    endpoint(
+        Method::PUT,
+        "/admin/projects/{project}/users/{user}/deletion-protection",
+        Permission::ManageUsers,
+    ),
+    endpoint(
+        Method::DELETE,
+        "/admin/projects/{project}/users/{user}/deletion-protection",
+        Permission::Administer,
+    ),
     endpoint(
         Method::DELETE,
         "/admin/projects/{project}/users/{user}/consents/{client_id}",

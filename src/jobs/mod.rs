@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::watch;
 
 pub use self::runner::{Runner, start};
@@ -103,17 +103,17 @@ impl Job {
         }
     }
 
-    /// On the heap: what a job does may nest deeply, and the stack that polls it need not.
-    async fn work(self, run: &Run) -> Result<Done> {
+    /// Each is large, and need not be on the stack of whoever polls it.
+    fn work(self, run: &Run) -> BoxFuture<'_, Result<Done>> {
         match self {
-            Self::Outbox => Box::pin(delivery::deliver(run)).await,
-            Self::Endings => Box::pin(endings::tell(run)).await,
-            Self::Deletions => Box::pin(deletions::delete(run)).await,
-            Self::CleanUp => Box::pin(clean_up::clean_up(run)).await,
-            Self::KeyRotation => Box::pin(key_rotation::rotate(run)).await,
-            Self::ProjectRows => Box::pin(project_rows::remove(run)).await,
-            Self::AuditCheckpoints => Box::pin(audit_checkpoints::sign(run)).await,
-            Self::Retention => Box::pin(retention::let_go(run)).await,
+            Self::Outbox => delivery::deliver(run).boxed(),
+            Self::Endings => endings::tell(run).boxed(),
+            Self::Deletions => deletions::delete(run).boxed(),
+            Self::CleanUp => clean_up::clean_up(run).boxed(),
+            Self::KeyRotation => key_rotation::rotate(run).boxed(),
+            Self::ProjectRows => project_rows::remove(run).boxed(),
+            Self::AuditCheckpoints => audit_checkpoints::sign(run).boxed(),
+            Self::Retention => retention::let_go(run).boxed(),
         }
     }
 }
@@ -155,7 +155,8 @@ pub struct Outcome {
 /// The store is away. What a job itself fails at is its outcome.
 pub async fn run_due(app: &Arc<App>) -> Result<Vec<Outcome>> {
     let (_never, stop) = watch::channel(false);
-    let runs = Job::ALL.map(|job| run_if_due(app, job, &stop));
+    // Each is large, and the array of them would be copied from frame to frame.
+    let runs = Job::ALL.map(|job| run_if_due(app, job, &stop).boxed());
     let outcomes: Vec<_> = join_all(runs).await.into_iter().collect::<Result<_>>()?;
     Ok(outcomes.into_iter().flatten().collect())
 }

@@ -68,7 +68,7 @@ pub struct ProjectSettings {
     pub max_families: i64,
     /// How the deletion of a user is confirmed.
     pub deletion_confirmation: DeletionConfirmation,
-    /// Days between the confirmation of a deletion and its execution, 0 to 30; it can be cancelled meanwhile.
+    /// Days between the confirmation of a deletion and its execution, 0 to 90; it can be cancelled meanwhile.
     pub deletion_restore_days: i64,
     /// Whether people may delete their own accounts, by their user name typed again.
     pub self_deletion: bool,
@@ -81,7 +81,17 @@ pub struct ProjectSettings {
     /// How the pages look.
     pub brand: Brand,
     pub retention: Retention,
+    /// Whether the project cannot be deleted.
+    pub deletion_protection: bool,
+    /// Reasons of at most 100 characters, at most 50 of them, that are taken as they are; any other has 10 characters at least.
+    pub deletion_reasons: Vec<String>,
 }
+
+/// The longest restore window.
+pub const MOST_RESTORE_DAYS: i64 = 90;
+
+const MOST_REASONS: usize = 50;
+const MOST_REASON_CHARACTERS: usize = 100;
 
 impl Default for ProjectSettings {
     fn default() -> Self {
@@ -95,6 +105,8 @@ impl Default for ProjectSettings {
             sign_in: SignInPolicy::default(),
             brand: Brand::default(),
             retention: Retention::default(),
+            deletion_protection: false,
+            deletion_reasons: Vec::new(),
         }
     }
 }
@@ -156,6 +168,9 @@ impl ProjectSettings {
         if new.deletion_restore_days < self.deletion_restore_days {
             return Some("settings.deletion_restore_days");
         }
+        if self.deletion_protection && !new.deletion_protection {
+            return Some("settings.deletion_protection");
+        }
         let is_shorter = self.retention.is_audited_longer_than(&new.retention);
         is_shorter.then_some("settings.retention.audit_days")
     }
@@ -167,9 +182,19 @@ impl ProjectSettings {
             let bound = "settings.max_families must lie between 1 and 1000";
             return Err(Error::invalid_field("settings.max_families", bound));
         }
-        if !(0..=30).contains(&self.deletion_restore_days) {
-            let bound = "settings.deletion_restore_days must lie between 0 and 30";
+        if !(0..=MOST_RESTORE_DAYS).contains(&self.deletion_restore_days) {
+            let bound = "settings.deletion_restore_days must lie between 0 and 90";
             return Err(Error::invalid_field("settings.deletion_restore_days", bound));
+        }
+        let is_reason = |reason: &String| {
+            let length = reason.chars().count();
+            !reason.trim().is_empty()
+                && length <= MOST_REASON_CHARACTERS
+                && !reason.chars().any(char::is_control)
+        };
+        if self.deletion_reasons.len() > MOST_REASONS || !self.deletion_reasons.iter().all(is_reason) {
+            let bound = "settings.deletion_reasons are at most 50, each of 1 to 100 characters";
+            return Err(Error::invalid_field("settings.deletion_reasons", bound));
         }
         self.brand.check()?;
         self.sign_in.check()?;

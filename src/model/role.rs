@@ -55,7 +55,7 @@ impl FromStr for Role {
 /// What an endpoint asks of the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// Admin keys, and the deletion of a project.
+    /// Admin keys, the deletion of a project, and the end of a legal hold.
     Own,
     /// Projects, clients, definitions, roles, groups, and the deletion of users.
     Administer,

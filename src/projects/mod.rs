@@ -213,6 +213,15 @@ pub async fn living(ctx: &Ctx) -> Result<Living> {
 /// never free again. The event stands in the instance's chain as well, because nobody can ask for the project's any more.
 pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
     let mut gone = current(ctx, seen)?.clone();
+    if gone.settings.deletion_protection {
+        let target = target(gone.id);
+        let event =
+            || actor.did("project.deletion_refused", &target).with(json!({"why": "deletion_protection"}));
+        let trace = |conn: Conn| async move { record(&conn, ctx.project.id, ctx.now, &event()).await };
+        ctx.app.db.unit(trace).await?;
+        let why = "the project is protected from deletion: settings.deletion_protection";
+        return Err(Error::new(Code::DeletionProtection, why));
+    }
     gone.status = Status::Deleted;
     // What becomes of its rows, and what the instance's log says, goes by everybody's clock.
     let (gone, now) = (&gone, ctx.wall);

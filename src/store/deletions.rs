@@ -236,13 +236,14 @@ pub struct Due {
     pub user_id: UserId,
 }
 
-/// Scheduled deletions whose day has come, of all projects.
+/// Scheduled deletions whose day has come, of all projects, unless something keeps the user.
 pub async fn list_due(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
     fetch_all!(
         conn,
         Due,
         "SELECT d.project_id, d.id, d.user_id FROM deletions d JOIN projects p ON p.id = d.project_id
-         WHERE d.state = 'scheduled' AND d.execute_at <= $1 AND p.status <> 'deleted'
+         WHERE d.state = 'scheduled' AND d.execute_at <= $1 AND p.status <> 'deleted' AND NOT EXISTS (
+           SELECT 1 FROM deletion_guards g WHERE g.project_id = d.project_id AND g.user_id = d.user_id)
          ORDER BY d.execute_at LIMIT $2",
         now,
         most

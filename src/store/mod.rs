@@ -11,6 +11,7 @@ pub mod clients;
 pub mod codes;
 pub mod consents;
 pub mod db;
+pub mod deletion_guards;
 pub mod deletions;
 pub mod device_grants;
 pub mod endings;

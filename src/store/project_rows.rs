@@ -54,6 +54,7 @@ const OF_PEOPLE: &[&str] = &[
     batch_of!("user_keys", "user_id"),
     batch_of!("deletions", "id"),
     batch_of!("endings", "of_id"),
+    batch_of!("deletion_guards", "user_id"),
     batch_of!("outbox", "id"),
     batch_of!("users", "id"),
     // The keys are gone, so nobody can read this any more; not even whose it was may stay.

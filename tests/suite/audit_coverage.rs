@@ -191,6 +191,24 @@ async fn people(walk: &mut Walk<'_>) {
     let out = json!({"user": alice});
     walk.go("POST /projects/{project}/api/GlobalSignOut", &[], out, "user.signed_out").await;
 
+    for (place, lift, placed, lifted) in [
+        (
+            "PUT /admin/projects/{project}/users/{user}/legal-hold",
+            "DELETE /admin/projects/{project}/users/{user}/legal-hold",
+            "user.legal_hold_placed",
+            "user.legal_hold_lifted",
+        ),
+        (
+            "PUT /admin/projects/{project}/users/{user}/deletion-protection",
+            "DELETE /admin/projects/{project}/users/{user}/deletion-protection",
+            "user.deletion_protected",
+            "user.deletion_unprotected",
+        ),
+    ] {
+        let reason = json!({"reason": "subject of a lawsuit"});
+        walk.go(place, &[&alice], reason.clone(), placed).await;
+        walk.go(lift, &[&alice], reason, lifted).await;
+    }
     let message = dead_message(walk).await;
     let route = "POST /admin/projects/{project}/outbox/{id}/retry";
     walk.go(route, &[&message], json!({}), "outbox.retried").await;

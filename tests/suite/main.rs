@@ -50,6 +50,7 @@ mod delete_user_methods;
 mod delete_user_policy;
 mod delete_user_races;
 mod delete_user_traces;
+mod deletion_guards;
 mod demo_callback;
 mod dev;
 mod device;

@@ -7,6 +7,7 @@ mod audit_checkpoints;
 mod audit_export;
 mod clients;
 mod consents;
+mod deletion_guards;
 mod events;
 mod factors;
 mod fields;

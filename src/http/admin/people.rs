@@ -5,10 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use super::{attribute_definitions, consents, factors, labels, resource_servers, scopes, sessions, users};
+use super::{
+    attribute_definitions, consents, deletion_guards, factors, labels, resource_servers, scopes, sessions,
+    users,
+};
 use crate::app::App;
 use crate::http::call::Call;
 use crate::model::holding::LabelKind;
+use crate::session::delete_user::guards::Guard;
 
 pub fn routes() -> Router<Arc<App>> {
     let project = "/admin/projects/{project}";
@@ -24,6 +28,18 @@ pub fn routes() -> Router<Arc<App>> {
             axum::routing::delete(factors::reset_one),
         )
         .route(&format!("{project}/users/{{user}}/consents"), get(consents::list))
+        .route(
+            &format!("{project}/users/{{user}}/legal-hold"),
+            get(|call| deletion_guards::read(call, Guard::LegalHold))
+                .put(|call| deletion_guards::place(call, Guard::LegalHold))
+                .delete(|call| deletion_guards::lift(call, Guard::LegalHold)),
+        )
+        .route(
+            &format!("{project}/users/{{user}}/deletion-protection"),
+            get(|call| deletion_guards::read(call, Guard::Protection))
+                .put(|call| deletion_guards::place(call, Guard::Protection))
+                .delete(|call| deletion_guards::lift(call, Guard::Protection)),
+        )
         .route(
             &format!("{project}/users/{{user}}/consents/{{client_id}}"),
             axum::routing::delete(consents::withdraw),

@@ -10,10 +10,21 @@ use crate::projects::outbox::STATES;
 const PROJECT: &str = "/admin/projects/{project}";
 
 pub fn operations() -> Vec<Operation> {
-    [projects(), audit(), webhooks(), sandbox(), clients(), people(), definitions(), scopes(), instance()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        projects(),
+        audit(),
+        webhooks(),
+        sandbox(),
+        clients(),
+        people(),
+        guards(),
+        definitions(),
+        scopes(),
+        instance(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn projects() -> Vec<Operation> {
@@ -286,6 +297,30 @@ fn people() -> Vec<Operation> {
             "Withdraws it; the application's sessions of the user end",
         ),
     ]
+}
+
+/// What keeps a user from being deleted.
+fn guards() -> Vec<Operation> {
+    let of = |(path, id, what): (&str, &str, &'static str)| {
+        let one = format!("{PROJECT}/users/{{user}}/{path}");
+        let placed = || answer(["user!", "reason!", "placed_by!", "placed_at!"].map(|name| (name, text())));
+        [
+            operation(&format!("GET {one}"), format!("read_{id}"), what).answers(200, placed()),
+            operation(&format!("PUT {one}"), format!("place_{id}"), "Nobody deletes the user from now on")
+                .body([("reason!", text())])
+                .answers(201, placed()),
+            operation(&format!("DELETE {one}"), format!("lift_{id}"), "Lifts it").body([("reason!", text())]),
+        ]
+    };
+    let kinds = [
+        ("legal-hold", "legal_hold", "The legal hold on the user"),
+        (
+            "deletion-protection",
+            "deletion_protection",
+            "What protects the user from being deleted by mistake",
+        ),
+    ];
+    kinds.into_iter().flat_map(of).collect()
 }
 
 fn definitions() -> Vec<Operation> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::execute::{execute, notice, set_impact};
-use super::{closed, no_deletion, record, state, tell};
+use super::{closed, guards, no_deletion, record, state, tell};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden};
@@ -11,7 +11,7 @@ use crate::ids::DeletionId;
 use crate::jobs::outbox::Sealed;
 use crate::ledger::file::copy_soon;
 use crate::model::deletion::State;
-use crate::model::project::DeletionConfirmation;
+use crate::model::project::{DeletionConfirmation, MOST_RESTORE_DAYS};
 use crate::secret::equal_in_constant_time;
 use crate::session::holder::Holder;
 use crate::store::db::Conn;
@@ -90,7 +90,7 @@ async fn confirm_by(
 
 /// Days between confirmation and execution: those of the request, or more when the project has more by now.
 fn restore_days(ctx: &Ctx, deletion: &Deletion) -> i64 {
-    deletion.restore_days.max(ctx.project.settings.deletion_restore_days).clamp(0, 30)
+    deletion.restore_days.max(ctx.project.settings.deletion_restore_days).clamp(0, MOST_RESTORE_DAYS)
 }
 
 /// Who confirms: an admin key, or whoever is signed in.
@@ -185,6 +185,11 @@ async fn carry_out(
     }
     if let Some(holder) = holder {
         holder.require_still_live(ctx, conn).await?;
+    }
+    if let Some(guard) = guards::of(ctx, conn, user).await? {
+        let more = json!({"why": guard.as_str()});
+        record(ctx, conn, "user.deletion_refused", actor, &deletion, more).await?;
+        return Ok(Verdict::Refused(guards::refusal(guard)));
     }
     let days = restore_days(ctx, &deletion);
     if days == 0 {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::request::impact;
-use super::{record, tell};
+use super::{guards, record, tell};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result};
@@ -37,6 +37,10 @@ pub(super) async fn execute(
     notice: Option<&Sealed>,
 ) -> Result<()> {
     let (project, user) = (ctx.project.id, deletion.user_id);
+    // Whoever calls: nobody gets around it.
+    if let Some(guard) = guards::of(ctx, conn, user).await? {
+        return Err(guards::refusal(guard));
+    }
     // The epochs of a scheduled one rose on the day it was confirmed, and what they ended was counted then.
     if deletion.execute_at.is_none() {
         set_impact(ctx, conn, deletion, person).await?;
@@ -112,8 +116,9 @@ pub async fn execute_due(ctx: &Ctx, id: DeletionId) -> Result<bool> {
         .app
         .db
         .unit(|conn| async move {
-            // Somebody changed the user this very moment: the next run finds the deletion again.
+            // Somebody changed the user this very moment, or keeps it: a later run finds the deletion again.
             if erasing::hold_at(&conn, project, user, person.version).await? == 0
+                || guards::of(ctx, &conn, user).await?.is_some()
                 || deletions::take_due(&conn, project, ctx.now, id).await? == 0
             {
                 return Ok(false);

@@ -11,6 +11,7 @@
 mod cancel;
 mod confirm;
 mod execute;
+pub mod guards;
 mod request;
 
 use serde::Serialize;

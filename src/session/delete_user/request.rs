@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{closed, no_user, record};
+use super::{closed, guards, no_user, record};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, forbidden};
@@ -38,14 +38,14 @@ pub struct Confirmation {
 /// What would happen; changes nothing. A reason, when given, is checked as for the request.
 pub async fn preview(ctx: &Ctx, user: UserId, reason: Option<&str>) -> Result<Impact> {
     let (person, impact) = look(ctx, user).await?;
-    reason.map_or(Ok(()), |reason| check(reason, &person))?;
+    reason.map_or(Ok(()), |reason| check(ctx, reason, &person))?;
     Ok(impact)
 }
 
 /// Asks for a deletion. `notify` `None`: the user is told when there is an address to write to.
 ///
 /// # Errors
-/// A reason that is out of bounds or names the person; 403 when the project asks for a factor that a key does not have;
+/// A reason that is out of bounds or names the person; 409 `legal_hold` or `deletion_protection`; 403 when the project asks for a factor that a key does not have;
 /// 409 with the id of a deletion of this user that is open already.
 pub async fn request(
     ctx: &Ctx,
@@ -55,7 +55,12 @@ pub async fn request(
     notify: Option<bool>,
 ) -> Result<Requested> {
     let (person, impact) = look(ctx, user).await?;
-    check(reason, &person)?;
+    check(ctx, reason, &person)?;
+    let guarded = ctx.app.db.read(|conn| async move { guards::of(ctx, &conn, user).await }).await?;
+    if let Some(guard) = guarded {
+        refused(ctx, actor, Some(user), guard.as_str()).await?;
+        return Err(guards::refusal(guard));
+    }
     let method = ctx.project.settings.deletion_confirmation;
     if method == DeletionConfirmation::SecondFactor {
         refused(ctx, actor, Some(user), "no_factor").await?;
@@ -164,12 +169,19 @@ pub(super) async fn impact(ctx: &Ctx, conn: &Conn, user: UserId, person: &Person
     })
 }
 
-fn check(reason: &str, person: &Person) -> Result<()> {
+/// The rule for reasons that stay in the log for good, for whatever is done to a user.
+pub(super) async fn check_reason_for(ctx: &Ctx, user: UserId, reason: &str) -> Result<()> {
+    let find = |conn| async move { erasing::find_person(&conn, ctx.project.id, user).await };
+    let person = ctx.app.db.read(find).await?.ok_or_else(no_user)?;
+    check(ctx, reason, &person)
+}
+
+fn check(ctx: &Ctx, reason: &str, person: &Person) -> Result<()> {
     let mut values: Vec<String> = [&person.username, &person.email].into_iter().flatten().cloned().collect();
     for document in [&person.profile, &person.attributes] {
         values.extend(values_in(&serde_json::from_str::<Value>(document).map_err(Error::internal)?));
     }
-    check_reason(reason, values.iter().map(String::as_str))
+    check_reason(reason, &ctx.project.settings.deletion_reasons, values.iter().map(String::as_str))
 }
 
 fn no_factor() -> Error {

@@ -45,8 +45,8 @@ pub async fn preview(ctx: &Ctx, user: UserId, reason: Option<&str>) -> Result<Im
 /// Asks for a deletion. `notify` `None`: the user is told when there is an address to write to.
 ///
 /// # Errors
-/// A reason that is out of bounds or names the person; 409 `legal_hold` or `deletion_protection`; 403 when the project asks for a factor that a key does not have;
-/// 409 with the id of a deletion of this user that is open already.
+/// A reason that is out of bounds or names the person; 403 when the project asks for a factor that a key does not have; 409
+/// with the id of a deletion of this user that is open already, or naming what keeps the user.
 pub async fn request(
     ctx: &Ctx,
     actor: &Actor,
@@ -56,11 +56,6 @@ pub async fn request(
 ) -> Result<Requested> {
     let (person, impact) = look(ctx, user).await?;
     check(ctx, reason, &person)?;
-    let guarded = ctx.app.db.read(|conn| async move { guards::of(ctx, &conn, user).await }).await?;
-    if let Some(guard) = guarded {
-        refused(ctx, actor, Some(user), guard.as_str()).await?;
-        return Err(guards::refusal(guard));
-    }
     let method = ctx.project.settings.deletion_confirmation;
     if method == DeletionConfirmation::SecondFactor {
         refused(ctx, actor, Some(user), "no_factor").await?;
@@ -93,6 +88,11 @@ async fn ask(
     reason: &str,
     notify: Option<bool>,
 ) -> Result<Requested> {
+    let guarded = ctx.app.db.read(|conn| async move { guards::of(ctx, &conn, user).await }).await?;
+    if let Some(guard) = guarded {
+        refused(ctx, actor, Some(user), guard.as_str()).await?;
+        return Err(guards::refusal(guard));
+    }
     let deletion = Deletion {
         id: ctx.app.entropy.id(ctx.now)?,
         user_id: user,

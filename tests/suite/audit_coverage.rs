@@ -76,6 +76,8 @@ async fn every_route_that_changes_something(engine: Engine) {
     clients(&mut walk).await;
     definitions(&mut walk).await;
     people(&mut walk).await;
+    letters(&mut walk).await;
+    sandbox(&mut walk).await;
     ends(&mut walk).await;
     let known = |method: &Method, path: &str| {
         let excepted = EXCEPTIONS.iter().any(|(verb, route, _)| (*verb, *route) == (method.as_str(), path));
@@ -212,6 +214,42 @@ async fn people(walk: &mut Walk<'_>) {
     let message = dead_message(walk).await;
     let route = "POST /admin/projects/{project}/outbox/{id}/retry";
     walk.go(route, &[&message], json!({}), "outbox.retried").await;
+}
+
+async fn letters(walk: &mut Walk<'_>) {
+    let alice = walk.shop.user.to_string();
+    let route = "POST /admin/projects/{project}/users/{user}/send-verification";
+    walk.go(route, &[&alice], json!({}), "user.address_verification_sent").await;
+    let route = "POST /admin/projects/{project}/invitations";
+    let made = walk.go(route, &[], json!({"email": "carol@example.com"}), "invitation.sent").await;
+    let route = "DELETE /admin/projects/{project}/invitations/{id}";
+    walk.go(route, &[text(&made, "id")], json!({}), "invitation.withdrawn").await;
+    let words = json!({"subject": "A way back", "text": "Dear {username}, {link}"});
+    let route = "PUT /admin/projects/{project}/mail-templates/{kind}/{language}";
+    walk.go(route, &["new_password", "en"], words, "mail_template.changed").await;
+    let route = "DELETE /admin/projects/{project}/mail-templates/{kind}/{language}";
+    walk.go(route, &["new_password", "en"], json!({}), "mail_template.removed").await;
+    let route = "POST /admin/projects/{project}/webhooks";
+    let made = walk.go(route, &[], json!({"uri": "https://shop.example/told"}), "webhook.created").await;
+    let route = "DELETE /admin/projects/{project}/webhooks/{id}";
+    walk.go(route, &[text(&made, "id")], json!({}), "webhook.deleted").await;
+}
+
+async fn sandbox(walk: &mut Walk<'_>) {
+    let new = json!({"slug": "lab", "kind": "sandbox"});
+    let made = walk.app.admin_post(&walk.key, "/projects", new).await.created();
+    let (id, secret, user) = (String::new(), None, walk.shop.user);
+    let lab = Shop { project: text(&made, "id").parse().unwrap(), slug: "lab".into(), id, secret, user };
+    let mut own = Walk { app: walk.app, shop: &lab, key: walk.key.clone(), seen: BTreeSet::new() };
+    let route = "POST /admin/projects/{project}/sandbox/clock";
+    own.go(route, &[], json!({"advance_seconds": 60}), "sandbox.clock_advanced").await;
+    let fault = json!({"endpoint": "oauth2/token", "kind": "unavailable"});
+    own.go("POST /admin/projects/{project}/sandbox/faults", &[], fault, "sandbox.fault_armed").await;
+    let route = "DELETE /admin/projects/{project}/sandbox/faults";
+    own.go(route, &[], json!({}), "sandbox.faults_disarmed").await;
+    own.go("POST /admin/projects/{project}/sandbox/seed", &[], json!({}), "sandbox.seed_planted").await;
+    own.go("POST /admin/projects/{project}/sandbox/reset", &[], json!({}), "sandbox.reset").await;
+    walk.seen.append(&mut own.seen);
 }
 
 /// As if she had allowed the client something.

@@ -110,7 +110,9 @@ async fn sessions_go_by_the_setting(engine: Engine) {
         app.sign_in(shop).await;
         let path = format!("/projects/{}/users/{}/sessions", shop.slug, shop.user);
         let sessions = app.admin_get(&admin, &path).await.ok();
-        let one = sessions["items"][0]["sid"].as_str().unwrap();
+        let sessions = sessions["items"].as_array().unwrap();
+        let one = sessions.iter().find(|session| session["kind"] == "token_family").unwrap();
+        let one = one["id"].as_str().unwrap();
         app.admin_delete(&admin, &format!("{path}/{one}")).await.ok();
     }
     let left = async || {

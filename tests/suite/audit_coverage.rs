@@ -21,6 +21,9 @@ const EXCEPTIONS: [(&str, &str, &str); 2] = [
     ("POST", "/admin/projects/{project}/audit/checkpoints", "is a record itself: kept, listed and signed"),
 ];
 
+/// One pixel.
+const LOGO: &[u8] = include_bytes!("support/pictures/logo.png");
+
 /// The calls so far.
 struct Walk<'a> {
     app: &'a TestApp,
@@ -99,6 +102,9 @@ async fn project_and_keys(walk: &mut Walk<'_>) {
     assert_eq!(last(walk.app, id).await[0], "project.created");
     walk.seen.insert(("POST".into(), "/admin/projects"));
     walk.go("PATCH /admin/projects/{project}", &[], json!({"name": "Shop"}), "project.changed").await;
+    let looks = json!({"settings": {"sign_in": {"sign_up": "invitation"}}});
+    walk.go("PATCH /admin/projects/{project}", &[], looks, "project.changed").await;
+    logo(walk).await;
     let new = json!({"name": "spare", "role": "auditor"});
     let made = walk.go("POST /admin/admin-keys", &[], new, "admin_key.created").await;
     walk.go("DELETE /admin/admin-keys/{id}", &[text(&made, "id")], json!({}), "admin_key.revoked").await;
@@ -211,6 +217,11 @@ async fn people(walk: &mut Walk<'_>) {
         walk.go(place, &[&alice], reason.clone(), placed).await;
         walk.go(lift, &[&alice], reason, lifted).await;
     }
+    let factor = factor_of_alice(walk).await;
+    let route = "DELETE /admin/projects/{project}/users/{user}/factors/{factor}";
+    walk.go(route, &[&alice, &factor], json!({}), "user.factors_reset").await;
+    let route = "DELETE /admin/projects/{project}/users/{user}/factors";
+    walk.go(route, &[&alice], json!({}), "user.factors_reset").await;
     let message = dead_message(walk).await;
     let route = "POST /admin/projects/{project}/outbox/{id}/retry";
     walk.go(route, &[&message], json!({}), "outbox.retried").await;
@@ -250,6 +261,41 @@ async fn sandbox(walk: &mut Walk<'_>) {
     own.go("POST /admin/projects/{project}/sandbox/seed", &[], json!({}), "sandbox.seed_planted").await;
     own.go("POST /admin/projects/{project}/sandbox/reset", &[], json!({}), "sandbox.reset").await;
     walk.seen.append(&mut own.seen);
+}
+
+/// The one body that is not JSON.
+async fn logo(walk: &mut Walk<'_>) {
+    let changes = times(walk.app, walk.shop, "project.changed").await;
+    let url = format!("{}/admin/projects/shop/logo", walk.app.base);
+    let put = walk.app.http.put(&url).bearer_auth(&walk.key).header("content-type", "image/png").body(LOGO);
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    assert_eq!(times(walk.app, walk.shop, "project.changed").await, changes + 1);
+    let gone = walk.app.http.delete(&url).bearer_auth(&walk.key).send().await.unwrap();
+    assert_eq!(gone.status(), 200);
+    assert_eq!(times(walk.app, walk.shop, "project.changed").await, changes + 2);
+    for method in ["PUT", "DELETE"] {
+        walk.seen.insert((method.into(), "/admin/projects/{project}/logo"));
+    }
+}
+
+/// As if she had an authenticator app.
+async fn factor_of_alice(walk: &Walk<'_>) -> String {
+    let (project, user, now) = (walk.shop.project, walk.shop.user, walk.app.app.clock.now());
+    let id: uuid::Uuid = walk.app.app.entropy.id(now).unwrap();
+    let insert = |conn: Conn| async move {
+        tessera::execute!(
+            &conn,
+            "INSERT INTO totp_factors (project_id, id, user_id, name, sealed_seed, last_step, created_at)
+             VALUES ($1, $2, $3, 'Telephone', $4, 0, $5)",
+            project,
+            id,
+            user,
+            &b"sealed"[..],
+            now
+        )
+    };
+    walk.app.app.db.write(insert).await.unwrap();
+    id.to_string()
 }
 
 /// As if she had allowed the client something.

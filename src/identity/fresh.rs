@@ -1,22 +1,33 @@
-//! Sensitive acts on one's own account ask for a proof that is not older than five minutes.
+//! Sensitive acts on one's own account ask for a proof that is not older than five minutes, and as good as the person's best:
+//! whoever has a second factor has shown it. That a device is remembered shows nothing.
 
 use crate::app::Ctx;
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::model::proven::has_two;
+use crate::model::sign_in_policy::{FactorKind, SecondFactor};
 use crate::model::timestamp::Timestamp;
-use crate::store::browser_sessions::SignIn;
+use crate::store::factors::held;
 
 /// How long a proof is fresh.
 pub const FRESH_SECONDS: i64 = 300;
 
-/// The person has to prove once more who they are: the sign-in for the same user, and back to where they were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StepUp;
-
-/// # Errors
-/// [`StepUp`] when the last proof of the session lies too far back.
-pub fn require(ctx: &Ctx, session: &SignIn) -> Result<(), StepUp> {
-    if is_fresh(session.auth_time, ctx.now) { Ok(()) } else { Err(StepUp) }
+/// Whether somebody who was proven at `auth_time`, by `amr`, may do what could cost them the account.
+pub async fn is_fresh(ctx: &Ctx, user: UserId, (auth_time, amr): (Timestamp, &str)) -> Result<bool> {
+    if ctx.now >= auth_time.plus_seconds(FRESH_SECONDS) {
+        return Ok(false);
+    }
+    Ok(has_two(amr) || !has_second(ctx, user).await?)
 }
 
-pub(super) fn is_fresh(auth_time: Timestamp, now: Timestamp) -> bool {
-    now < auth_time.plus_seconds(FRESH_SECONDS)
+/// Whether the person has made a second factor that counts in the project.
+async fn has_second(ctx: &Ctx, user: UserId) -> Result<bool> {
+    let policy = &ctx.project.settings.sign_in;
+    if policy.second_factor == SecondFactor::Off {
+        return Ok(false);
+    }
+    let found = ctx.app.db.read(|conn| async move { held(&conn, ctx.project.id, user).await }).await?;
+    let held = found.unwrap_or_default();
+    Ok((held.totp > 0 && policy.counts(FactorKind::Totp))
+        || (held.passkeys > 0 && policy.counts(FactorKind::Passkey)))
 }

@@ -119,6 +119,8 @@ impl Situation<'_> {
         let factors = self.reaching(least, can_be_made);
         match self.asked {
             SecondFactor::Off => Needed::Unmet,
+            // Whoever has one makes no other in its place.
+            _ if !self.held.is_bare() => Needed::Unmet,
             _ if factors.is_empty() => Needed::Unmet,
             _ => Needed::Enrol(factors),
         }
@@ -162,8 +164,8 @@ mod tests {
     use crate::model::proven::{Passkey, Proof};
     use FactorKind::{EmailCode, Totp};
 
-    const APP: Held = Held { totp: 1, recovery_codes: 10, address: false };
-    const NONE: Held = Held { totp: 0, recovery_codes: 0, address: false };
+    const APP: Held = Held { totp: 1, recovery_codes: 10, passkeys: 0, address: false };
+    const NONE: Held = Held { totp: 0, recovery_codes: 0, passkeys: 0, address: false };
 
     fn needed(asked: SecondFactor, (least, wished): (Acr, Acr), held: Held, remembered: bool) -> Needed {
         let policy = &SignInPolicy::default();

@@ -21,6 +21,7 @@ use crate::ids::{ProjectId, UserId};
 use crate::keys::data_key::DataKey;
 use crate::keys::master::Place;
 use crate::model::proven::{Proof, Proven};
+use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
 use crate::store::db::Conn;
@@ -115,6 +116,11 @@ impl Progress {
         Proven::parse(&self.row.amr, &self.row.acr)
     }
 
+    /// When something was proven last.
+    pub const fn auth_time(&self) -> Timestamp {
+        self.row.auth_time
+    }
+
     pub fn is_step_up(&self) -> bool {
         self.row.purpose == Purpose::StepUp.as_str()
     }
@@ -201,7 +207,7 @@ pub enum Attempt {
 
 /// Judges what is shown. It is counted before anybody looks, so that no number of tries at once gets past a bound.
 pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<Attempt> {
-    let (user, row, bounds) = (progress.user(), &progress.row, &bounds(ctx, progress.user(), shown));
+    let (user, row, bounds) = (progress.user(), &progress.row, &bounds(ctx, &progress.row, shown));
     let count = |conn: Conn| async move {
         let Some(tried) = stored::count_try(&conn, ctx.project.id, ctx.now, row, MOST_FAILURES).await? else {
             return Ok(Err(Attempt::Over));
@@ -237,28 +243,29 @@ fn code_was(spend: Option<Spend>) -> Option<Accepted> {
 }
 
 /// Kinds are counted apart, so that whoever guesses at one leaves the others to the person.
-fn bounds(ctx: &Ctx, user: UserId, shown: &Shown) -> Vec<Bound> {
+fn bounds(ctx: &Ctx, row: &Row, shown: &Shown) -> Vec<Bound> {
     let of = match shown {
         Shown::Totp(_) => "totp",
         Shown::RecoveryCode(_) => "recovery code",
         Shown::EmailCode(_) => "mailed code",
         Shown::Passkey(_) => "passkey",
     };
-    let bound = |(most, seconds): (i64, i64)| {
-        Bound::new(ctx, &format!("{of} in {seconds}"), user.0.as_bytes(), most, seconds)
-    };
+    // What raises the epoch, a reset of the password above all, begins the count anew.
+    let whose = [&row.user_id.0.as_bytes()[..], &row.browser_epoch.to_be_bytes()].concat();
+    let bound =
+        |(most, seconds): (i64, i64)| Bound::new(ctx, &format!("{of} in {seconds}"), &whose, most, seconds);
     MOST_OF_USER.map(bound).into()
 }
 
 /// The tries of a user were good ones: the right code takes them back. To be called in the unit that uses it up.
-pub(super) async fn forgive(conn: &Conn, ctx: &Ctx, user: UserId, spend: &Spend) -> Result<()> {
+pub(super) async fn forgive(conn: &Conn, ctx: &Ctx, row: &Row, spend: &Spend) -> Result<()> {
     let shown = match spend {
         Spend::Totp { .. } => Shown::Totp(Secret::new("")),
         Spend::RecoveryCode { .. } => Shown::RecoveryCode(Secret::new("")),
         Spend::EmailCode(_) => Shown::EmailCode(Secret::new("")),
         Spend::Nothing | Spend::NewTotp { .. } => return Ok(()),
     };
-    tries::forgive(conn, ctx, &bounds(ctx, user, &shown)).await
+    tries::forgive(conn, ctx, &bounds(ctx, row, &shown)).await
 }
 
 /// Goes on under another cookie, with all that is `proven` by now. `None`: the last proof had been used.
@@ -286,7 +293,7 @@ pub async fn advance(
         if stored::advance(&conn, project, &former.token_hash, row).await? == 0 {
             return Err(sign_in::overtaken());
         }
-        forgive(&conn, ctx, user, spend).await?;
+        forgive(&conn, ctx, former, spend).await?;
         spend.record(&conn, ctx, user).await?;
         Ok(true)
     };

@@ -197,7 +197,7 @@ async fn begin_within(conn: &Conn, ctx: &Ctx, beginning: &Beginning<'_>) -> Resu
         if sign_ins_in_progress::end(conn, project, &progress.row).await? == 0 {
             return Err(overtaken());
         }
-        progress::forgive(conn, ctx, user, spend).await?;
+        progress::forgive(conn, ctx, &progress.row, spend).await?;
         // Who has left that session meanwhile has left.
         if progress.is_step_up() && browser_sessions::find_live(conn, project, now, replaced).await?.is_none()
         {
@@ -206,7 +206,8 @@ async fn begin_within(conn: &Conn, ctx: &Ctx, beginning: &Beginning<'_>) -> Resu
     }
     let expires_at = now.plus_seconds(BROWSER_SESSION_SECONDS);
     if browser_sessions::insert(conn, project, &cookie.sha256(), sign_in, expires_at).await? == 0 {
-        return Ok(Outcome::Overtaken);
+        // What was used up on the way comes back with the error.
+        return if last.is_some() { Err(overtaken()) } else { Ok(Outcome::Overtaken) };
     }
     if let Some(code) = code {
         require_consent(conn, ctx, code).await?;

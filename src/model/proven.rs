@@ -108,6 +108,12 @@ impl Proven {
     }
 }
 
+/// Whether two factors were proven, by an `amr` that may stand beside a weaker `acr`, which was asked for.
+pub fn has_two(amr: &str) -> bool {
+    let words: Vec<String> = serde_json::from_str(amr).unwrap_or_default();
+    words.iter().any(|word| word == "mfa")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use super::verify::{Live, require_still_live};
 use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Code, Error, Result, stale};
+use crate::identity::fresh;
 use crate::ids::UserId;
 use crate::model::timestamp::Timestamp;
 use crate::model::user::UserRow;
@@ -12,9 +13,6 @@ use crate::projects::users::no_user;
 use crate::store::browser_sessions::{self, SignIn};
 use crate::store::db::Conn;
 use crate::store::users;
-
-/// A sign-in is fresh for this long: what could cost somebody the account asks for one.
-pub const FRESH_SECONDS: i64 = 300;
 
 #[derive(Clone, Copy)]
 pub enum Holder<'a> {
@@ -43,9 +41,17 @@ impl Holder<'_> {
         }
     }
 
-    /// Whether they have proved it just now.
-    pub fn is_fresh(&self, now: Timestamp) -> bool {
-        now < self.auth_time().plus_seconds(FRESH_SECONDS)
+    /// By what they proved it.
+    fn amr(&self) -> &str {
+        match self {
+            Self::Browser(session) => &session.amr,
+            Self::Application(live) => &live.family.amr,
+        }
+    }
+
+    /// Whether they have proved it just now, and as well as they can.
+    pub async fn is_fresh(&self, ctx: &Ctx) -> Result<bool> {
+        fresh::is_fresh(ctx, self.user(), (self.auth_time(), self.amr())).await
     }
 
     /// Holds the user's row until the unit ends, in the version that the caller has seen, and judges the holder once more:

@@ -109,13 +109,16 @@ pub struct Replaced {
     pub user_id: UserId,
 }
 
-/// Ends the session behind a cookie, for a sign-in that replaces it.
+/// Ends the session behind a cookie, for a sign-in that replaces it; or the one that a sign-in which was not finished under this
+/// cookie would have replaced.
 pub async fn end(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8]) -> Result<Option<Replaced>> {
     fetch_optional!(
         conn,
         Replaced,
         "UPDATE browser_sessions SET ended_at = $1
-         WHERE project_id = $2 AND token_hash = $3 AND ended_at IS NULL RETURNING id, user_id",
+         WHERE project_id = $2 AND ended_at IS NULL AND token_hash = COALESCE(
+           (SELECT replaces FROM sign_ins_in_progress WHERE project_id = $2 AND token_hash = $3), $3)
+         RETURNING id, user_id",
         now,
         project,
         hash

@@ -11,6 +11,7 @@ use crate::ids::{ProjectId, UserId};
 pub struct Held {
     pub totp: i64,
     pub recovery_codes: i64,
+    pub passkeys: i64,
     /// Whether there is a verified mail address.
     pub address: bool,
 }
@@ -23,6 +24,7 @@ pub async fn held(conn: &Conn, project: ProjectId, user: UserId) -> Result<Optio
            (SELECT count(*) FROM totp_factors WHERE project_id = $1 AND user_id = $2) AS totp,
            (SELECT count(*) FROM recovery_codes WHERE project_id = $1 AND user_id = $2 AND used_at IS NULL)
              AS recovery_codes,
+           (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2) AS passkeys,
            email_verified AS address
          FROM users WHERE project_id = $1 AND id = $2",
         project,
@@ -33,6 +35,6 @@ pub async fn held(conn: &Conn, project: ProjectId, user: UserId) -> Result<Optio
 impl Held {
     /// Whether the person has made no second factor. An address is none that they made.
     pub const fn is_bare(&self) -> bool {
-        self.totp == 0
+        self.totp == 0 && self.passkeys == 0
     }
 }

@@ -34,15 +34,14 @@ pub struct Row {
 pub async fn put(conn: &Conn, project: ProjectId, row: &Row) -> Result<u64> {
     execute!(
         conn,
-        "DELETE FROM sign_ins_in_progress WHERE project_id = $1 AND token_hash = $2",
-        project,
-        &row.token_hash
-    )?;
-    execute!(
-        conn,
         "INSERT INTO sign_ins_in_progress (project_id, id, token_hash, user_id, project_epoch, user_epoch, browser_epoch,
            amr, acr, auth_time, purpose, replaces, sealed_aim, failures, user_agent, address, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE(
+             (SELECT replaces FROM sign_ins_in_progress WHERE project_id = $1 AND token_hash = $12), $12),
+           $13, $14, $15, $16, $17, $18)
+         ON CONFLICT (project_id, token_hash) DO UPDATE SET id = $2, user_id = $4, project_epoch = $5, user_epoch = $6,
+           browser_epoch = $7, amr = $8, acr = $9, auth_time = $10, purpose = $11, replaces = $12, sealed_aim = $13,
+           sealed_challenge = NULL, failures = $14, user_agent = $15, address = $16, created_at = $17, expires_at = $18",
         project,
         row.id,
         &row.token_hash,
@@ -87,13 +86,19 @@ pub async fn find(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8]) 
     )
 }
 
-/// Moves on to another cookie with what is proven by now. No row: somebody was faster.
+/// Moves on to another cookie with what is proven by now. No row: somebody was faster, or what it was begun under has ended.
 pub async fn advance(conn: &Conn, project: ProjectId, from: &[u8], row: &Row) -> Result<u64> {
     execute!(
         conn,
         "UPDATE sign_ins_in_progress SET token_hash = $1, amr = $2, acr = $3, auth_time = $4, sealed_aim = $5,
            sealed_challenge = NULL, failures = 0
-         WHERE project_id = $6 AND id = $7 AND token_hash = $8",
+         WHERE project_id = $6 AND id = $7 AND token_hash = $8
+           AND EXISTS (SELECT 1 FROM users u JOIN projects p ON p.id = u.project_id
+             WHERE u.project_id = $6 AND u.id = $9 AND u.status = 'active' AND p.token_epoch = $10
+               AND u.token_epoch = $11 AND u.browser_epoch = $12)
+           AND (purpose = 'sign_in' OR EXISTS (
+             SELECT 1 FROM browser_sessions b WHERE b.project_id = $6 AND b.token_hash = $13
+               AND b.ended_at IS NULL AND b.expires_at > $4))",
         &row.token_hash,
         &row.amr,
         &row.acr,
@@ -101,7 +106,12 @@ pub async fn advance(conn: &Conn, project: ProjectId, from: &[u8], row: &Row) ->
         &row.sealed_aim,
         project,
         row.id,
-        from
+        from,
+        row.user_id,
+        row.project_epoch,
+        row.user_epoch,
+        row.browser_epoch,
+        &row.replaces
     )
 }
 

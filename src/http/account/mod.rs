@@ -20,7 +20,8 @@ use super::call::Call;
 use super::session::require_account_access;
 use crate::app::{App, Ctx};
 use crate::error::{Code, Error, Result, forbidden};
-use crate::session::holder::{FRESH_SECONDS, Holder};
+use crate::identity::fresh::FRESH_SECONDS;
+use crate::session::holder::Holder;
 use crate::session::verify::{Live, require_live};
 
 /// Under `/projects/{project}`.
@@ -66,13 +67,18 @@ async fn holder(call: &Call) -> Result<(Ctx, Live)> {
 /// The same, where it could cost somebody the account: the person has proved who they are within the last minutes.
 ///
 /// # Errors
-/// `insufficient_user_authentication` (RFC 9470, 3): the application asks for a sign-in with this `max_age`.
+/// `insufficient_user_authentication` (RFC 9470, 3): the application asks for a sign-in with this `max_age`, or these
+/// `acr_values`.
 async fn fresh_holder(call: &Call) -> Result<(Ctx, Live)> {
     let (ctx, live) = holder(call).await?;
-    if Holder::Application(&live).is_fresh(ctx.now) {
+    if Holder::Application(&live).is_fresh(&ctx).await? {
         return Ok((ctx, live));
     }
-    let why = "a more recent sign-in is needed";
+    let is_recent = ctx.now < live.family.auth_time.plus_seconds(FRESH_SECONDS);
+    let (why, details) = match is_recent {
+        true => ("a sign-in with a second factor is needed", json!({"acr_values": "2"})),
+        false => ("a more recent sign-in is needed", json!({"max_age": FRESH_SECONDS})),
+    };
     let error = Error::new(Code::InsufficientUserAuthentication, why);
-    Err(error.with_details(json!({"max_age": FRESH_SECONDS})).at_resource())
+    Err(error.with_details(details).at_resource())
 }

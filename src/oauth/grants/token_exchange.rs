@@ -9,7 +9,7 @@ use crate::app::{Ctx, Visit};
 use crate::error::{Error, Result, invalid_request, invalid_scope, invalid_target};
 use crate::identity::needed;
 use crate::model::client::{ACCOUNT, Client};
-use crate::model::proven::Acr;
+use crate::model::proven::has_two;
 use crate::model::sign_in_policy::SecondFactor;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::{AccessClaims, Act, Family, Link};
@@ -169,7 +169,7 @@ fn check_subject(client: &Client, Alive { claims, .. }: &Alive) -> Result<()> {
 fn check_factors(ctx: &Ctx, client: &Client, family: &Family) -> Result<()> {
     let asks_for_more = needed::asked(ctx, Some(client)) > needed::asked(ctx, None);
     let is_required = needed::asked(ctx, Some(client)) == SecondFactor::Required;
-    if asks_for_more && is_required && family.client_id != client.id && family.acr == Acr::One.as_str() {
+    if asks_for_more && is_required && family.client_id != client.id && !has_two(&family.amr) {
         return Err(unacceptable("its sign-in had no second factor, and the client asks for one"));
     }
     Ok(())

@@ -14,6 +14,7 @@ use super::{Current, Factoring, Step, current, enrol_path, go_on, next_page, sec
 use crate::app::Ctx;
 use crate::error::{Result, refused};
 use crate::identity::factors;
+use crate::identity::fresh;
 use crate::identity::needed::Needed;
 use crate::identity::progress;
 use crate::identity::recovery::NewCodes;
@@ -132,6 +133,12 @@ async fn confirm(page: &Page) -> Result<Response> {
     let may_make = matches!(&current.needed, Needed::Enrol(kinds) if kinds.contains(&FactorKind::Totp));
     if !may_make {
         return Err(refused(|t| &t.errors.form_stale));
+    }
+    let proven = (current.progress.auth_time(), current.progress.proven().amr());
+    if !fresh::is_fresh(ctx, current.progress.user(), (proven.0, &proven.1)).await?
+        && current.progress.is_step_up()
+    {
+        return pages::stale(ctx, &enrolling.link(ctx));
     }
     let (user, code) = (current.progress.user(), Secret::new(fields.get("code").unwrap_or_default()));
     let t = &ctx.texts.second_factor;

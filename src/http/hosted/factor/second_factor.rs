@@ -195,8 +195,13 @@ async fn prove(
     (proven, spend): (Proven, &Spend),
     fields: &Parameters,
 ) -> Result<Gone> {
+    let mut sign_in = current.progress.sign_in(&page.ctx, proven)?;
+    if matches!(spend, Spend::Nothing) {
+        // Going on proves nothing.
+        sign_in.auth_time = current.progress.auth_time();
+    }
     let step = Step {
-        sign_in: current.progress.sign_in(&page.ctx, proven)?,
+        sign_in,
         cookie: &current.cookie,
         last: Some((&current.progress, spend)),
         remember: fields.get("remember").is_some(),

@@ -33,7 +33,9 @@ pub async fn step_up(
     match needed {
         Needed::Unmet => return Err(unmet()),
         // Whoever finds a browser that is signed in makes no factor of their own there.
-        Needed::Enrol(_) if fresh::require(ctx, session).is_err() => {
+        Needed::Enrol(_)
+            if !fresh::is_fresh(ctx, session.user_id, (session.auth_time, &session.amr)).await? =>
+        {
             return sign_in::ask_again(page, client, aim, session.user_id, cookie).await;
         }
         _ => {}

@@ -34,8 +34,8 @@ use tracing::Instrument;
 use self::connections::Connection;
 use self::hosted::factor::{enrol, second_factor};
 use self::hosted::{
-    assets, authorize, brand, consent, demo, device, forgotten, link, logout, select_account, sign_in,
-    sign_up,
+    assets, authorize, brand, consent, demo, device, forgotten, link, logout, passkey, select_account,
+    sign_in, sign_up,
 };
 use self::oauth::{device_authorization, discovery, introspect, par, register, revoke, token, userinfo};
 use self::to_the_end::ToTheEnd;
@@ -111,6 +111,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/enrol",
             get(enrol::get).head(second_factor::head).post(enrol::post).fallback(hosted::wrong_method),
         )
+        .route("/sign-in/passkey", post(passkey::submit).fallback(hosted::wrong_method))
         .route("/consent", post(consent::submit).fallback(hosted::wrong_method))
         .route("/select-account", post(select_account::submit).fallback(hosted::wrong_method))
         .route("/api/GetTokenFromCode", post(session::get_token_from_code))

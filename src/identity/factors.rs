@@ -129,11 +129,18 @@ pub(super) async fn take_away(conn: &Conn, ctx: &Ctx, user: UserId, id: Uuid) ->
     } else {
         return Err(not_found("no such factor"));
     };
+    changed(conn, ctx, user).await?;
+    Ok(kind)
+}
+
+/// After a factor came or went: whoever was remembered with the factors of before is asked again, and codes for emergencies
+/// stand in for something.
+pub(super) async fn changed(conn: &Conn, ctx: &Ctx, user: UserId) -> Result<()> {
+    let project = ctx.project.id;
     if held(conn, project, user).await?.unwrap_or_default().is_bare() {
         recovery_codes::delete_all(conn, project, user).await?;
     }
-    remembered_devices::delete_all(conn, project, user).await?;
-    Ok(kind)
+    remembered_devices::delete_all(conn, project, user).await.map(drop)
 }
 
 async fn take_all_away(conn: &Conn, ctx: &Ctx, user: UserId) -> Result<Vec<(FactorKind, u64)>> {

@@ -147,8 +147,7 @@ impl Situation<'_> {
         match kind {
             FactorKind::Totp => self.held.totp > 0,
             FactorKind::EmailCode => self.held.address,
-            // Nobody has one yet.
-            FactorKind::Passkey => false,
+            FactorKind::Passkey => self.held.passkeys > 0,
         }
     }
 }
@@ -161,11 +160,12 @@ const fn can_be_made(kind: FactorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::proven::{Passkey, Proof};
-    use FactorKind::{EmailCode, Totp};
+    use crate::model::proven::{self, Proof};
+    use FactorKind::{EmailCode, Passkey, Totp};
 
-    const APP: Held = Held { totp: 1, recovery_codes: 10, passkeys: 0, address: false };
-    const NONE: Held = Held { totp: 0, recovery_codes: 0, passkeys: 0, address: false };
+    const APP: Held = Held { totp: 1, passkeys: 0, recovery_codes: 10, address: false };
+    const KEY: Held = Held { totp: 0, passkeys: 1, recovery_codes: 0, address: false };
+    const NONE: Held = Held { totp: 0, passkeys: 0, recovery_codes: 0, address: false };
 
     fn needed(asked: SecondFactor, (least, wished): (Acr, Acr), held: Held, remembered: bool) -> Needed {
         let policy = &SignInPolicy::default();
@@ -183,6 +183,8 @@ mod tests {
             (SecondFactor::Optional, APP, true, Needed::Nothing),
             (SecondFactor::Required, NONE, false, Needed::Enrol(vec![Totp])),
             (SecondFactor::Required, NONE, true, Needed::Nothing),
+            (SecondFactor::Optional, KEY, false, Needed::Factor(vec![Passkey])),
+            (SecondFactor::Off, KEY, false, Needed::Nothing),
             (SecondFactor::Required, APP, false, Needed::Factor(vec![Totp])),
         ] {
             assert_eq!(needed(asked, plain, held, remembered), expected, "{asked:?} {held:?} {remembered}");
@@ -214,7 +216,7 @@ mod tests {
         let password = Proven::default().and(Proof::Password);
         assert_eq!(situation.needed(password), Needed::Factor(vec![Totp]));
         assert_eq!(situation.needed(password.and(Proof::OneTimeCode)), Needed::Nothing);
-        let passkey = Proof::Passkey(Passkey { verified: true, synced: false });
+        let passkey = Proof::Passkey(proven::Passkey { verified: true, synced: false });
         assert_eq!(situation.needed(Proven::default().and(passkey)), Needed::Nothing);
     }
 }

@@ -11,6 +11,7 @@
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::passkeys::{self, Answered, Asked};
 use super::sign_in;
 use super::spend::Spend;
 use super::tries::{self, Bound};
@@ -146,6 +147,15 @@ impl Progress {
         })
     }
 
+    /// What a passkey is asked for here: of this person, in this browser, for this step.
+    pub fn passkey_asked(&self) -> Asked {
+        let purpose = match self.is_step_up() {
+            true => passkeys::Purpose::StepUp,
+            false => passkeys::Purpose::SecondFactor,
+        };
+        Asked::of_browser(purpose, &self.cookie, Some(self.user()))
+    }
+
     /// Keeps what one factor is to answer, in the place of what any was asked before.
     pub async fn ask(&self, ctx: &Ctx, challenge: &[u8]) -> Result<()> {
         let sealed = &seal(ctx, &self.cookie, (self.row.id, "sealed_challenge"), challenge)?;
@@ -186,8 +196,11 @@ pub enum Shown {
     RecoveryCode(Secret),
     /// Mailed to the verified address.
     EmailCode(Secret),
-    /// The answer of an authenticator, as JSON.
-    Passkey(Secret),
+    /// What was asked, sealed, and the answer of an authenticator, as JSON.
+    Passkey {
+        challenge: Secret,
+        credential: Secret,
+    },
 }
 
 /// A proof that is right, as far as can be told before the unit that uses it up.
@@ -225,8 +238,11 @@ pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<At
         Shown::Totp(code) => code_was(totp::check(ctx, user, code).await?),
         Shown::RecoveryCode(code) => code_was(recovery::check(ctx, user, code).await?),
         Shown::EmailCode(code) => code_was(email_code::check(ctx, progress, code)?),
-        // The place of passkeys, whose question is the state of the ceremony.
-        Shown::Passkey(_) => None,
+        Shown::Passkey { challenge, credential } => {
+            let answered = Answered { challenge: challenge.expose(), credential: credential.expose() };
+            let proven = passkeys::prove(ctx, &progress.passkey_asked(), &answered).await?;
+            proven.map(|proven| Accepted { proof: Proof::Passkey(proven.passkey), spend: Spend::Passkey })
+        }
     };
     match accepted {
         Some(accepted) => Ok(Attempt::Right(accepted)),
@@ -248,7 +264,7 @@ fn bounds(ctx: &Ctx, row: &Row, shown: &Shown) -> Vec<Bound> {
         Shown::Totp(_) => "totp",
         Shown::RecoveryCode(_) => "recovery code",
         Shown::EmailCode(_) => "mailed code",
-        Shown::Passkey(_) => "passkey",
+        Shown::Passkey { .. } => "passkey",
     };
     // What raises the epoch, a reset of the password above all, begins the count anew.
     let whose = [&row.user_id.0.as_bytes()[..], &row.browser_epoch.to_be_bytes()].concat();
@@ -263,6 +279,7 @@ pub(super) async fn forgive(conn: &Conn, ctx: &Ctx, row: &Row, spend: &Spend) ->
         Spend::Totp { .. } => Shown::Totp(Secret::new("")),
         Spend::RecoveryCode { .. } => Shown::RecoveryCode(Secret::new("")),
         Spend::EmailCode(_) => Shown::EmailCode(Secret::new("")),
+        Spend::Passkey => Shown::Passkey { challenge: Secret::new(""), credential: Secret::new("") },
         Spend::Nothing | Spend::NewTotp { .. } => return Ok(()),
     };
     tries::forgive(conn, ctx, &bounds(ctx, row, &shown)).await

@@ -19,6 +19,8 @@ use crate::store::{recovery_codes, totp_factors};
 pub enum Spend {
     /// Nothing is left of it to be used up.
     Nothing,
+    /// A passkey, whose challenge was used up when it was looked at.
+    Passkey,
     Totp {
         id: FactorId,
         step: i64,
@@ -40,7 +42,7 @@ impl Spend {
     pub(super) async fn take(&self, conn: &Conn, ctx: &Ctx, user: UserId) -> Result<bool> {
         let (project, now) = (ctx.project.id, ctx.now);
         let rows = match self {
-            Self::Nothing => 1,
+            Self::Nothing | Self::Passkey => 1,
             Self::Totp { id, step } => totp_factors::consume(conn, project, now, user, (*id, *step)).await?,
             Self::RecoveryCode { hash } => recovery_codes::consume(conn, project, now, user, hash).await?,
             Self::EmailCode(row) => sign_ins_in_progress::take_challenge(conn, project, row).await?,
@@ -59,7 +61,7 @@ impl Spend {
     pub(super) async fn record(&self, conn: &Conn, ctx: &Ctx, user: UserId) -> Result<()> {
         let (actor, target) = (Actor::user(ctx, user), audit::user_name(ctx, user));
         match self {
-            Self::Nothing | Self::Totp { .. } | Self::EmailCode(_) => Ok(()),
+            Self::Nothing | Self::Passkey | Self::Totp { .. } | Self::EmailCode(_) => Ok(()),
             Self::RecoveryCode { .. } => {
                 let left = held(conn, ctx.project.id, user).await?.unwrap_or_default().recovery_codes;
                 notices::queue(ctx, conn, user, Notice::RecoveryCodeUsed(left)).await?;

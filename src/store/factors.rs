@@ -10,6 +10,7 @@ use crate::ids::{ProjectId, UserId};
 #[derive(Clone, Copy, Debug, Default, FromRow)]
 pub struct Held {
     pub totp: i64,
+    pub passkeys: i64,
     pub recovery_codes: i64,
     pub passkeys: i64,
     /// Whether there is a verified mail address.
@@ -22,6 +23,7 @@ pub async fn held(conn: &Conn, project: ProjectId, user: UserId) -> Result<Optio
         Held,
         "SELECT
            (SELECT count(*) FROM totp_factors WHERE project_id = $1 AND user_id = $2) AS totp,
+           (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2) AS passkeys,
            (SELECT count(*) FROM recovery_codes WHERE project_id = $1 AND user_id = $2 AND used_at IS NULL)
              AS recovery_codes,
            (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2) AS passkeys,

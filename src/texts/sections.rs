@@ -132,6 +132,8 @@ sections! {
 
     new_password: NewPassword { done, done_title, lead, submit, title }
 
+    passkey: Passkey { failed, lead, refused, sign_in, unsupported }
+
     passwords: Passwords { again, blocklist, bounds, differ, history, label, min_length, min_strength }
 
     second_factor: SecondFactor {

@@ -100,6 +100,7 @@ mod pairwise;
 mod par;
 mod passkeys_own;
 mod passkeys_proof;
+mod passkeys_sign_in;
 mod passwords;
 mod people_created;
 mod people_definitions;

@@ -60,7 +60,7 @@ async fn a_passkey_proves_its_owner(engine: Engine) {
     let mut bound = app.new_passkey(&shop, &token, &Way::default()).await;
     let mut synced = app.new_passkey(&shop, &token, &Way { synced: true, ..Way::default() }).await;
     for asked in [of_anybody(), of_alice(&shop)] {
-        for (passkey, amr) in [(&mut bound, ["hwk", "user"]), (&mut synced, ["swk", "user"])] {
+        for (passkey, is_synced) in [(&mut bound, false), (&mut synced, true)] {
             let ctx = ctx(&app, &shop).await;
             let question = question(&ctx, &asked).await;
             assert_eq!(
@@ -71,7 +71,8 @@ async fn a_passkey_proves_its_owner(engine: Engine) {
             assert_eq!(allowed, if asked.user.is_some() { 2 } else { 0 });
             let credential = passkey.answer(&question.options, &Way::default());
             let proven = judged(&ctx, &asked, &question.challenge, &credential).await.unwrap();
-            assert_eq!((proven.user, proven.amr), (shop.user, amr));
+            assert_eq!((proven.user, proven.passkey.synced), (shop.user, is_synced));
+            assert!(proven.passkey.verified);
             assert_eq!(proven.project_epoch, ctx.project.token_epoch);
         }
     }
@@ -283,6 +284,7 @@ async fn what_has_ended_proves_nothing(engine: Engine) {
     let shop = app.shop("shop", "confidential").await;
     let token = token(&app, &shop).await;
     let mut passkey = app.new_passkey(&shop, &token, &Way::default()).await;
+    app.policy(&shop, json!({"second_factor": "off"})).await;
     let desk = app.desk(&shop, "admin").await;
     let user = format!("/users/{}", shop.user);
     let (here, asked) = (ctx(&app, &shop).await, of_anybody());

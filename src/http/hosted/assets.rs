@@ -1,4 +1,4 @@
-//! What the pages load: one stylesheet, one icon, one line of script. Each is named after its content, so that it may be kept for a year.
+//! What the pages load: one stylesheet, one icon, a little script. Each is named after its content, so that it may be kept for a year.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -25,6 +25,10 @@ pub static STYLESHEET: LazyLock<Asset> =
 /// For the one page that sends itself on.
 pub static FORM_POST: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("form_post", "js", "text/javascript; charset=utf-8", include_str!("form_post.js").into())
+});
+/// For pages that ask for a passkey.
+pub static PASSKEYS: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("passkeys", "js", "text/javascript; charset=utf-8", include_str!("passkeys.js").into())
 });
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("icon.svg").into()));
@@ -71,7 +75,7 @@ pub fn forever(content_type: &'static str, content: impl IntoResponse) -> Respon
 
 /// An asset, under the one name that its content has.
 pub async fn serve(Path(name): Path<String>) -> Response {
-    match [&*STYLESHEET, &*ICON, &*FORM_POST].into_iter().find(|asset| asset.name == name) {
+    match [&*STYLESHEET, &*ICON, &*FORM_POST, &*PASSKEYS].into_iter().find(|asset| asset.name == name) {
         Some(asset) => asset.into_response(),
         None => not_found("there is no such file").into_response(),
     }

@@ -36,6 +36,7 @@ pub mod mailbox;
 mod note;
 mod page;
 pub mod pages;
+pub mod passkey;
 mod policy;
 mod redirect;
 pub mod select_account;

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::frame::{Frame, in_language};
+use super::passkey::PasskeyForm;
 use super::policy::content_security_policy;
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result};
@@ -36,6 +37,15 @@ pub struct SignInPage<'a> {
     pub sign_up: Option<&'a str>,
     /// What the address bar shows when the page is ours.
     pub host: &'a str,
+    /// Where a passkey alone signs in.
+    pub passkey: Option<PasskeyForm>,
+}
+
+impl SignInPage<'_> {
+    /// What browsers offer in the field for the user name (Web Authentication, 5.1.6).
+    fn autocomplete(&self) -> &'static str {
+        if self.passkey.is_some() { "username webauthn" } else { "username" }
+    }
 }
 
 /// Offers the account that is signed in, or another one.

@@ -79,7 +79,7 @@
       try {
         send(form, await ask(form, {}));
       } catch (error) {
-        complain(form, form.dataset[error.name === 'InvalidStateError' ? 'known' : 'failed']);
+        complain(form, (error.name === 'InvalidStateError' && form.dataset.known) || form.dataset.failed);
       }
     });
     form.hidden = false;

@@ -49,6 +49,12 @@ pub fn form_post_policy(redirect_uri: &str, script: &str) -> String {
     )
 }
 
+/// Like [`content_security_policy`], for a page that loads one script of ours.
+pub fn policy_with_script(form_targets: &[String], script: &str) -> String {
+    let (before, after) = ("; frame-ancestors", format!("; script-src {script}; frame-ancestors"));
+    content_security_policy(form_targets).replacen(before, &after, 1)
+}
+
 /// Anything that is not plainly an origin is left out of `form-action`.
 pub fn content_security_policy(form_targets: &[String]) -> String {
     let mut policy = String::from("default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'");
@@ -124,6 +130,15 @@ mod tests {
             content_security_policy(&[]),
             "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
              frame-ancestors 'none'; base-uri 'none'"
+        );
+    }
+
+    #[test]
+    fn a_script_is_named() {
+        assert_eq!(
+            policy_with_script(&["https://app.example".into()], "https://id.example/assets/x.js"),
+            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' https://app.example; \
+             script-src https://id.example/assets/x.js; frame-ancestors 'none'; base-uri 'none'"
         );
     }
 

@@ -9,7 +9,7 @@ use super::form::{self, Aim, Asked, Content, Received};
 use super::frame::{Frame, in_language};
 use super::page::Page;
 use super::pages::{self, SignInPage, SignedInPage};
-use super::{authorize, cookie, policy, redirect};
+use super::{authorize, cookie, passkey, policy, redirect};
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result, refused};
 use crate::identity::sign_in::{find_session, prove_password};
@@ -98,12 +98,12 @@ pub async fn ask_again(
     render(&page.ctx, client, &Asked { aim, user: Some(user) }, Some(cookie), (&username, 200, None))
 }
 
-async fn name_of(ctx: &Ctx, user: UserId) -> Result<String> {
+pub(super) async fn name_of(ctx: &Ctx, user: UserId) -> Result<String> {
     let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
     Ok(found.and_then(|user| user.username).unwrap_or_default())
 }
 
-fn render(
+pub(super) fn render(
     ctx: &Ctx,
     client: Option<&Client>,
     asked: &Asked,
@@ -127,8 +127,11 @@ fn render(
             is_known: asked.user.is_some(),
             error: error.map(Text::as_str),
             host: ctx.app.base_url.split_once("://").map_or("", |(_, host)| host),
+            passkey: passkey::offer(ctx, cookie)?,
         };
-        pages::html(status, &page, &client.map(policy::form_targets).unwrap_or_default())
+        let targets = client.map(policy::form_targets).unwrap_or_default();
+        let scripted = page.passkey.is_some();
+        passkey::html(ctx, status, &page, &targets, scripted)
     })
 }
 

@@ -11,7 +11,9 @@ use super::{Answered, MOST_PASSKEYS, Question, check_wanted, relying_party};
 use crate::app::Ctx;
 use crate::audit;
 use crate::error::{Code, Error, Result, conflict, not_found};
+use crate::identity::factors::changed;
 use crate::ids::{PasskeyId, UserId};
+use crate::mail::notices::{self, Notice};
 use crate::model::names::check_display_name;
 use crate::model::profile::Profile;
 use crate::model::user::UserRow;
@@ -128,6 +130,8 @@ pub async fn finish(
                 return Err(no_challenge());
             }
             passkeys::insert(&conn, project, now, new).await.map_err(known)?;
+            changed(&conn, ctx, user).await?;
+            notices::queue(ctx, &conn, user, Notice::FactorAdded("passkey")).await?;
             let (actor, target) = (holder.actor(ctx), audit::user_name(ctx, user));
             let event = actor.did("factor.added", &target).with(detail(new.id));
             audit::append(&conn, project, now, &event).await.map(drop)

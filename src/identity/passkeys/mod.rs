@@ -19,7 +19,7 @@ use webauthn_rs::prelude::{Webauthn, WebauthnBuilder};
 pub use self::challenge::{Asked, Purpose};
 pub use self::enrol::{begin, finish};
 pub use self::own::{Shown, list, remove, rename};
-pub use self::prove::{Proven, ask, prove};
+pub use self::prove::{Proven, ask, ask_anybody, prove};
 use crate::app::Ctx;
 use crate::error::{Error, Result, conflict};
 use crate::model::sign_in_policy::FactorKind;

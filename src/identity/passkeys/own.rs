@@ -7,7 +7,9 @@ use super::rp_id;
 use crate::app::Ctx;
 use crate::audit;
 use crate::error::{Error, Result, not_found};
+use crate::identity::factors::changed;
 use crate::ids::{PasskeyId, UserId};
+use crate::mail::notices::{self, Notice};
 use crate::model::names::check_display_name;
 use crate::model::timestamp::Timestamp;
 use crate::session::holder::Holder;
@@ -64,6 +66,8 @@ pub async fn remove(ctx: &Ctx, holder: &Holder<'_>, id: PasskeyId) -> Result<()>
             if passkeys::delete(&conn, project, user, id).await? == 0 {
                 return Err(no_passkey());
             }
+            changed(&conn, ctx, user).await?;
+            notices::queue(ctx, &conn, user, Notice::FactorRemoved("passkey")).await?;
             let (actor, target) = (holder.actor(ctx), audit::user_name(ctx, user));
             let event = actor.did("factor.removed", &target).with(detail(id));
             audit::append(&conn, project, ctx.now, &event).await.map(drop)

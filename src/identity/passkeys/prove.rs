@@ -11,6 +11,7 @@ use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result};
 use crate::ids::{PasskeyId, UserId};
+use crate::model::proven;
 use crate::secret::encode_base64url;
 use crate::store::passkeys::{self, PasskeyProof, Used};
 
@@ -22,21 +23,27 @@ pub struct Proven {
     pub project_epoch: i64,
     pub user_epoch: i64,
     pub browser_epoch: i64,
-    /// RFC 8176: a key that leaves its device is one of software.
-    pub amr: [&'static str; 2],
+    pub passkey: proven::Passkey,
 }
 
 /// Asks for a passkey: of the person, if we know who it is, or of whoever the authenticator knows. `None`: the person has none
 /// that would do here.
 pub async fn ask(ctx: &Ctx, asked: &Asked) -> Result<Option<Question>> {
+    let Some(user) = asked.user else { return ask_anybody(ctx, asked).map(Some) };
     let party = relying_party(ctx)?;
-    let allowed = match asked.user {
-        Some(user) => ids_of(ctx, &party, user).await?,
-        None => Vec::new(),
-    };
-    if allowed.is_empty() && asked.user.is_some() {
+    let allowed = ids_of(ctx, &party, user).await?;
+    if allowed.is_empty() {
         return Ok(None);
     }
+    question(ctx, &party, asked, allowed).map(Some)
+}
+
+/// The same of whoever the authenticator knows.
+pub fn ask_anybody(ctx: &Ctx, asked: &Asked) -> Result<Question> {
+    question(ctx, &relying_party(ctx)?, asked, Vec::new())
+}
+
+fn question(ctx: &Ctx, party: &RelyingParty, asked: &Asked, allowed: Vec<Value>) -> Result<Question> {
     let (asking, state) = party.webauthn.start_discoverable_authentication().map_err(Error::internal)?;
     let mut options = serde_json::to_value(&asking.public_key).map_err(Error::internal)?;
     if let Some(options) = options.as_object_mut() {
@@ -44,7 +51,7 @@ pub async fn ask(ctx: &Ctx, asked: &Asked) -> Result<Option<Question>> {
         options.remove("extensions");
     }
     let challenge = challenge::seal(ctx, asked, state, &asking.public_key.challenge)?;
-    Ok(Some(Question { options, challenge }))
+    Ok(Question { options, challenge })
 }
 
 async fn ids_of(ctx: &Ctx, party: &RelyingParty, user: UserId) -> Result<Vec<Value>> {
@@ -126,14 +133,14 @@ async fn accept(
     if !is_first {
         return refused("the challenge has been used, or the passkey is gone");
     }
-    let kind = if result.backup_eligible() { "swk" } else { "hwk" };
     Ok(Some(Proven {
         id,
         user: proof.user_id,
         project_epoch: proof.project_epoch,
         user_epoch: proof.user_epoch,
         browser_epoch: proof.browser_epoch,
-        amr: [kind, "user"],
+        // A key that leaves its device is one of software (RFC 8176, 2).
+        passkey: proven::Passkey { verified: true, synced: result.backup_eligible() },
     }))
 }
 

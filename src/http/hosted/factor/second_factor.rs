@@ -6,6 +6,7 @@ use axum::response::Response;
 use super::super::frame::{Frame, in_language};
 use super::super::page::Page;
 use super::super::pages::{self, ErrorPage};
+use super::super::passkey::{self, PasskeyForm};
 use super::super::{cookie, policy, redirect};
 use super::{Current, Gone, Step, current, go_on, next_page, posted, second_factor_path};
 use crate::app::Ctx;
@@ -56,6 +57,7 @@ struct SecondFactorPage<'a> {
     others: &'a [(&'static str, &'a str)],
     /// For how many days the browser can be remembered; 0: it cannot.
     remember_days: &'a str,
+    passkey: Option<PasskeyForm>,
     error: Option<&'a str>,
 }
 
@@ -92,10 +94,10 @@ async fn ask(page: &Page) -> Result<Response> {
     let ways = ways(ctx, &current).await?;
     let query = parse(page.call.raw_query())?;
     let chosen = query.get("with").and_then(|with| ways.iter().find(|way| way.as_str() == with));
-    render(ctx, &current, &ways, chosen.or(ways.first()).copied(), 200, None)
+    render(ctx, &current, &ways, chosen.or(ways.first()).copied(), 200, None).await
 }
 
-fn render(
+async fn render(
     ctx: &Ctx,
     current: &Current,
     ways: &[Way],
@@ -119,7 +121,14 @@ fn render(
     let targets = current.client.as_ref().map(policy::form_targets).unwrap_or_default();
     let by_mail = way == Some(Way::Factor(FactorKind::EmailCode));
     let sent = email_code::is_sent(ctx, &current.progress)?;
+    let passkey = match way {
+        Some(Way::Factor(FactorKind::Passkey)) => {
+            passkey::second(ctx, &current.progress, second_factor_path(ctx)).await?
+        }
+        _ => None,
+    };
     cookie::bind(ctx, Some(current.cookie.clone()), |_| {
+        let scripted = passkey.is_some();
         let page = SecondFactorPage {
             t: ctx.texts,
             frame: Frame::of(ctx),
@@ -130,9 +139,10 @@ fn render(
             unsent: by_mail && !sent,
             others: &others,
             remember_days: &if days == 0 { String::new() } else { days.to_string() },
+            passkey,
             error: error.map(Text::as_str),
         };
-        pages::html(status, &page, &targets)
+        passkey::html(ctx, status, &page, &targets, scripted)
     })
 }
 
@@ -149,7 +159,10 @@ async fn judge(page: &Page) -> Result<Response> {
     };
     if current.needed == Needed::Nothing {
         let gone = prove(page, &current, (current.progress.proven(), &Spend::Nothing), &fields).await?;
-        return led(ctx, &current, gone).unwrap_or_else(|| render(ctx, &current, &[], None, 400, None));
+        return match led(ctx, &current, gone) {
+            Some(led) => led,
+            None => render(ctx, &current, &[], None, 400, None).await,
+        };
     }
     let ways = ways(ctx, &current).await?;
     // What does not count here is not looked at.
@@ -158,6 +171,10 @@ async fn judge(page: &Page) -> Result<Response> {
         return Err(refused(|t| &t.errors.form_incomplete));
     };
     let t = &ctx.texts.second_factor;
+    let wrong = match way {
+        Way::Factor(FactorKind::Passkey) => &ctx.texts.passkey.refused,
+        _ => &t.wrong,
+    };
     let again = |status, text| render(ctx, &current, &ways, Some(way), status, Some(text));
     if way == Way::Factor(FactorKind::EmailCode) && fields.get("send").is_some() {
         let path = format!("{}?with=email_code", second_factor_path(ctx));
@@ -170,10 +187,13 @@ async fn judge(page: &Page) -> Result<Response> {
         Attempt::Right(Accepted { proof, spend }) => {
             let proven = current.progress.proven().and(proof);
             let gone = prove(page, &current, (proven, &spend), &fields).await?;
-            led(ctx, &current, gone).unwrap_or_else(|| again(400, &t.wrong))
+            match led(ctx, &current, gone) {
+                Some(led) => led,
+                None => again(400, wrong).await,
+            }
         }
-        Attempt::Wrong => again(400, &t.wrong),
-        Attempt::TooMany(_) => again(429, &t.too_many),
+        Attempt::Wrong => again(400, wrong).await,
+        Attempt::TooMany(_) => again(429, &t.too_many).await,
         Attempt::Over => over(ctx, &current),
     }
 }
@@ -183,7 +203,10 @@ fn shown(way: Way, fields: &Parameters) -> Shown {
     match way {
         Way::Factor(FactorKind::Totp) => Shown::Totp(code),
         Way::Factor(FactorKind::EmailCode) => Shown::EmailCode(code),
-        Way::Factor(FactorKind::Passkey) => Shown::Passkey(code),
+        Way::Factor(FactorKind::Passkey) => {
+            let field = |name| Secret::new(fields.get(name).unwrap_or_default());
+            Shown::Passkey { challenge: field("challenge"), credential: field("credential") }
+        }
         Way::RecoveryCode => Shown::RecoveryCode(code),
     }
 }

@@ -21,6 +21,7 @@ fn sign_in<'a>(text: &'a str, error: Option<&'a str>) -> String {
         forgotten: text,
         sign_up: Some(text),
         host: text,
+        passkey: None,
     };
     page.render().unwrap()
 }

@@ -12,7 +12,6 @@ pub struct Held {
     pub totp: i64,
     pub passkeys: i64,
     pub recovery_codes: i64,
-    pub passkeys: i64,
     /// Whether there is a verified mail address.
     pub address: bool,
 }
@@ -26,7 +25,6 @@ pub async fn held(conn: &Conn, project: ProjectId, user: UserId) -> Result<Optio
            (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2) AS passkeys,
            (SELECT count(*) FROM recovery_codes WHERE project_id = $1 AND user_id = $2 AND used_at IS NULL)
              AS recovery_codes,
-           (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2) AS passkeys,
            email_verified AS address
          FROM users WHERE project_id = $1 AND id = $2",
         project,

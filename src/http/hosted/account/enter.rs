@@ -60,7 +60,8 @@ pub async fn enter(page: &Page, place: Place) -> Result<Result<Visitor, Response
         Err(error) if error.code() == Code::NotFound => return sign_in(page, place).map(Err),
         Err(error) => return Err(error),
     };
-    if place.is_sensitive() && fresh::require(ctx, &session).is_err() {
+    let proven = (session.auth_time, session.amr.as_str());
+    if place.is_sensitive() && !fresh::is_fresh(ctx, session.user_id, proven).await? {
         let aim = Aim::Account(place);
         return sign_in::ask_again(page, None, aim, session.user_id, cookie).await.map(Err);
     }

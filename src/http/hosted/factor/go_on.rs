@@ -18,6 +18,7 @@ use crate::identity::progress::{self, Progress, Purpose};
 use crate::identity::sign_in::{Beginning, NewCode, Outcome, begin};
 use crate::identity::spend::Spend;
 use crate::model::client::Client;
+use crate::model::proven::Acr;
 use crate::model::proven::Proven;
 use crate::oauth::authorize::{active_client, unknown_client, unmet};
 use crate::oauth::is_meant;
@@ -46,6 +47,8 @@ impl Carried {
 pub fn demand_of(aim: &Aim) -> Demand {
     match aim {
         Aim::Code(request) => Demand::of(request),
+        // As good as the person's best: a remembered device shows nothing.
+        Aim::Account(place) if place.is_sensitive() => Demand { wished: Acr::Two, ..Demand::NONE },
         Aim::BrowserSession(_) | Aim::Device(_) | Aim::Account(_) => Demand::NONE,
     }
 }

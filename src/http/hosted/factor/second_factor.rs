@@ -180,7 +180,7 @@ async fn judge(page: &Page) -> Result<Response> {
         let path = format!("{}?with=email_code", second_factor_path(ctx));
         return match email_code::send(ctx, &current.progress).await? {
             true => redirect::see_other(&in_language(ctx, &path)),
-            false => again(429, &t.too_many),
+            false => again(429, &t.too_many).await,
         };
     }
     match progress::attempt(ctx, &current.progress, &shown(way, &fields)).await? {

@@ -14,6 +14,7 @@ both_engines!(
     consents_are_withdrawn,
     all_that_is_held,
     only_for_the_projects_own_applications,
+    nobody_fills_the_log,
     a_fresh_sign_in_is_asked_for,
     for_tokens_that_are_bound_to_a_key,
     // C012
@@ -264,6 +265,28 @@ async fn only_for_the_projects_own_applications(engine: Engine) {
     let key = app.key(Some(shop.project), "owner").await;
     let admin = Account { app: &app, shop: &shop, token: key };
     assert_eq!(admin.get("/profile").await.status, 401);
+}
+
+/// Each act is an event of the audit log, so there is an end to them; ending sessions has none.
+async fn nobody_fills_the_log(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let alice = Account::new(&app, &shop).await;
+    let why = "the account was changed too often; try again later";
+    for n in 0..60 {
+        alice.patch("/profile", json!({"nickname": format!("Al {n}")})).await.ok();
+    }
+    alice.patch("/profile", json!({"nickname": "Al"})).await.refused(503, "temporarily_unavailable", why);
+    for _ in 0..10 {
+        alice.get("/data").await.ok();
+    }
+    alice.get("/data").await.refused(503, "temporarily_unavailable", why);
+    alice.post("/sessions/end-others", json!({})).await.ok();
+    // Nobody else has to wait.
+    let other = app.shop("other", "confidential").await;
+    Account::new(&app, &other).await.patch("/profile", json!({"nickname": "Al"})).await.ok();
+    app.app.clock.advance(600);
+    alice.patch("/profile", json!({"nickname": "Al"})).await.ok();
 }
 
 // RFC 9470

@@ -106,6 +106,10 @@ async fn an_admins_comes_first(engine: Engine) {
     let own = own.await.unwrap().unwrap().id.to_string();
     let why = "the key that asked has to confirm this deletion";
     admin.confirm(&own, "alice").await.refused(403, "forbidden", why);
+    // And a request of theirs that waits keeps no admin from asking.
+    let id = admin.asked().await;
+    assert_eq!(admin.show(&own).await.ok()["state"], "cancelled");
+    admin.cancel(&id).await.ok();
     // The project changed its mind in between.
     app.desk(&shop, "owner").await.patch("", json!({"settings": {"self_deletion": false}})).await.ok();
     assert_eq!(delete(&alice, "alice").await.status, 403);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::{Act, count};
 use crate::app::Ctx;
 use crate::audit::{self, Filter, Order};
 use crate::error::Result;
@@ -63,6 +64,7 @@ pub struct OwnEvent {
 /// `invalid_token` or `login_required` when the holder's session has ended.
 pub async fn download(ctx: &Ctx, holder: &Holder<'_>, origin: &Value) -> Result<OwnData> {
     let user = holder.user();
+    count(ctx, holder, Act::Download).await?;
     let personal = sealed_origin(ctx, user, origin).await;
     let (actor, personal) = (&holder.actor(ctx), personal.as_ref());
     ctx.app

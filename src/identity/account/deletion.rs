@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::{Act, count};
 use crate::app::Ctx;
 use crate::audit;
 use crate::error::{Result, forbidden};
@@ -32,6 +33,7 @@ pub async fn delete(ctx: &Ctx, holder: &Holder<'_>, typed: &str) -> Result<OwnDe
     if !ctx.project.settings.self_deletion {
         return Err(forbidden("this project does not let people delete their accounts themselves"));
     }
+    count(ctx, holder, Act::Deletion).await?;
     let id = match pending(ctx, holder).await? {
         Some(id) => id,
         None => delete_user::request_own(ctx, holder).await?,

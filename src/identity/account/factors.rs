@@ -3,6 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use super::{Act, count};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Result, not_found};
@@ -42,6 +43,7 @@ pub async fn add_app(
     factors::check_name(name)?;
     let user = holder.user();
     let Some(app) = Enrolment::confirmed(ctx, user, sealed, code, name)? else { return Ok(None) };
+    count(ctx, holder, Act::Change).await?;
     let codes = match list(ctx, holder).await?.recovery_codes_left {
         0 => Some(NewCodes::make(ctx, user)?),
         _ => None,
@@ -87,6 +89,7 @@ pub async fn make_codes(ctx: &Ctx, holder: &Holder<'_>) -> Result<NewCodes> {
     if list(ctx, holder).await?.items.is_empty() {
         return Err(crate::error::conflict("recovery codes stand in for a second factor, and there is none"));
     }
+    count(ctx, holder, Act::Change).await?;
     let codes = NewCodes::make(ctx, holder.user())?;
     let made = &codes;
     ctx.app

@@ -8,3 +8,45 @@ pub mod factors;
 pub mod password;
 pub mod profile;
 pub mod sessions;
+
+use crate::app::Ctx;
+use crate::error::{Error, Result};
+use crate::identity::tries::{self, Bound};
+use crate::session::holder::Holder;
+
+/// How often somebody acts on their own account: each act is an audit event, and nobody fills the log with their own. What
+/// ends sessions is not among it.
+#[derive(Clone, Copy)]
+enum Act {
+    /// Changes of the record and of factors.
+    Change,
+    /// Downloads.
+    Download,
+    /// Deletions, also those with a wrong name.
+    Deletion,
+}
+
+impl Act {
+    /// A name, how many, and in how many seconds.
+    const fn bound(self) -> (&'static str, i64, i64) {
+        match self {
+            Self::Change => ("own change", 60, 600),
+            Self::Download => ("own download", 10, 3600),
+            Self::Deletion => ("own deletion", 20, 3600),
+        }
+    }
+}
+
+/// Counts one, before it is done.
+///
+/// # Errors
+/// 503 with the seconds to wait, for one too many.
+async fn count(ctx: &Ctx, holder: &Holder<'_>, act: Act) -> Result<()> {
+    let (of, most, seconds) = act.bound();
+    let user = holder.user();
+    let bound = &[Bound::new(ctx, of, user.0.as_bytes(), most, seconds)];
+    match ctx.app.db.unit(|conn| async move { tries::count(&conn, ctx, bound).await }).await? {
+        Some(wait) => Err(Error::too_often(wait, "the account was changed too often; try again later")),
+        None => Ok(()),
+    }
+}

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::{Act, count};
 use crate::app::Ctx;
 use crate::error::{Error, Result, forbidden};
 use crate::model::user::User;
@@ -47,6 +48,7 @@ pub async fn change(
     if let Some(name) = NOT_THEIRS.into_iter().find(|name| change.claims.contains_key(*name)) {
         return Err(forbidden(format!("{name} is not for users to write")).with_field(name));
     }
+    count(ctx, holder, Act::Change).await?;
     let record = &UserChange { profile: change.claims, ..UserChange::default() };
     let attributes = &Change { set: change.set, remove: change.remove, ..Change::default() };
     let personal = sealed(ctx, holder.user(), attributes).await?;

@@ -135,6 +135,7 @@ pub async fn refused(ctx: &Ctx, actor: &Actor, user: Option<UserId>, why: &'stat
 async fn open(ctx: &Ctx, conn: &Conn, actor: &Actor, asked: &Deletion) -> Result<()> {
     let (project, user) = (ctx.project.id, asked.user_id);
     deletions::expire_stale(conn, project, ctx.now, user, asked.user_version).await?;
+    give_way(ctx, conn, actor, user).await?;
     if deletions::insert(conn, project, asked).await? == 0 {
         let other = deletions::find_open(conn, project, user).await?;
         // It was closed this very moment.
@@ -143,6 +144,18 @@ async fn open(ctx: &Ctx, conn: &Conn, actor: &Actor, asked: &Deletion) -> Result
             .with_details(json!({"deletion_id": other.id, "state": other.state})));
     }
     record(ctx, conn, "user.deletion_requested", actor, asked, json!({})).await
+}
+
+/// What somebody has asked for of their own account, and not confirmed, stands in nobody's way.
+async fn give_way(ctx: &Ctx, conn: &Conn, actor: &Actor, user: UserId) -> Result<()> {
+    let own = audit::user_name(ctx, user);
+    let open = deletions::find_open(conn, ctx.project.id, user).await?;
+    let open = open.filter(|open| open.actor == own && actor.name() != own);
+    let Some(open) = open.filter(|open| open.state == State::Pending.as_str()) else { return Ok(()) };
+    if deletions::cancel(conn, ctx.project.id, ctx.now, open.id).await?.is_some() {
+        record(ctx, conn, "user.deletion_cancelled", actor, &open, json!({"why": "replaced"})).await?;
+    }
+    Ok(())
 }
 
 async fn look(ctx: &Ctx, user: UserId) -> Result<(Person, Impact)> {

@@ -16,7 +16,7 @@ use crate::mail::notices::{self, Notice};
 use crate::model::names::folded;
 use crate::store::db::Conn;
 use crate::store::known_places::{self, Place};
-use crate::store::sign_in_failures::{self, Counting};
+use crate::store::sign_in_failures::{self, Counting, count};
 use crate::store::users::PasswordProof;
 
 const DAY: i64 = 86_400;
@@ -99,7 +99,7 @@ impl<'a> Guess<'a> {
                 }
                 Ok(true)
             }
-            None => self.count().await.map(|()| false),
+            None => self.count(!is_right).await.map(|()| false),
         }
     }
 
@@ -136,36 +136,46 @@ impl<'a> Guess<'a> {
         self.ctx.app.db.write(forget).await.map(drop)
     }
 
-    /// The widest first: an address that has to wait counts for no account.
-    async fn count(&self) -> Result<()> {
+    /// The widest first: an address that has to wait counts for no account. A right password that has to wait is no failure,
+    /// and takes the same statements.
+    async fn count(&self, is_failure: bool) -> Result<()> {
         let counts = |conn: Conn| async move {
             let (project, now) = (self.ctx.project.id, self.ctx.now);
             for (subject, counting) in [(&self.origin.site, SITE), (&self.origin.host, HOST)] {
                 if let (Some(subject), false) = (subject, self.is_known_place)
-                    && sign_in_failures::count(&conn, project, now, subject, counting).await?.is_none()
+                    && count(&conn, project, now, subject, counting, is_failure).await?.is_none()
                 {
                     return Ok(None);
                 }
             }
-            sign_in_failures::count(&conn, project, now, &self.own, ACCOUNT).await
+            count(&conn, project, now, &self.own, ACCOUNT, is_failure).await
         };
         match self.ctx.app.db.unit(counts).await? {
-            Some(failures) if failures > ACCOUNT.free => self.tell().await,
-            _ => Ok(()),
+            Some(failures) if is_failure && failures > ACCOUNT.free => self.tell(),
+            _ => {}
         }
+        Ok(())
     }
 
-    /// The owner is told once a day.
-    async fn tell(&self) -> Result<()> {
+    /// The owner is told once a day, beside the answer: the time that it takes tells nobody whether there is an owner.
+    fn tell(&self) {
         let owner = self.user.filter(|user| user.status == "active").map(|user| user.user_id);
-        let bounds = &[Bound::new(self.ctx, "told of refused sign-ins", &self.own, 1, DAY)];
-        let told = |conn: Conn| async move {
-            match (tries::count(&conn, self.ctx, bounds).await?, owner) {
-                (None, Some(owner)) => notices::queue(self.ctx, &conn, owner, Notice::SignInsRefused).await,
-                _ => Ok(()),
+        let (ctx, bounds) =
+            (self.ctx.clone(), [Bound::new(self.ctx, "told of refused sign-ins", &self.own, 1, DAY)]);
+        let running = ctx.app.running.begin();
+        tokio::spawn(async move {
+            let _running = running;
+            let (ctx, bounds) = (&ctx, &bounds);
+            let told = |conn: Conn| async move {
+                match (tries::count(&conn, ctx, bounds).await?, owner) {
+                    (None, Some(owner)) => notices::queue(ctx, &conn, owner, Notice::SignInsRefused).await,
+                    _ => Ok(()),
+                }
+            };
+            if let Err(error) = ctx.app.db.unit(told).await {
+                tracing::warn!(code = error.code().as_str(), "an owner is not told of refused sign-ins");
             }
-        };
-        self.ctx.app.db.unit(told).await
+        });
     }
 }
 

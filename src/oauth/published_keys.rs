@@ -41,12 +41,12 @@ pub async fn keys_of(ctx: &Ctx, entry: &ClientEntry, kid: Option<&str>, alg: Alg
     let Some(uri) = &entry.client.settings.jwks_uri else { return entry.keys.clone() };
     let published = ctx.app.cache.published_keys(ctx.project.id, entry.client.id);
     let mut fetched = published.0.lock().await;
-    let known = fetched.take().filter(|known| known.lives(uri, ctx.now));
+    let known = fetched.take().filter(|known| known.lives(uri, ctx.wall));
     let known = match known {
         Some(known) if known.keys.candidates(kid, alg).next().is_some() => known,
-        Some(known) if ctx.now.seconds_since(known.tried_at) < AGAIN_SECONDS => known,
+        Some(known) if ctx.wall.seconds_since(known.tried_at) < AGAIN_SECONDS => known,
         known => {
-            let (uri, at, tried_at) = (uri.clone(), ctx.now, ctx.now);
+            let (uri, at, tried_at) = (uri.clone(), ctx.wall, ctx.wall);
             match (fetch(ctx, &uri).await, known) {
                 (Some(keys), _) => Fetched { uri, at, tried_at, keys: Arc::new(keys) },
                 // What came before is as good as it was.

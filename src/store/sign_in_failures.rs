@@ -24,26 +24,29 @@ struct Failures {
     failures: i64,
 }
 
-/// Counts one, and gives how many there are; `None` while the subject is blocked, when nothing is counted.
+/// Counts one, and gives how many there are; `None` while the subject is blocked, when nothing is counted. When it is no
+/// failure, the same statement changes no count.
 pub async fn count(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
     subject: &[u8],
     counting: Counting,
+    is_failure: bool,
 ) -> Result<Option<i64>> {
     let Counting { free, doublings, longest_seconds, forgotten_seconds } = counting;
     let row = fetch_optional!(
         conn,
         Failures,
-        "INSERT INTO sign_in_failures (project_id, subject, failures, blocked_until, expires_at) VALUES ($1, $2, 1, 0, $3)
+        "INSERT INTO sign_in_failures (project_id, subject, failures, blocked_until, expires_at) VALUES ($1, $2, $9, 0, $3)
          ON CONFLICT (project_id, subject) DO UPDATE SET
-           failures = CASE WHEN sign_in_failures.expires_at <= $4 THEN 1 ELSE sign_in_failures.failures + 1 END,
+           failures = CASE WHEN sign_in_failures.expires_at <= $4 THEN $9 ELSE sign_in_failures.failures + $9 END,
            blocked_until = CASE
+             WHEN $9 = 0 THEN sign_in_failures.blocked_until
              WHEN sign_in_failures.expires_at <= $4 OR sign_in_failures.failures < $5 THEN 0
              WHEN sign_in_failures.failures - $5 >= $6 THEN $7
              ELSE $8 + (CAST(1000000 AS BIGINT) << CAST(sign_in_failures.failures - $5 AS INTEGER)) END,
-           expires_at = $3
+           expires_at = CASE WHEN $9 = 0 THEN sign_in_failures.expires_at ELSE $3 END
          WHERE sign_in_failures.blocked_until <= $8
          RETURNING failures",
         project,
@@ -53,7 +56,8 @@ pub async fn count(
         free,
         doublings,
         now.plus_seconds(longest_seconds).micros(),
-        now.micros()
+        now.micros(),
+        i64::from(is_failure)
     )?;
     Ok(row.map(|row| row.failures))
 }

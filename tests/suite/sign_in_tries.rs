@@ -77,6 +77,8 @@ async fn mistype(app: &TestApp, shop: &Shop, address: &str, times: usize) {
 async fn cost(app: &TestApp, call: impl Future<Output = bool>) -> (bool, u64, u64, u64) {
     let StatementCounts { reads, writes, units } = app.app.db.statements();
     let outcome = call.await;
+    // The owner is told beside the answer.
+    app.app.running.finished().await;
     let after = app.app.db.statements();
     (outcome, after.reads - reads, after.writes - writes, after.units - units)
 }
@@ -96,6 +98,15 @@ async fn many_addresses_guess_at_one_account(engine: Engine) {
     // What had to wait was not counted: the wait is over when it was said to be.
     app.app.clock.advance(1);
     assert!(alice(&app, &shop, AWAY).await);
+    // Nor for the address from which the right one came, however often.
+    let counts = "SELECT coalesce(max(failures), 0) AS n FROM sign_in_failures";
+    guess(&app, &shop, "alice", 40..51).await;
+    for _ in 0..60 {
+        assert!(!alice(&app, &shop, "192.0.2.60").await);
+    }
+    assert_eq!(number(&app.app.db, counts).await, 11);
+    app.app.clock.advance(1);
+    assert!(alice(&app, &shop, "192.0.2.60").await);
     // That place is known now as well, and the strangers begin anew.
     guess(&app, &shop, "alice", 20..31).await;
     assert!(alice(&app, &shop, AWAY).await && alice(&app, &shop, HOME).await);
@@ -272,16 +283,20 @@ async fn the_owner_is_told_once_a_day(engine: Engine) {
     let letters = "SELECT count(*) AS n FROM outbox WHERE kind = 'mail'";
     guess(&app, &shop, "alice", 0..10).await;
     guess(&app, &shop, "nobody", 0..12).await;
+    app.app.running.finished().await;
     assert_eq!(number(&app.app.db, letters).await, 0);
     guess(&app, &shop, "alice", 10..12).await;
+    app.app.running.finished().await;
     assert_eq!(number(&app.app.db, letters).await, 1);
     for n in 20..25 {
         app.app.clock.advance(600);
         guess(&app, &shop, "alice", n..n + 1).await;
     }
+    app.app.running.finished().await;
     assert_eq!(number(&app.app.db, letters).await, 1, "once a day");
     app.app.clock.advance(DAY);
     guess(&app, &shop, "alice", 0..11).await;
+    app.app.running.finished().await;
     assert_eq!(number(&app.app.db, letters).await, 2);
     run_due(&app.app).await.unwrap();
     let files: Vec<_> = std::fs::read_dir(mails.path()).unwrap().map(|file| file.unwrap().path()).collect();

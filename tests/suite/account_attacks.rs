@@ -58,6 +58,9 @@ async fn acts(app: &TestApp) -> i64 {
     number(&app.app.db, sql).await
 }
 
+/// A field of a form, or a header.
+type Pair<'a> = (&'a str, &'a str);
+
 async fn other_sites_post_nothing(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = shop(&app, "shop").await;
@@ -66,7 +69,7 @@ async fn other_sites_post_nothing(engine: Engine) {
         let url = app.project_url(&shop, &format!("/account{path}"));
         let sealed = visit.sealed(path).await;
         let theirs = attacker.sealed(path).await;
-        let forms: [(&str, Vec<(&str, &str)>, &[(&str, &str)]); 6] = [
+        let forms: [(&str, Vec<Pair>, &[Pair]); 6] = [
             ("without what it carries", fields.to_vec(), &[]),
             ("made up", [&[("request", "AAAA")], fields].concat(), &[]),
             ("another browser's", [&[("request", theirs.as_str())], fields].concat(), &[]),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::texts::{self, Text, Texts};
 
-/// What a letter is about. A new one gets a row in [`LETTERS`], its words in [`Letter::words`], and a section in each file
+/// What a letter is about. A new one gets a row in `LETTERS`, its words in [`Letter::words`], and a section in each file
 /// of texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -51,7 +51,7 @@ struct SignedClaims<'a> {
 }
 
 /// # Errors
-/// As [`found`].
+/// The caller is not authenticated, or the store is away.
 pub async fn answer(visit: &Visit, credentials: Presented, form: Parameters) -> Result<Value> {
     found(visit, credentials, form).await.map(|(_, _, found)| found)
 }
@@ -59,7 +59,7 @@ pub async fn answer(visit: &Visit, credentials: Presented, form: Parameters) -> 
 /// The same as a JWT for the client that asks.
 ///
 /// # Errors
-/// As [`found`].
+/// The caller is not authenticated, or the store is away.
 pub async fn signed(visit: &Visit, credentials: Presented, form: Parameters) -> Result<String> {
     let (ctx, client, token_introspection) = found(visit, credentials, form).await?;
     let claims = SignedClaims {

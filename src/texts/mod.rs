@@ -1,6 +1,6 @@
 //! What people read, in their language: one file for each language (`texts/*.toml`), one section for each page.
 //!
-//! A new language is a file, and a line in [`FILES`]. A new page is a section in [`sections`], and in every file.
+//! A new language is a file, and a line in `FILES`. A new page is a section in `sections`, and in every file.
 
 mod choose;
 mod sections;

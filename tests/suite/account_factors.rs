@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Account, Answer, Authenticator, Engine, Held, Seen, TestApp, Visit, between, both_engines, number,
+    Account, Answer, Authenticator, Engine, Held, Seen, Shop, TestApp, Visit, between, both_engines, number,
     sealed_of,
 };
 
@@ -12,11 +12,18 @@ both_engines!(
     an_application_adds_and_removes_an_app,
     the_page_adds_and_removes_an_app,
     somebody_elses_are_not_there,
+    a_password_alone_is_less_than_the_best,
     a_sign_out_in_the_same_moment
 );
 
 fn names(codes: &Value) -> Vec<String> {
     codes.as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect()
+}
+
+/// Second factors do not count here, so that a password alone is as good as it gets.
+async fn count_none(app: &TestApp, shop: &Shop) {
+    let settings = json!({"settings": {"sign_in": {"second_factor": "off"}}});
+    app.desk(shop, "owner").await.patch("", settings).await.ok();
 }
 
 async fn add(alice: &Account<'_>) -> (Authenticator, Value) {
@@ -30,6 +37,7 @@ async fn add(alice: &Account<'_>) -> (Authenticator, Value) {
 async fn an_application_adds_and_removes_an_app(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
+    count_none(&app, &shop).await;
     let alice = Account::new(&app, &shop).await;
     assert_eq!(alice.get("/factors").await.ok(), json!({"items": [], "recovery_codes_left": 0}));
     let why = "recovery codes stand in for a second factor, and there is none";
@@ -117,6 +125,10 @@ async fn the_page_adds_and_removes_an_app(engine: Engine) {
     let asked = app.submit(&shop, &cookie, &sealed, crate::support::PASSWORD).await;
     assert!(asked.headers()["location"].to_str().unwrap().ends_with("/second-factor"));
 
+    // And for whatever could cost somebody the account; a password alone is asked to sign in again.
+    let again = Seen::of(visit.submit("/factors", &[("codes", "new")]).await).await;
+    assert!(again.text.contains("name=\"password\"") && !again.text.contains("they are shown this once"));
+    count_none(&app, &shop).await;
     let codes = Seen::of(visit.submit("/factors", &[("codes", "new")]).await).await;
     assert!(codes.text.contains("they are shown this once"));
     let id = between(&listed, r#"name="remove" value=""#, "\"").to_owned();
@@ -129,9 +141,33 @@ async fn the_page_adds_and_removes_an_app(engine: Engine) {
     assert_eq!(none.status, 409);
 }
 
+/// Whoever has a second factor shows it before another is made, or one goes; a stolen password alone does neither.
+async fn a_password_alone_is_less_than_the_best(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let alice = Account::new(&app, &shop).await;
+    let id = add(&alice).await.1["factor"]["id"].as_str().unwrap().to_owned();
+    for (method, path) in [
+        (Method::POST, "/factors/app"),
+        (Method::POST, "/recovery-codes"),
+        (Method::DELETE, &*format!("/factors/{id}")),
+    ] {
+        let refused = Answer::of(alice.send(method, path, Some(json!({}))).await).await;
+        assert_eq!(
+            (refused.status, &refused.body["error"]),
+            (401, &json!("insufficient_user_authentication")),
+            "{path}"
+        );
+    }
+    assert_eq!(alice.get("/factors").await.ok()["items"].as_array().unwrap().len(), 1);
+}
+
 async fn somebody_elses_are_not_there(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (ours, theirs) = (app.shop("ours", "confidential").await, app.shop("theirs", "confidential").await);
+    for shop in [&ours, &theirs] {
+        count_none(&app, shop).await;
+    }
     let (alice, other) = (Account::new(&app, &ours).await, Account::new(&app, &theirs).await);
     let desk = app.desk(&ours, "user_manager").await;
     desk.post("/users", json!({"username": "bo", "password": crate::support::PASSWORD})).await.created();
@@ -156,6 +192,7 @@ async fn somebody_elses_are_not_there(engine: Engine) {
 async fn a_sign_out_in_the_same_moment(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
+    count_none(&app, &shop).await;
     let alice = Account::new(&app, &shop).await;
     let id = add(&alice).await.1["factor"]["id"].as_str().unwrap().to_owned();
     let (project, user, now) = (shop.project, shop.user, app.app.clock.now());

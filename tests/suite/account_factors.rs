@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Account, Answer, Authenticator, Engine, Held, Seen, Shop, TestApp, Visit, between, both_engines, number,
+    Account, Answer, Authenticator, Engine, Held, Seen, TestApp, Visit, between, both_engines, number,
     sealed_of,
 };
 
@@ -20,12 +20,6 @@ fn names(codes: &Value) -> Vec<String> {
     codes.as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect()
 }
 
-/// Second factors do not count here, so that a password alone is as good as it gets.
-async fn count_none(app: &TestApp, shop: &Shop) {
-    let settings = json!({"settings": {"sign_in": {"second_factor": "off"}}});
-    app.desk(shop, "owner").await.patch("", settings).await.ok();
-}
-
 async fn add(alice: &Account<'_>) -> (Authenticator, Value) {
     let begun = alice.post("/factors/app", json!({})).await.ok();
     let app = Authenticator::of(begun["key"].as_str().unwrap());
@@ -37,7 +31,7 @@ async fn add(alice: &Account<'_>) -> (Authenticator, Value) {
 async fn an_application_adds_and_removes_an_app(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
-    count_none(&app, &shop).await;
+    app.desk(&shop, "owner").await.count_no_factor().await;
     let alice = Account::new(&app, &shop).await;
     assert_eq!(alice.get("/factors").await.ok(), json!({"items": [], "recovery_codes_left": 0}));
     let why = "recovery codes stand in for a second factor, and there is none";
@@ -128,7 +122,7 @@ async fn the_page_adds_and_removes_an_app(engine: Engine) {
     // And for whatever could cost somebody the account; a password alone is asked to sign in again.
     let again = Seen::of(visit.submit("/factors", &[("codes", "new")]).await).await;
     assert!(again.text.contains("name=\"password\"") && !again.text.contains("they are shown this once"));
-    count_none(&app, &shop).await;
+    app.desk(&shop, "owner").await.count_no_factor().await;
     let codes = Seen::of(visit.submit("/factors", &[("codes", "new")]).await).await;
     assert!(codes.text.contains("they are shown this once"));
     let id = between(&listed, r#"name="remove" value=""#, "\"").to_owned();
@@ -166,7 +160,7 @@ async fn somebody_elses_are_not_there(engine: Engine) {
     let app = TestApp::new(engine).await;
     let (ours, theirs) = (app.shop("ours", "confidential").await, app.shop("theirs", "confidential").await);
     for shop in [&ours, &theirs] {
-        count_none(&app, shop).await;
+        app.desk(shop, "owner").await.count_no_factor().await;
     }
     let (alice, other) = (Account::new(&app, &ours).await, Account::new(&app, &theirs).await);
     let desk = app.desk(&ours, "user_manager").await;
@@ -192,7 +186,7 @@ async fn somebody_elses_are_not_there(engine: Engine) {
 async fn a_sign_out_in_the_same_moment(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
-    count_none(&app, &shop).await;
+    app.desk(&shop, "owner").await.count_no_factor().await;
     let alice = Account::new(&app, &shop).await;
     let id = add(&alice).await.1["factor"]["id"].as_str().unwrap().to_owned();
     let (project, user, now) = (shop.project, shop.user, app.app.clock.now());

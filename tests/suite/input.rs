@@ -218,8 +218,8 @@ async fn no_endpoint_stumbles_over_nul(engine: Engine) {
             for (kind, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
                 let schema = &content["schema"];
                 let required: Vec<&str> =
-                    schema["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-                for (name, member) in schema["properties"].as_object().unwrap() {
+                    schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                for (name, member) in schema["properties"].as_object().into_iter().flatten() {
                     let Some(poisoned) = poisoned(member) else { continue };
                     let mut body = good.clone();
                     body.retain(|name, _| required.contains(&name.as_str()));

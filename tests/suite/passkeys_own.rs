@@ -31,6 +31,7 @@ const WRONG_CHALLENGE: &str = "the challenge was made for something else, is too
 /// Alice, signed in.
 async fn alice(app: &TestApp, slug: &str) -> (Shop, String) {
     let shop = app.shop(slug, "confidential").await;
+    app.desk(&shop, "owner").await.count_no_factor().await;
     let token = app.sign_in(&shop).await.get("access_token").to_owned();
     (shop, token)
 }

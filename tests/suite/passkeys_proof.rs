@@ -56,6 +56,7 @@ async fn judged(ctx: &Ctx, asked: &Asked, challenge: &str, credential: &Value) -
 async fn a_passkey_proves_its_owner(engine: Engine) {
     let app = TestApp::named(engine).await;
     let shop = app.shop("shop", "confidential").await;
+    app.desk(&shop, "owner").await.count_no_factor().await;
     let token = token(&app, &shop).await;
     let mut bound = app.new_passkey(&shop, &token, &Way::default()).await;
     let mut synced = app.new_passkey(&shop, &token, &Way { synced: true, ..Way::default() }).await;
@@ -136,6 +137,7 @@ async fn a_wrong_answer_proves_nothing(engine: Engine) {
 async fn a_challenge_is_for_one_thing(engine: Engine) {
     let app = TestApp::named(engine).await;
     let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
+    app.desk(&shop, "owner").await.count_no_factor().await;
     let token = token(&app, &shop).await;
     let mut passkey = app.new_passkey(&shop, &token, &Way::default()).await;
     let (here, there) = (ctx(&app, &shop).await, ctx(&app, &other).await);

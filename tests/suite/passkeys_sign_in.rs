@@ -267,7 +267,8 @@ async fn in_a_real_browser(engine: Engine) {
         let verdict = app.verify(&shop, tokens.get("access_token")).await;
         assert_eq!(verdict["claims"]["acr"], "phr", "{verdict}");
 
-        // Once it is removed, the browser still offers it, and it opens nothing.
+        // Once it is removed, which takes a sign-in as good as this one, the browser still offers it, and it opens nothing.
+        let token = tokens.get("access_token");
         let listed = app.passkeys(&shop, token, Method::GET, "", None).await.ok();
         let path = format!("/{}", listed["items"][0]["id"].as_str().unwrap());
         app.passkeys(&shop, token, Method::DELETE, &path, None).await.ok();

@@ -145,7 +145,8 @@ fn audit() -> Vec<Operation> {
             "Signs the end of the log; 200 with the last one when nothing has happened since",
         )
         .optional_body([])
-        .answers(201, signed()),
+        .answers(201, signed())
+        .or_ok(),
         operation(
             &format!("GET {PROJECT}/events"),
             "list_events",

@@ -51,6 +51,9 @@ fn show(operation: &Operation) -> Value {
         _ => json!({"description": "Done", "content": {operation.answer_type: {"schema": operation.answer}}}),
     };
     let mut responses = json!({operation.status.to_string(): done});
+    if operation.or_ok {
+        responses["200"] = done;
+    }
     if let Some(responses) = responses.as_object_mut() {
         for status in REFUSALS.iter().map(|(status, _)| status) {
             responses.insert((*status).into(), json!({"$ref": format!("#/components/responses/{status}")}));

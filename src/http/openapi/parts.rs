@@ -32,6 +32,8 @@ pub struct Operation {
     /// The body is a picture.
     pub picture: bool,
     pub status: u16,
+    /// 200 as well, with the same answer: what was asked for was there already.
+    pub or_ok: bool,
     pub answer: Value,
     pub answer_type: &'static str,
 }
@@ -58,6 +60,7 @@ pub fn operation(route: &str, id: impl Into<String>, summary: &'static str) -> O
         form: false,
         picture: false,
         status: 200,
+        or_ok: false,
         answer: json!({"type": "object"}),
         answer_type: "application/json",
     }
@@ -97,6 +100,11 @@ impl Operation {
 
     pub fn answers(mut self, status: u16, schema: Value) -> Self {
         (self.status, self.answer) = (status, schema);
+        self
+    }
+
+    pub fn or_ok(mut self) -> Self {
+        self.or_ok = true;
         self
     }
 

@@ -48,6 +48,7 @@ async fn a_person_at_their_account(engine: Engine) {
         browser.goto(&format!("{account}/profile")).await.unwrap();
         sign_in(browser, PASSWORD).await;
         arrived(browser, &format!("{account}/profile")).await;
+        find(browser, "[name='claim.name']").await;
         assert_eq!(browser.title().await.unwrap(), "Profile – acme");
         type_in(browser, "[name='claim.name']", "Alice Lima").await;
         type_in(browser, "[name='claim.phone_number']", "123").await;

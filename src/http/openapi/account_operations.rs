@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::admin_operations::claims;
 use super::parts::{Caller, Operation, answer, flag, number, object, operation, text, texts};
+use super::people_operations::claims;
 
 fn ended() -> Value {
     answer([("families_ended!", number()), ("browser_sessions_ended!", number()), ("effective_at!", text())])

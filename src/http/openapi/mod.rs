@@ -6,6 +6,7 @@ mod document;
 mod mail_operations;
 mod operations;
 mod parts;
+mod people_operations;
 mod registration_operations;
 mod viewer;
 

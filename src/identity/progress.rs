@@ -17,10 +17,12 @@ use super::spend::Spend;
 use super::tries::{self, Bound};
 use super::{email_code, recovery, totp};
 use crate::app::Ctx;
+use crate::audit::{self, Actor};
 use crate::error::{Error, Result};
 use crate::ids::{ProjectId, UserId};
 use crate::keys::data_key::DataKey;
 use crate::keys::master::Place;
+use crate::mail::notices::{self, Notice};
 use crate::model::proven::{Proof, Proven};
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
@@ -33,7 +35,8 @@ const LIVES_SECONDS: i64 = 600;
 /// Wrong codes of one sign-in; then it is over.
 const MOST_FAILURES: i64 = 5;
 /// Wrong codes of one user, in all sign-ins. Nobody gets here without the password or a session.
-const MOST_OF_USER: [(i64, i64); 2] = [(15, 900), (60, 86_400)];
+const MOST_OF_USER: [(i64, i64); 2] = [(15, 900), (60, DAY_SECONDS)];
+const DAY_SECONDS: i64 = 86_400;
 
 /// Whether somebody signs in, or a browser that is signed in proves more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +229,10 @@ pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<At
             return Ok(Err(Attempt::Over));
         };
         Ok(match tries::count(&conn, ctx, bounds).await? {
-            Some(seconds) => Err(Attempt::TooMany(seconds)),
+            Some(seconds) => {
+                tell(&conn, ctx, row).await?;
+                Err(Attempt::TooMany(seconds))
+            }
             None => Ok(tried),
         })
     };
@@ -247,11 +253,36 @@ pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<At
     match accepted {
         Some(accepted) => Ok(Attempt::Right(accepted)),
         None if tried >= MOST_FAILURES => {
-            end(ctx, progress).await?;
+            let unit = |conn: Conn| async move {
+                stored::end(&conn, ctx.project.id, row).await?;
+                tell(&conn, ctx, row).await
+            };
+            ctx.app.db.unit(unit).await?;
             Ok(Attempt::Over)
         }
         None => Ok(Attempt::Wrong),
     }
+}
+
+/// Too many codes were wrong: the owner hears of it once a day, and so does the log, because it takes the password or a session
+/// to get so far. Called last in a unit.
+async fn tell(conn: &Conn, ctx: &Ctx, row: &Row) -> Result<()> {
+    let whose = whose(row);
+    if tries::count(conn, ctx, &[Bound::new(ctx, "told of refused codes", &whose, 1, DAY_SECONDS)])
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    notices::queue(ctx, conn, row.user_id, Notice::CodesRefused).await?;
+    let target = audit::user_name(ctx, row.user_id);
+    let actor = Actor::system("sign_in");
+    audit::append(conn, ctx.project.id, ctx.now, &actor.did("user.codes_refused", &target)).await.map(drop)
+}
+
+/// What raises the epoch, a reset of the password above all, begins the count anew.
+fn whose(row: &Row) -> Vec<u8> {
+    [&row.user_id.0.as_bytes()[..], &row.browser_epoch.to_be_bytes()].concat()
 }
 
 fn code_was(spend: Option<Spend>) -> Option<Accepted> {
@@ -266,8 +297,7 @@ fn bounds(ctx: &Ctx, row: &Row, shown: &Shown) -> Vec<Bound> {
         Shown::EmailCode(_) => "mailed code",
         Shown::Passkey { .. } => "passkey",
     };
-    // What raises the epoch, a reset of the password above all, begins the count anew.
-    let whose = [&row.user_id.0.as_bytes()[..], &row.browser_epoch.to_be_bytes()].concat();
+    let whose = whose(row);
     let bound =
         |(most, seconds): (i64, i64)| Bound::new(ctx, &format!("{of} in {seconds}"), &whose, most, seconds);
     MOST_OF_USER.map(bound).into()
@@ -315,12 +345,6 @@ pub async fn advance(
         Ok(true)
     };
     Ok(ctx.app.db.unit(unit).await?.then_some(cookie))
-}
-
-/// Ends it.
-pub async fn end(ctx: &Ctx, progress: &Progress) -> Result<()> {
-    let row = &progress.row;
-    ctx.app.db.write(|conn| async move { stored::end(&conn, ctx.project.id, row).await }).await.map(drop)
 }
 
 fn key(cookie: &Secret) -> DataKey {

@@ -248,7 +248,11 @@ async fn replace(conn: &Conn, ctx: &Ctx, old: Replaced, new: &SignIn) -> Result<
 
 /// The session behind a cookie, with today's epochs.
 pub async fn find_session(ctx: &Ctx, cookie: &Secret) -> Result<Option<SignIn>> {
-    let hash = &cookie.sha256();
+    find_session_by_hash(ctx, &cookie.sha256()).await
+}
+
+/// The same by the hash of its cookie.
+pub(super) async fn find_session_by_hash(ctx: &Ctx, hash: &[u8]) -> Result<Option<SignIn>> {
     ctx.app
         .db
         .read(|conn| async move { browser_sessions::find_live(&conn, ctx.project.id, ctx.now, hash).await })

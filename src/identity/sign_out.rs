@@ -2,16 +2,31 @@
 
 use serde_json::json;
 
+use super::progress;
+use super::sign_in::{find_session, find_session_by_hash};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::Result;
 use crate::model::token::Family;
 use crate::projects::user_sessions::end_families_of;
+use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
 use crate::store::{logout_tokens, user_sessions, users};
 
 /// Why a family ended, for its row.
 const REASON: &str = "logged_out";
+
+/// The session that a browser leaves: its own; or the one that it had when it began to sign in again, which is there until
+/// that sign-in takes its place.
+pub async fn find_leaving(ctx: &Ctx, cookie: &Secret) -> Result<Option<SignIn>> {
+    if let Some(session) = find_session(ctx, cookie).await? {
+        return Ok(Some(session));
+    }
+    match progress::find(ctx, cookie).await? {
+        Some(begun) => find_session_by_hash(ctx, begun.replaces()).await,
+        None => Ok(None),
+    }
+}
 
 /// Ends the session of a browser, its families without `offline_access`, and its codes; the clients will be told.
 pub async fn end_session(ctx: &Ctx, session: &SignIn) -> Result<()> {

@@ -15,6 +15,7 @@ pub enum Letter {
     AddressChangeAsked,
     AddressChanged,
     ChangeAddress,
+    CodesRefused,
     EmailCode,
     FactorAdded,
     FactorRemoved,
@@ -31,11 +32,12 @@ pub enum Letter {
 /// A letter, its name, and the places that its words may have; those that they must have stand in [`REQUIRED`].
 type Row = (Letter, &'static str, &'static [&'static str]);
 
-const LETTERS: [Row; 15] = [
+const LETTERS: [Row; 16] = [
     (Letter::AccountDeleted, "account_deleted", &["project"]),
     (Letter::AddressChangeAsked, "address_change_asked", &["project", "username", "address"]),
     (Letter::AddressChanged, "address_changed", &["project", "username"]),
     (Letter::ChangeAddress, "change_address", &["project", "username", "link", "hours"]),
+    (Letter::CodesRefused, "codes_refused", &["project", "username"]),
     (Letter::EmailCode, "email_code", &["project", "username", "code", "minutes"]),
     (Letter::FactorAdded, "factor_added", &["project", "username", "factor"]),
     (Letter::FactorRemoved, "factor_removed", &["project", "username", "factor"]),
@@ -91,6 +93,7 @@ impl Letter {
             AddressChangeAsked => mail_address_change_asked,
             AddressChanged => mail_address_changed,
             ChangeAddress => mail_change_address,
+            CodesRefused => mail_codes_refused,
             EmailCode => mail_email_code,
             FactorAdded => mail_factor_added,
             FactorRemoved => mail_factor_removed,

@@ -20,8 +20,10 @@ pub enum Notice<'a> {
     FactorRemoved(&'a str),
     /// How many are left.
     RecoveryCodeUsed(i64),
-    /// Somebody tried too many passwords or codes.
+    /// Somebody tried too many passwords.
     SignInsRefused,
+    /// Somebody who knows the password, or has a session, tried too many codes.
+    CodesRefused,
     /// Somebody who was signed in asked for another mail address, which is this one.
     AddressChangeAsked(&'a str),
     /// The address that the letter goes to is no longer the account's.
@@ -39,6 +41,7 @@ impl Notice<'_> {
             Self::FactorRemoved(factor) => letter(Letter::FactorRemoved).with("factor", factor),
             Self::RecoveryCodeUsed(left) => letter(Letter::RecoveryCodeUsed).with("left", left),
             Self::SignInsRefused => letter(Letter::SignInsRefused),
+            Self::CodesRefused => letter(Letter::CodesRefused),
             Self::AddressChangeAsked(new) => letter(Letter::AddressChangeAsked).with("address", new),
             Self::AddressChanged => letter(Letter::AddressChanged),
             Self::SignUpKnown => letter(Letter::SignUpKnown),

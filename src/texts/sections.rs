@@ -104,6 +104,8 @@ sections! {
 
     mail_change_address: MailChangeAddress { subject, text }
 
+    mail_codes_refused: MailCodesRefused { subject, text }
+
     mail_email_code: MailEmailCode { subject, text }
 
     mail_factor_added: MailFactorAdded { subject, text }

@@ -18,6 +18,8 @@ both_engines!(
     forms_are_bound_to_their_sign_in,
     what_ends_ends_the_sign_in,
     who_leaves_has_left,
+    who_leaves_halfway_has_left,
+    guesses_at_codes_are_told,
     wrong_codes_are_limited,
     codes_of_one_user_are_limited,
     // C053
@@ -251,6 +253,57 @@ async fn who_leaves_has_left(engine: Engine) {
     Seen::of(answer).await.refused(400, OUT_OF_DATE);
     Seen::of(app.get_page(&shop, "/enrol", &cookie).await).await.refused(400, STALE);
     assert_eq!(silent(&app, &shop, &cookie).await.as_deref(), Some("login_required"));
+}
+
+/// Whoever signs in again has another cookie after the password; the session that it is to replace is left with it.
+async fn who_leaves_halfway_has_left(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let (code, former) = app.code(&shop, "").await;
+    let tokens = app.exchange(&shop, &code).await.ok();
+    app.enrolled(&shop).await;
+    let page = app
+        .http
+        .get(app.authorize_url(&shop, "&prompt=login"))
+        .header("cookie", &former)
+        .send()
+        .await
+        .unwrap();
+    let sealed = sealed_of(&page.text().await.unwrap());
+    let middle = app.asked_for_more(&app.submit(&shop, &former, &sealed, PASSWORD).await).await;
+    assert_eq!(silent(&app, &shop, &former).await, None, "the former session lives on until it is replaced");
+    let hint = tokens["id_token"].as_str().unwrap();
+    let logout = app.project_url(&shop, &format!("/oauth2/logout?id_token_hint={hint}"));
+    let left = app.http.get(logout).header("cookie", &middle.cookie).send().await.unwrap();
+    assert_eq!(left.status(), 200);
+    assert_eq!(silent(&app, &shop, &former).await.as_deref(), Some("login_required"));
+}
+
+/// It takes the password to get so far, so the owner hears of it; once a day, however many there are.
+async fn guesses_at_codes_are_told(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    app.enrolled(&shop).await;
+    let told = async || {
+        let letters = "SELECT count(*) FROM outbox WHERE kind = 'mail'";
+        app.app.db.read(|conn| async move { fetch_one!(conn, (i64,), letters) }).await.unwrap().0
+    };
+    let before = told().await;
+    for sign_in in 0..3 {
+        let middle = app.half_signed_in(&shop, "").await;
+        for _ in 0..5 {
+            app.show(&shop, &middle, "totp", "000000").await;
+        }
+        assert_eq!(told().await, before + 1, "{sign_in}");
+    }
+    let events = app.desk(&shop, "auditor").await.get("/audit?action=user.codes_refused").await.ok();
+    assert_eq!(events["items"].as_array().unwrap().len(), 1);
+    app.app.clock.advance(86_400);
+    let middle = app.half_signed_in(&shop, "").await;
+    for _ in 0..5 {
+        app.show(&shop, &middle, "totp", "000000").await;
+    }
+    assert_eq!(told().await, before + 2);
 }
 
 async fn wrong_codes_are_limited(engine: Engine) {

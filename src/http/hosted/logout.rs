@@ -15,8 +15,7 @@ use super::page::Page;
 use super::{carried, cookie, pages, policy, redirect};
 use crate::app::Ctx;
 use crate::error::Result;
-use crate::identity::sign_in::find_session;
-use crate::identity::sign_out::{end_family, end_session, has_browser_session};
+use crate::identity::sign_out::{end_family, end_session, find_leaving, has_browser_session};
 use crate::oauth::authorize::parse;
 use crate::oauth::logout::{Hint, LogoutRequest, check};
 use crate::oauth::parameters::Parameters;
@@ -157,7 +156,7 @@ async fn begin(page: &Page, parameters: &Parameters) -> Result<Response> {
     let goodbye = Goodbye::of(&request);
     let cookie = page.cookie();
     let session = match &cookie {
-        Some(cookie) => find_session(ctx, cookie).await?,
+        Some(cookie) => find_leaving(ctx, cookie).await?,
         None => None,
     };
     match (session, &request.hint, &cookie) {
@@ -200,7 +199,7 @@ async fn leave(page: &Page) -> Result<Response> {
         Received::Valid(posted) => posted,
         Received::Stale(goodbye) => return pages::stale(ctx, &goodbye.link(ctx)),
     };
-    match (find_session(ctx, &posted.cookie).await?, posted.content.hint) {
+    match (find_leaving(ctx, &posted.cookie).await?, posted.content.hint) {
         (Some(session), _) => end_session(ctx, &session).await?,
         (None, Some(hint)) => {
             if let Some(family) = hint.find_family(ctx).await? {

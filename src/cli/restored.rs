@@ -50,7 +50,7 @@ pub async fn run(command: &Restored, sources: &Sources) -> anyhow::Result<()> {
 }
 
 fn tell(report: &Report) -> anyhow::Result<()> {
-    let Report { projects, lines, erased, faults, set_aside } = report;
+    let Report { projects, lines, erased, faults, postponed, set_aside } = report;
     println!("Every session and token of {projects} projects has ended.");
     println!("The erasure ledger has {lines} lines; {erased} users of the backup have been erased again.");
     if let Some(file) = set_aside {
@@ -61,8 +61,14 @@ fn tell(report: &Report) -> anyhow::Result<()> {
     }
     println!(
         "What was revoked or disabled after the backup was taken is in force again: look at admin keys, client secrets, \
-         clients and users."
+         clients and users, also at projects and legal holds."
     );
+    if *postponed > 0 {
+        println!(
+            "{postponed} deletions are scheduled. They wait for a week at least: whoever objected after the backup was taken \
+             has to be asked again, and what should not be deleted cancelled."
+        );
+    }
     if faults.is_empty() {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::events;
 use crate::http::connections;
 use crate::jobs;
-use crate::ledger;
+use crate::ledger::{self, mark};
 
 /// The longest that closing the store may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -19,6 +19,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Serves until SIGTERM or SIGINT; what runs then is finished within `grace`, unless a second signal cuts it short.
 pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    mark::at_start(&app).await?;
     tracing::info!(address = %listener.local_addr()?, base_url = app.base_url, "listening");
     let jobs = jobs::start(&app);
     let (stop, stopping) = oneshot::channel::<()>();
@@ -26,6 +27,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
         let _ = stopping.await;
     });
     let copying = tokio::spawn(ledger::file::keep_copying(app.clone()));
+    let looking = tokio::spawn(mark::keep_looking(app.clone()));
     let mut server = tokio::spawn(server);
     tokio::select! {
         ended = &mut server => ended?,
@@ -52,6 +54,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
     }
     // It may end anywhere: the next start goes on from the last whole line.
     copying.abort();
+    looking.abort();
     if tokio::time::timeout(CLOSE_LIMIT, app.db.close()).await.is_err() {
         tracing::warn!("the store did not close in time");
     }

@@ -103,13 +103,10 @@ pub(super) async fn set_aside(path: &Path, suffix: i64) -> Result<PathBuf> {
 
 /// Opens the file with its lock, cuts off a line that was torn, and gives the last whole one.
 fn open(path: &Path) -> io::Result<(File, Option<String>)> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let is_new = !path.exists();
-    if let Some(directory) = directory.filter(|_| is_new) {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
+    make_directory_of(path)?;
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-    if let Some(directory) = directory.filter(|_| is_new) {
+    if let Some(directory) = directory_of(path).filter(|_| is_new) {
         // The name is on the disk as well.
         File::open(directory)?.sync_all()?;
     }
@@ -129,6 +126,18 @@ fn open(path: &Path) -> io::Result<(File, Option<String>)> {
     let last = tail[..whole].trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
     let last = last.filter(|line| !line.is_empty()).map(|line| String::from_utf8_lossy(line).into_owned());
     Ok((file, last))
+}
+
+fn directory_of(path: &Path) -> Option<&Path> {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty())
+}
+
+/// The directory of a file, for nobody else's eyes.
+pub(super) fn make_directory_of(path: &Path) -> io::Result<()> {
+    match directory_of(path) {
+        Some(directory) => DirBuilder::new().recursive(true).mode(0o700).create(directory),
+        None => Ok(()),
+    }
 }
 
 fn seq_of(line: &str) -> Option<i64> {

@@ -7,6 +7,7 @@
 
 pub mod file;
 mod line;
+pub mod mark;
 pub mod replay;
 
 pub use self::line::Line;

@@ -9,20 +9,23 @@ use serde_json::json;
 
 use super::file::{Copied, blocking, copy, set_aside};
 use super::line::BEGINNING;
-use super::{Line, append};
+use super::{Line, append, mark};
 use crate::app::{App, Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Result};
 use crate::ids::ProjectId;
 use crate::session::delete_user;
 use crate::store::db::Conn;
-use crate::store::{clients, erasures, projects};
+use crate::store::{clients, deletions, erasures, projects};
 
 /// Projects whose epochs rise in one unit.
 const BATCH: i64 = 500;
 
 /// Lines read at a time.
 const LINES: usize = 500;
+
+/// So long do operators have to look at what is scheduled, in seconds: a week.
+pub const LOOK_SECONDS: i64 = 7 * 86_400;
 
 /// What was done.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct Report {
     pub erased: u64,
     /// Lines that were not applied, or that are missing; the rest has been applied nevertheless.
     pub faults: Vec<String>,
+    /// Scheduled deletions that wait for [`LOOK_SECONDS`] more: what had cancelled or held one may be gone.
+    pub postponed: u64,
     /// Where the node's own file went, if it did not fit the store any more.
     pub set_aside: Option<PathBuf>,
 }
@@ -52,9 +57,11 @@ pub async fn restored(app: &Arc<App>, ledgers: &[PathBuf]) -> Result<Report> {
         report.set_aside = Some(set_aside(path, app.clock.now().micros()).await?);
         copy(app).await?;
     }
+    report.postponed = postpone(app).await?;
+    mark::tell(app).await?;
     let detail = json!({
         "projects": report.projects, "ledger_lines": report.lines, "erased": report.erased,
-        "faults": report.faults.len(),
+        "faults": report.faults.len(), "deletions_postponed": report.postponed,
     });
     let (actor, detail) = (&Actor::command_line(), &detail);
     app.db
@@ -80,6 +87,32 @@ async fn raise_epochs(app: &App) -> Result<u64> {
                 Ok(raised)
             })
             .await?;
+        last = end;
+    }
+}
+
+/// After the replay, so that who was erased is not among them. A sandbox's clock may be ahead; nothing is lost there.
+async fn postpone(app: &App) -> Result<u64> {
+    let (mut postponed, mut last) = (0, ProjectId::INSTANCE);
+    let (now, until) = (app.clock.now(), app.clock.now().plus_seconds(LOOK_SECONDS));
+    loop {
+        let list = |conn| async move { deletions::list_projects_with_scheduled(&conn, last, BATCH).await };
+        let page = app.db.read(list).await?;
+        let Some(&(end,)) = page.last() else { return Ok(postponed) };
+        for (project,) in page {
+            let unit = |conn: Conn| async move {
+                let postponed = deletions::postpone(&conn, project, until).await?;
+                if postponed > 0 {
+                    let target = format!("project:{project}");
+                    let detail = json!({"deletions": postponed, "until": until});
+                    let actor = Actor::command_line();
+                    let event = actor.did("project.deletions_postponed", &target).with(detail);
+                    audit::append(&conn, project, now, &event).await?;
+                }
+                Ok(postponed)
+            };
+            postponed += app.db.unit(unit).await?;
+        }
         last = end;
     }
 }

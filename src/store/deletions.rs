@@ -268,6 +268,32 @@ pub async fn list_due_of_project(
     )
 }
 
+/// Projects after `after` in which a deletion waits for its day.
+pub async fn list_projects_with_scheduled(
+    conn: &Conn,
+    after: ProjectId,
+    most: i64,
+) -> Result<Vec<(ProjectId,)>> {
+    fetch_all!(
+        conn,
+        (ProjectId,),
+        "SELECT DISTINCT project_id FROM deletions WHERE state = 'scheduled' AND project_id > $1
+         ORDER BY project_id LIMIT $2",
+        after,
+        most
+    )
+}
+
+/// No scheduled deletion of the project is executed before `until`.
+pub async fn postpone(conn: &Conn, project: ProjectId, until: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE deletions SET execute_at = $1 WHERE project_id = $2 AND state = 'scheduled' AND execute_at < $1",
+        until,
+        project
+    )
+}
+
 /// Executed before `before` and not yet looked at again.
 pub async fn list_unswept(conn: &Conn, before: Timestamp, most: i64) -> Result<Vec<Due>> {
     fetch_all!(

@@ -51,6 +51,7 @@ pub mod sign_in_failures;
 pub mod sign_ins_in_progress;
 pub mod signing_keys;
 pub mod standings;
+pub mod store_marks;
 pub mod subject_salts;
 pub mod totp_factors;
 pub mod tries;

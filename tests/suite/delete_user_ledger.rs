@@ -20,6 +20,7 @@ both_engines!(
     a_restored_backup_forgets_again,
     a_store_that_went_on_loses_no_line,
     altered_lines_are_not_applied,
+    what_was_spared_is_not_executed,
 );
 
 /// A node with a ledger of its own in `directory`.
@@ -107,7 +108,7 @@ async fn the_file_heals_itself(engine: Engine) {
 
 /// What `restored` reports when nothing is at fault.
 fn report(projects: u64, lines: u64, erased: u64) -> Report {
-    Report { projects, lines, erased, faults: Vec::new(), set_aside: None }
+    Report { projects, lines, erased, faults: Vec::new(), postponed: 0, set_aside: None }
 }
 
 async fn a_restored_backup_forgets_again(engine: Engine) {
@@ -218,4 +219,34 @@ async fn altered_lines_are_not_applied(engine: Engine) {
         [format!("{place}, line 1 does not follow the line before it: lines are missing")]
     );
     assert_eq!(json!(report.erased), 0);
+}
+
+/// A deletion that was cancelled after the backup was taken is scheduled again in it.
+async fn what_was_spared_is_not_executed(engine: Engine) {
+    const DAY: i64 = 86_400;
+    let directory = tempfile::tempdir().unwrap();
+    let (before, path) = node(engine, &directory).await;
+    let shop = before.shop("shop", "confidential").await;
+    let owner = before.admin_key(None, "owner").await;
+    let body = json!({"settings": {"deletion_restore_days": 3}});
+    before.admin_patch(&owner, "/projects/shop", body).await.ok();
+    let admin = Deleting::new(&before, &shop).await;
+    let id = admin.asked().await;
+    admin.confirm(&id, "alice").await.ok();
+    let (backup, app) = before.backed_up(&path).await;
+    app.app.clock.advance(4 * DAY);
+    let node = backup.node(&path).await;
+    assert_eq!(restored(&node.app, &[]).await.unwrap().postponed, 1);
+    let state = async || {
+        crate::jobs::run_well(&node.app).await;
+        Deleting::new(&node, &shop).await.show(&id).await.ok()["state"].clone()
+    };
+    assert_eq!(state().await, "scheduled");
+    app.app.clock.advance(7 * DAY - 100);
+    assert_eq!(state().await, "scheduled");
+    app.app.clock.advance(100);
+    app.app.clock.advance(60);
+    assert_eq!(state().await, "executed", "nobody said otherwise");
+    let told = "SELECT count(*) AS n FROM audit_log WHERE action = 'project.deletions_postponed'";
+    assert_eq!(number(&node.app.db, told).await, 1);
 }

@@ -141,6 +141,7 @@ mod store_drops;
 mod store_groups;
 mod store_postgres;
 mod store_schema;
+mod store_set_back;
 mod store_standings;
 mod store_units;
 mod store_writer;

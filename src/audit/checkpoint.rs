@@ -6,7 +6,7 @@
 //! Set of that day.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{App, Ctx};
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ use crate::keys::jwks::thumbprint;
 use crate::keys::provide::place;
 use crate::keys::signing::{Alg, Signer, Verifier};
 use crate::keys::verify::Unproven;
+use crate::model::signing_key::SigningKey;
 use crate::model::timestamp::Timestamp;
 use crate::secret::{decode_base64url, encode_base64url};
 use crate::store::audit_checkpoints::{self, CheckpointRow};
@@ -22,6 +23,7 @@ use crate::store::signing_keys;
 
 /// No token of ours has this type, so that neither is taken for the other (RFC 8725, 3.11).
 const TYPE: &str = "tessera-audit-checkpoint+jwt";
+const CUT_TYPE: &str = "tessera-audit-cut+jwt";
 
 /// What is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,19 +56,81 @@ struct Header {
 impl Checkpoint {
     /// `None` for what is no checkpoint, or does not bear the signature of the key that it names.
     pub fn read(jws: &str) -> Option<Self> {
-        let unproven = Unproven::parse(jws).ok()?;
-        let header = decode_base64url(jws.split('.').next()?)?;
-        let Header { kid, jwk } = serde_json::from_slice(&header).ok()?;
-        let is_ours = unproven.header.typ.as_deref() == Some(TYPE) && unproven.alg() == Ok(Alg::ES256);
-        if !is_ours || thumbprint(Alg::ES256, &jwk)? != kid {
-            return None;
-        }
-        if !unproven.is_by(&Verifier::new(Alg::ES256, &jwk.to_string()).ok()?) {
-            return None;
-        }
-        let Claims { project, seq, hash, at, .. } = unproven.claims().ok()?;
+        let (kid, claims) = proven(jws, TYPE)?;
+        let Claims { project, seq, hash, at, .. } = claims;
         Some(Self { project, seq, hash: decode_base64url(&hash)?, at, kid })
     }
+}
+
+/// What the project's key says of a cut: what lay before, up to and with an entry of this hash, was let go of by the rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SignedCut {
+    pub project: ProjectId,
+    pub through: i64,
+    pub hash: Vec<u8>,
+    pub kid: String,
+}
+
+impl SignedCut {
+    /// As it stands in the entry of a cut, if the entry says the same.
+    pub fn of_detail(detail: &str) -> Option<Self> {
+        let detail: Value = serde_json::from_str(detail).ok()?;
+        let (kid, Claims { project, seq, hash, .. }) = proven(detail["proof"].as_str()?, CUT_TYPE)?;
+        let cut = Self { project, through: seq, hash: decode_base64url(&hash)?, kid };
+        (detail["through"] == seq).then_some(cut)
+    }
+}
+
+/// The claims of a statement of this type, and the thumbprint of the key that it brings along and that signed it.
+fn proven(jws: &str, typ: &str) -> Option<(String, Claims)> {
+    let unproven = Unproven::parse(jws).ok()?;
+    let header = decode_base64url(jws.split('.').next()?)?;
+    let Header { kid, jwk } = serde_json::from_slice(&header).ok()?;
+    let is_ours = unproven.header.typ.as_deref() == Some(typ) && unproven.alg() == Ok(Alg::ES256);
+    if !is_ours || thumbprint(Alg::ES256, &jwk)? != kid {
+        return None;
+    }
+    if !unproven.is_by(&Verifier::new(Alg::ES256, &jwk.to_string()).ok()?) {
+        return None;
+    }
+    Some((kid, unproven.claims().ok()?))
+}
+
+/// Signed by the project's current key, and that key's `kid`; `None`: it has none any more.
+fn sign(
+    app: &App,
+    project: ProjectId,
+    keys: Vec<SigningKey>,
+    (typ, claims): (&str, &Claims),
+) -> Result<Option<(String, String)>> {
+    let current = keys.into_iter().find(|key| key.alg == Alg::ES256 && key.is_current());
+    let Some(key) = current else { return Ok(None) };
+    let private = app.master_keys.open(&place(project, &key.kid), &key.sealed_private)?;
+    let signer = Signer::new(Alg::ES256, &key.kid, &private)?;
+    let jwk = serde_json::from_str(&key.public_jwk).map_err(Error::internal)?;
+    Ok(Some((signer.sign_with_key(typ, &jwk, claims)?, key.kid)))
+}
+
+/// What the entry of a cut says, if the checkpoint that it is made at is the project's own.
+pub(super) async fn sign_cut(
+    app: &App,
+    project: ProjectId,
+    through: i64,
+    now: Timestamp,
+) -> Result<Option<Value>> {
+    let read = app.db.read(|conn| async move {
+        let row = audit_checkpoints::find(&conn, project, through).await?;
+        Ok((row, audit_checkpoints::head(&conn, project).await?, signing_keys::list(&conn, project).await?))
+    });
+    let (Some(row), Some(head), keys) = read.await? else { return Ok(None) };
+    let Some(checkpoint) = Checkpoint::read(&row.jws) else { return Ok(None) };
+    if (checkpoint.project, checkpoint.seq) != (project, through) {
+        return Ok(None);
+    }
+    let hash = encode_base64url(&checkpoint.hash);
+    let claims = Claims { iss: head.issuer, project, seq: through, hash, at: now };
+    let signed = sign(app, project, keys, (CUT_TYPE, &claims))?;
+    Ok(signed.map(|(proof, _)| json!({"through": through, "proof": proof})))
 }
 
 /// A checkpoint of the chain as it is now; the last one again when nothing has happened since. The flag says whether it
@@ -82,15 +146,10 @@ pub async fn make(app: &App, project: ProjectId, now: Timestamp) -> Result<Optio
     if let Some(known) = known {
         return Ok(Some((known, false)));
     }
-    let current = keys.into_iter().find(|key| key.alg == Alg::ES256 && key.is_current());
-    let Some(key) = current else { return Ok(None) };
-    let private = app.master_keys.open(&place(project, &key.kid), &key.sealed_private)?;
-    let signer = Signer::new(Alg::ES256, &key.kid, &private)?;
-    let jwk = serde_json::from_str(&key.public_jwk).map_err(Error::internal)?;
     let claims =
         Claims { iss: head.issuer, project, seq: head.seq, hash: encode_base64url(&head.hash), at: now };
-    let jws = signer.sign_with_key(TYPE, &jwk, &claims)?;
-    let made = &CheckpointRow { seq: head.seq, at: now, kid: key.kid, jws };
+    let Some((jws, kid)) = sign(app, project, keys, (TYPE, &claims))? else { return Ok(None) };
+    let made = &CheckpointRow { seq: head.seq, at: now, kid, jws };
     let insert = |conn| async move { audit_checkpoints::insert(&conn, project, made).await };
     if app.db.write(insert).await? == 1 {
         return Ok(Some((made.clone(), true)));

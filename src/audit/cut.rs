@@ -1,11 +1,11 @@
 //! Letting go of the beginning of a chain, where a project does not keep its log for good.
 //!
-//! It is cut at a signed checkpoint, which stays, and the chain says that it was cut and up to where. So what remains can be
-//! proven from there, and nobody can take a beginning away and call it a cut.
+//! It is cut at a signed checkpoint, which stays, and the chain says that it was cut and up to where, signed as well. So what
+//! remains can be proven from there, and nobody who lacks the project's key can take a beginning away and call it a cut.
 
-use serde_json::json;
 use sqlx::FromRow;
 
+use super::checkpoint::sign_cut;
 use super::walk::CUT;
 use super::{Actor, append};
 use crate::app::App;
@@ -57,11 +57,12 @@ pub async fn cut(
     let (Some(through), recorded) = db.read(read).await? else { return Ok((0, false)) };
     let mut cut = 0;
     if through > recorded {
+        let Some(proof) = &sign_cut(app, project, through, now).await? else { return Ok((0, false)) };
         // With the first batch, so that the chain never speaks of a cut that the database refuses.
         let begin = |conn: Conn| async move {
             let cut = retention::delete_entries(&conn, project, through).await?;
             let target = format!("project:{project}");
-            append(&conn, project, now, &actor.did(CUT, &target).with(json!({"through": through}))).await?;
+            append(&conn, project, now, &actor.did(CUT, &target).with(proof.clone())).await?;
             Ok(cut)
         };
         cut = db.unit(begin).await?;

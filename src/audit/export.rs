@@ -1,6 +1,7 @@
 //! The log as JSON Lines: an entry each, with all that its hash covers and nothing personal. A file of them proves itself
 //! without the store.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
@@ -102,28 +103,37 @@ pub async fn export(db: &Db, project: ProjectId, after: i64, limit: i64) -> Resu
     Ok(Page { text, last, more })
 }
 
+/// What a file of lines says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    pub verdict: Verdict,
+    /// The number before its first entry.
+    pub base: i64,
+    /// Whether what lay before is proven: there was nothing, a checkpoint that was kept says what it was, or it was cut by the
+    /// rule.
+    pub begins_well: bool,
+}
+
 /// Proves a file of lines; several exports one after the other are one. `project`: whose it has to be.
-///
-/// Where it does not begin with 1, what lies before is proven by a checkpoint that was kept, or not at all.
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn verify_export(
-    file: impl BufRead,
-    project: Option<ProjectId>,
-    demands: &Demands,
-) -> Result<(Verdict, i64)> {
-    let mut base = 0;
-    let outcome = prove(file, project, demands, &mut base);
-    Ok((verdict(outcome)?, base))
+pub fn verify_export(file: impl BufRead, project: Option<ProjectId>, demands: &Demands) -> Result<Proof> {
+    let (mut base, mut begins_well) = (0, true);
+    let outcome = prove(file, project, demands).map(|walk| {
+        base = walk.base.unwrap_or_default();
+        let is_held = demands.held.iter().any(|held| held.seq == base);
+        begins_well = is_held || walk.check_cut().is_ok();
+        walk
+    });
+    Ok(Proof { verdict: verdict(outcome.and_then(Walk::end))?, base, begins_well })
 }
 
-fn prove(
+fn prove<'a>(
     mut file: impl BufRead,
     project: Option<ProjectId>,
-    demands: &Demands,
-    base: &mut i64,
-) -> Result<i64, Stop> {
+    demands: &'a Demands,
+) -> Result<Walk<'a>, Stop> {
     let mut project = project.or_else(|| demands.held.first().map(|held| held.project));
     let mut walk: Option<Walk<'_>> = None;
     let mut line = String::new();
@@ -146,15 +156,12 @@ fn prove(
         let walk = match &mut walk {
             Some(walk) => walk,
             None => {
-                let mut begun = Walk::new(of, demands)?;
-                *base = begun.begin(&entry)?;
+                let mut begun = Walk::new(of, demands, HashSet::new())?;
+                begun.begin(&entry)?;
                 walk.insert(begun)
             }
         };
         walk.step(entry)?;
     }
-    match walk {
-        Some(walk) => walk.end(),
-        None => Err(Stop::at(1, "there is nothing in it")),
-    }
+    walk.ok_or_else(|| Stop::at(1, "there is nothing in it"))
 }

@@ -14,7 +14,7 @@ pub use actor::{Actor, user_name};
 pub use chain::{Event, append, count_of};
 pub use checkpoint::Checkpoint;
 pub use cut::cut;
-pub use export::{MOST_LINES, Page, export, verify_export};
+pub use export::{MOST_LINES, Page, Proof, export, verify_export};
 pub use personal::{Personal, erase, open, seal, seal_first};
 pub use read::{Filter, Order, Shown, list};
 pub use verify::{next_chain, verify, verify_with};

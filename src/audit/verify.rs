@@ -8,8 +8,10 @@ use super::cut::recorded;
 use super::walk::{BEGINNING, Demands, Stop, Verdict, Walk, verdict};
 use crate::error::Result;
 use crate::ids::ProjectId;
+use crate::model::signing_key::Alg;
 use crate::store::audit_checkpoints::{self, CheckpointRow};
 use crate::store::db::{Conn, Db, fetch_optional};
+use crate::store::signing_keys;
 
 const PAGE: i64 = 200;
 
@@ -38,7 +40,9 @@ async fn prove(db: &Db, project: ProjectId, demands: &Demands) -> Result<i64, St
     // In this order: entries and checkpoints that come while we walk lie beyond.
     let last = db.read(|conn| async move { audit_checkpoints::list(&conn, project, None, 1).await }).await?;
     let head = db.read(|conn| async move { find_head(&conn, project).await }).await?;
-    let mut walk = Walk::new(project, demands)?;
+    let known = db.read(|conn| async move { signing_keys::list(&conn, project).await }).await?;
+    let known = known.into_iter().filter(|key| key.alg == Alg::ES256).map(|key| key.kid).collect();
+    let mut walk = Walk::new(project, demands, known)?;
     loop {
         // What stands before 1 was never appended.
         let after = walk.base.map_or(i64::MIN, |_| walk.seq);

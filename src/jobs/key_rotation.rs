@@ -1,7 +1,7 @@
 //! Signing keys move on by the clock; what may happen to one is decided in [`crate::keys::rotate`].
 
 use super::{Done, Run};
-use crate::audit::Actor;
+use crate::audit::{Actor, checkpoint};
 use crate::error::{Code, Error, Result};
 use crate::ids::ProjectId;
 use crate::keys::provide::Change;
@@ -37,6 +37,13 @@ pub(super) async fn rotate(run: &Run) -> Result<Done> {
                 return tally.done(true);
             }
             after = project;
+            // The old key signs that the chain tells of the new one: whoever trusts the old one can trust what comes after.
+            if let Err(error) = checkpoint::make(&run.app, project, now).await {
+                tracing::warn!(
+                    code = error.code().as_str(),
+                    "no checkpoint was signed before keys were rotated"
+                );
+            }
             tally.add(rotate_due(&Change { app: &run.app, project, now, actor: &actor }).await);
         }
     }

@@ -51,6 +51,8 @@ pub(super) async fn let_go(run: &Run) -> Result<Done> {
 }
 
 async fn of_project(run: &Run, kept: &Kept, now: Timestamp, tally: &mut Tally) -> Result<()> {
+    // What a sandbox keeps has the time of its own clock.
+    let now = now.plus_seconds(kept.clock_offset);
     let settings: ProjectSettings = serde_json::from_str(&kept.settings).map_err(Error::internal)?;
     let Retention { audit_days, sign_in_events_days, dead_sessions_days } = settings.retention;
     let (project, end) = (kept.id, |days: i64| now.plus_seconds(-days * DAY));

@@ -48,6 +48,13 @@ pub async fn find(conn: &Conn, within: Option<ProjectId>, id: AdminKeyId) -> Res
     )
 }
 
+/// Whether a key for all projects was ever made.
+pub async fn are_any_for_all(conn: &Conn) -> Result<bool> {
+    let found =
+        fetch_optional!(conn, (AdminKeyId,), "SELECT id FROM admin_keys WHERE project_id IS NULL LIMIT 1")?;
+    Ok(found.is_some())
+}
+
 /// Live keys after `after`, by age; `within`: only those that serve this project alone.
 pub async fn list(
     conn: &Conn,

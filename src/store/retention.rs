@@ -12,6 +12,8 @@ use crate::model::timestamp::Timestamp;
 pub struct Kept {
     pub id: ProjectId,
     pub settings: String,
+    /// Seconds that a sandbox's clock goes ahead of the machine's.
+    pub clock_offset: i64,
     pub oldest_event: Option<Timestamp>,
     pub oldest_entry: Option<Timestamp>,
 }
@@ -21,7 +23,7 @@ pub async fn page(conn: &Conn, after: ProjectId, limit: i64) -> Result<Vec<Kept>
     fetch_all!(
         conn,
         Kept,
-        "SELECT p.id, p.settings,
+        "SELECT p.id, p.settings, p.clock_offset,
            (SELECT e.at FROM events e WHERE e.project_id = p.id ORDER BY e.id LIMIT 1) AS oldest_event,
            (SELECT a.at FROM audit_log a WHERE a.project_id = p.id ORDER BY a.seq LIMIT 1) AS oldest_entry
          FROM projects p WHERE p.id > $1 AND p.status <> 'deleted' ORDER BY p.id LIMIT $2",

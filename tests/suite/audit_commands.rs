@@ -59,8 +59,13 @@ async fn a_log_is_proven_from_files(engine: Engine) {
     let part = file("later.jsonl");
     fs::write(&part, &later.out).unwrap();
     let alone = run(&["audit", "verify", "--export", &part], &[], "");
-    let unproven = "It begins after 5: a checkpoint of that entry would prove what it follows.\n";
-    assert_eq!(said(&alone), (Some(0), format!("{part}: whole, 2 events\n{unproven}").as_str(), ""));
+    let unproven = "It begins after 5, and nothing proves what it follows: add the part before, or a checkpoint of that entry; \
+        or, if the log was cut there, a later checkpoint or the project's JWK Set.\n";
+    let told = format!("{part}: whole, 2 events\n{unproven}");
+    assert_eq!(said(&alone), (Some(1), told.as_str(), "error: 1 chain is broken\n"));
+    let whose = run(&["audit", "verify", "--jwks", &jwks], &settings, "");
+    let why = "error: --jwks is the JWK Set of one project: name it with --project\n";
+    assert_eq!(said(&whose), (Some(1), "", why));
     let proven = run(&["audit", "verify", "--export", &part, "--checkpoint", &signed], &[], "");
     assert_eq!(proven.out, format!("{part}: whole, 2 events\n"));
 

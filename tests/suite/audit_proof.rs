@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::Jwk};
 use serde_json::{Value, json};
-use tessera::audit::{Checkpoint, Demands, Verdict, checkpoint, verify, verify_export, verify_with};
+use tessera::audit::{Checkpoint, Demands, Proof, Verdict, checkpoint, verify, verify_export, verify_with};
 use tessera::ids::ProjectId;
 use tessera::keys::rotate;
 use tessera::model::signing_key::Alg;
@@ -64,7 +64,7 @@ async fn page(app: &TestApp, key: &str, query: &str) -> (String, Option<String>)
 }
 
 fn judge(text: &str, demands: &Demands) -> Verdict {
-    verify_export(Cursor::new(text), None, demands).unwrap().0
+    verify_export(Cursor::new(text), None, demands).unwrap().verdict
 }
 
 async fn checkpoints_are_signed_listed_and_kept(engine: Engine) {
@@ -130,6 +130,10 @@ async fn a_retired_key_still_proves(engine: Engine) {
     assert!(is_whole(verify_with(&app.app.db, shop.project, &holding(&held)).await.unwrap()));
     let (text, _) = page(&app, &auditor, "").await;
     assert!(is_whole(judge(&text, &holding(&held))));
+    // What the store has from later keys does not disturb whoever kept the key set of that day.
+    let of_the_day =
+        Demands { held: held[..1].to_vec(), keys: Some([old["kid"].as_str().unwrap().to_owned()].into()) };
+    assert!(is_whole(verify_with(&app.app.db, shop.project, &of_the_day).await.unwrap()));
     // Whoever kept the key set of that day demands just that key.
     let kid = |shown: &Value| shown["kid"].as_str().unwrap().to_owned();
     for (key, good) in [(&old, true), (&new, false)] {
@@ -333,7 +337,7 @@ async fn a_changed_export_is_found(engine: Engine) {
     // The whole log of another project in its place.
     let other = tessera::projects::create_project(&app.app, "other", "other").await.unwrap();
     let theirs = tessera::audit::export(&app.app.db, other.id, 0, 500).await.unwrap().text;
-    let taken = verify_export(Cursor::new(&theirs), Some(shop.project), &Demands::default()).unwrap().0;
+    let taken = verify_export(Cursor::new(&theirs), Some(shop.project), &Demands::default()).unwrap().verdict;
     assert_eq!(taken, Verdict::Broken { seq: 1, why: "it belongs to another project" });
     assert_eq!(broken(&theirs), 1);
     let foreign = checkpoint::make(&app.app, other.id, app.app.clock.now()).await.unwrap().unwrap().0;
@@ -365,15 +369,17 @@ async fn exports_go_on_where_they_ended(engine: Engine) {
     assert_eq!(judge(&text, &holding(std::slice::from_ref(&held))), Verdict::Whole { events: 7 });
     // The later part alone is proven by a checkpoint of where it begins.
     let part = |demands: &Demands| verify_export(Cursor::new(&later), None, demands).unwrap();
-    assert_eq!(part(&holding(std::slice::from_ref(&held))), (Verdict::Whole { events: 1 }, 6));
+    let proof = |begins_well| Proof { verdict: Verdict::Whole { events: 1 }, base: 6, begins_well };
+    assert_eq!(part(&holding(std::slice::from_ref(&held))), proof(true));
+    assert_eq!(part(&Demands::default()), proof(false));
     let mut wrong = held.clone();
     wrong.hash = vec![0; 32];
     let why = "a checkpoint says something else of it";
-    assert_eq!(part(&holding(&[wrong])).0, Verdict::Broken { seq: 6, why });
+    assert_eq!(part(&holding(&[wrong])).verdict, Verdict::Broken { seq: 6, why });
     let mut early = held;
     early.seq = 5;
     let why = "what the checkpoint covers is no longer kept: take a later one";
-    assert_eq!(part(&holding(&[early])).0, Verdict::Broken { seq: 5, why });
+    assert_eq!(part(&holding(&[early])).verdict, Verdict::Broken { seq: 5, why });
     let of_all = app.admin_request(&auditor, reqwest::Method::GET, "/audit/export").send().await.unwrap();
     assert_eq!(of_all.text().await.unwrap().lines().count(), 2, "the keys that were made");
 }

@@ -1,9 +1,12 @@
 //! What a project keeps for a time of its own, and a log whose beginning was let go of and is still proven.
 
 use serde_json::{Value, json};
-use tessera::audit::{Checkpoint, Demands, Verdict, verify, verify_with};
+use tessera::audit::{Checkpoint, Demands, Verdict, verify, verify_export, verify_with};
 use tessera::events::flush;
 use tessera::jobs::Job;
+use tessera::keys::generate::{RsaSize, generate};
+use tessera::keys::signing::Signer;
+use tessera::model::signing_key::Alg;
 
 use crate::jobs::{count, row, run_well};
 use crate::support::{Engine, Shop, TestApp, both_engines, number, run};
@@ -12,9 +15,12 @@ both_engines!(
     settings_have_bounds,
     only_an_owner_shortens_the_log,
     events_go_by_the_setting,
+    a_sandbox_goes_by_its_own_clock,
     sessions_go_by_the_setting,
     the_log_is_cut_at_a_checkpoint,
     no_cut_is_a_cut_by_the_rule_alone,
+    a_forged_cut_is_found,
+    a_cut_by_a_later_key_is_proven_by_an_earlier_checkpoint,
     long_logs_go_in_batches,
 );
 
@@ -98,6 +104,36 @@ async fn events_go_by_the_setting(engine: Engine) {
     app.app.clock.advance(600);
     after(&app, 0).await;
     assert_eq!(left().await, [0, 0], "90 days unless the project says otherwise");
+}
+
+/// What a sandbox noted today is of a day to come for everybody else.
+async fn a_sandbox_goes_by_its_own_clock(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, live) = (app.shop("shop", "confidential").await, app.shop("live", "confidential").await);
+    run(&app.app.db, "UPDATE projects SET kind = 'sandbox', clock_offset = 864000, version = version + 1 WHERE slug = 'shop'").await;
+    for shop in [&shop, &live] {
+        keep(&app, shop, json!({"sign_in_events_days": 10})).await;
+        app.sign_in(shop).await;
+    }
+    flush(&app.app).await.unwrap();
+    let left = async || {
+        [
+            count(&app.app, shop.project, "events", "TRUE").await,
+            count(&app.app, live.project, "events", "TRUE").await,
+        ]
+    };
+    // Nothing is lost before its day, by either clock.
+    app.app.clock.advance(9 * DAY);
+    after(&app, 0).await;
+    assert_eq!(left().await, [2, 2]);
+    run(
+        &app.app.db,
+        "UPDATE projects SET clock_offset = clock_offset + 172800, version = version + 1 WHERE slug = 'shop'",
+    )
+    .await;
+    app.app.clock.advance(600);
+    after(&app, 0).await;
+    assert_eq!(left().await, [0, 2]);
 }
 
 async fn sessions_go_by_the_setting(engine: Engine) {
@@ -192,15 +228,118 @@ async fn no_cut_is_a_cut_by_the_rule_alone(engine: Engine) {
     for edit in [
         "DELETE FROM audit_log WHERE seq <= 8",
         "DELETE FROM audit_log WHERE seq <= 9",
-        "DELETE FROM audit_checkpoints WHERE seq = 7",
+        "UPDATE audit_log SET detail = '{\"through\":7}' WHERE action = 'audit_log.cut'",
         "UPDATE audit_checkpoints SET jws = 'a.b.c' WHERE seq = 7",
     ] {
         let (app, shop, _) = cut(engine).await;
         run(&app.app.db, edit).await;
         let verdict = verify(&app.app.db, shop.project).await.unwrap();
-        let seq = if edit.starts_with("UPDATE") { 7 } else { 1 };
+        let seq = match edit.split_once(" SET ") {
+            Some(("UPDATE audit_checkpoints", _)) => 7,
+            Some(_) => 10,
+            None => 1,
+        };
         assert!(matches!(verdict, Verdict::Broken { seq: at, .. } if at == seq), "{edit}: {verdict:?}");
     }
+}
+
+/// Somebody with write access to the tables says that there was a cut, in entries that follow each other as they should.
+async fn a_forged_cut_is_found(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let auditor = app.admin_key(None, "auditor").await;
+    let admin = app.admin_key(Some(shop.project), "admin").await;
+    let mut kept = Vec::new();
+    for name in ["One", "Two", "Three"] {
+        app.admin_patch(&admin, "/projects/shop", json!({"name": name})).await.ok();
+        let made = app.admin_post(&auditor, "/projects/shop/audit/checkpoints", json!({})).await;
+        kept.push(Checkpoint::read(made.body["jws"].as_str().unwrap()).unwrap());
+    }
+    let jwks = app.http.get(app.project_url(&shop, "/.well-known/jwks.json")).send().await.unwrap();
+    let jwks: Value = jwks.json().await.unwrap();
+    let kids = jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned());
+    let keys = Some(kids.collect());
+    let (first, last) = (kept[0].clone(), kept[2].clone());
+    let through = first.seq;
+    run(&app.app.db, format!("DELETE FROM audit_log WHERE seq <= {through} AND project_id = (SELECT id FROM projects WHERE slug = 'shop')").leak()).await;
+
+    // The strange key, of which the chain is made to tell, and what it signs.
+    let pair = generate(Alg::ES256, RsaSize::default()).await.unwrap();
+    let strange = Signer::new(Alg::ES256, &pair.kid, &pair.private_der).unwrap();
+    let claims = json!({"iss": "https://id.example/projects/shop", "project": shop.project, "seq": through,
+        "hash": tessera::secret::encode_base64url(&first.hash), "at": "2027-01-15T08:00:00Z"});
+    let jwk: Value = serde_json::from_str(&pair.public_jwk).unwrap();
+    let proof = strange.sign_with_key("tessera-audit-cut+jwt", &jwk, &claims).unwrap();
+    // A checkpoint is no cut, though the right key signed it.
+    let listed = app.admin_get(&auditor, "/projects/shop/audit/checkpoints").await.ok();
+    let checkpoint = listed["items"][2]["jws"].clone();
+    let target = format!("signing_key:{}", pair.kid);
+    let details = [
+        json!({"through": through}),
+        json!({"through": through, "proof": checkpoint}),
+        json!({"through": through, "proof": proof}),
+    ];
+    for (n, detail) in details.into_iter().enumerate() {
+        let actor = &tessera::audit::Actor::system("retention");
+        let (project, now) = (shop.project, app.app.clock.now());
+        let (target, detail) = (&target, &detail);
+        let append = |conn| async move {
+            if n == 2 {
+                tessera::audit::append(&conn, project, now, &actor.did("signing_key.created", target))
+                    .await?;
+            }
+            let event = actor.did("audit_log.cut", "project:shop").with(detail.clone());
+            tessera::audit::append(&conn, project, now, &event).await
+        };
+        app.app.db.unit(append).await.unwrap();
+        let why = "the beginning has been cut off";
+        let broken = Verdict::Broken { seq: 1, why };
+        for held in [&first, &last] {
+            for keys in [&keys, &None] {
+                let demands = Demands { held: vec![held.clone()], keys: keys.clone() };
+                let verdict = verify_with(&app.app.db, shop.project, &demands).await.unwrap();
+                assert_eq!(verdict, broken, "{n}, checkpoint of {}", held.seq);
+            }
+        }
+        if n < 2 {
+            // Only whoever makes a key anew as well gets past those who kept nothing.
+            assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), broken);
+        }
+        let export = tessera::audit::export(&app.app.db, shop.project, 0, 500).await.unwrap().text;
+        let demands = Demands { held: vec![last.clone()], keys: keys.clone() };
+        let proof = verify_export(std::io::Cursor::new(export), None, &demands).unwrap();
+        assert_eq!((proof.base, proof.begins_well), (through, false));
+    }
+}
+
+/// Keys follow each other, and each signs that the next one is the project's.
+async fn a_cut_by_a_later_key_is_proven_by_an_earlier_checkpoint(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    keep(&app, &shop, json!({"audit_days": 300})).await;
+    after(&app, 0).await;
+    let auditor = app.admin_key(None, "auditor").await;
+    let admin = app.admin_key(Some(shop.project), "admin").await;
+    app.app.clock.advance(250 * DAY);
+    app.admin_patch(&admin, "/projects/shop", json!({"name": "Corner shop"})).await.ok();
+    let made = app.admin_post(&auditor, "/projects/shop/audit/checkpoints", json!({})).await.body;
+    let held = Checkpoint::read(made["jws"].as_str().unwrap()).unwrap();
+    // Ninety days, and a new key; the job cuts with it.
+    for _ in 0..8 {
+        app.app.clock.advance(600);
+        run_well(&app.app).await;
+    }
+    app.app.clock.advance(100 * DAY);
+    for _ in 0..3 {
+        app.app.clock.advance(600);
+        run_well(&app.app).await;
+    }
+    let listed = app.admin_get(&auditor, "/projects/shop/audit/checkpoints?limit=1").await.ok();
+    assert_ne!(listed["items"][0]["kid"], held.kid);
+    assert!(number(&app.app.db, "SELECT min(seq) AS n FROM audit_log WHERE project_id = (SELECT id FROM projects WHERE slug = 'shop')").await > 1);
+    let demands = Demands { held: vec![held], keys: None };
+    let verdict = verify_with(&app.app.db, shop.project, &demands).await.unwrap();
+    assert!(matches!(verdict, Verdict::Whole { .. }), "{verdict:?}");
 }
 
 async fn long_logs_go_in_batches(engine: Engine) {

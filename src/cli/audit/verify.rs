@@ -10,13 +10,13 @@ use clap::Args;
 use serde_json::Value;
 
 use super::super::open::Place;
-use crate::audit::{Checkpoint, Demands, Verdict, next_chain, verify_export, verify_with};
+use crate::audit::{Checkpoint, Demands, Proof, Verdict, next_chain, verify_export, verify_with};
 use crate::config::Sources;
 use crate::ids::ProjectId;
 use crate::keys::jwks::thumbprint;
 use crate::model::signing_key::Alg;
 use crate::store::db::Db;
-use crate::store::projects;
+use crate::store::{admin_keys, projects};
 
 #[derive(Args)]
 pub struct Verify {
@@ -37,6 +37,10 @@ pub struct Verify {
 }
 
 pub async fn run(command: &Verify, sources: Sources) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        command.jwks.is_none() || command.project.is_some() || command.export.is_some(),
+        "--jwks is the JWK Set of one project: name it with --project"
+    );
     let mut demands = Demands::default();
     for file in &command.checkpoint {
         demands.held.extend(checkpoints(file)?);
@@ -90,13 +94,15 @@ fn is_whole_file(command: &Verify, file: &PathBuf, demands: &Demands) -> anyhow:
     let project = command.project.as_ref().map(|id| id.parse::<ProjectId>());
     let project = project.transpose().context("with --export, --project is the id of the project")?;
     let opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let (verdict, base) = verify_export(BufReader::new(opened), project, demands)?;
-    let is_proven = base == 0 || demands.held.iter().any(|held| held.seq == base);
+    let Proof { verdict, base, begins_well } = verify_export(BufReader::new(opened), project, demands)?;
     let is_whole = tell(&file.display().to_string(), &verdict);
-    if is_whole && !is_proven {
-        println!("It begins after {base}: a checkpoint of that entry would prove what it follows.");
+    if is_whole && !begins_well {
+        println!(
+            "It begins after {base}, and nothing proves what it follows: add the part before, or a checkpoint of that \
+             entry; or, if the log was cut there, a later checkpoint or the project's JWK Set."
+        );
     }
-    Ok(is_whole)
+    Ok(is_whole && begins_well)
 }
 
 /// Every chain there is, and how many of them are broken.
@@ -133,11 +139,16 @@ async fn is_whole(db: &Db, id: ProjectId, demands: &Demands) -> anyhow::Result<b
         None => &named,
     };
     match verify_with(db, id, demands).await? {
-        Verdict::Whole { events: 0 } if id != ProjectId::INSTANCE => {
+        Verdict::Whole { events: 0 } if id != ProjectId::INSTANCE || is_in_use(db).await? => {
             Ok(tell(name, &Verdict::Broken { seq: 1, why: "the chain is empty" }))
         }
         verdict => Ok(tell(name, &verdict)),
     }
+}
+
+/// Whether something has happened that the instance's chain has to tell of.
+async fn is_in_use(db: &Db) -> anyhow::Result<bool> {
+    Ok(db.read(|conn| async move { admin_keys::are_any_for_all(&conn).await }).await?)
 }
 
 fn tell(name: &str, verdict: &Verdict) -> bool {

@@ -34,19 +34,25 @@ pub enum Kind {
     /// A code becomes tokens.
     Exchange,
     Refresh,
+    /// A client that did not prove itself; what went well tells of itself.
+    ClientAuthentication,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::SignIn, Self::Exchange, Self::Refresh];
+    pub const ALL: [Self; 4] = [Self::SignIn, Self::Exchange, Self::Refresh, Self::ClientAuthentication];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SignIn => "sign_in",
             Self::Exchange => "exchange",
             Self::Refresh => "refresh",
+            Self::ClientAuthentication => "client_authentication",
         }
     }
 }
+
+/// Refused clients that a node notes in a minute: a refusal costs whoever provokes it nothing, so it must not fill the store.
+const MOST_REFUSED_CLIENTS: u32 = 100;
 
 /// The outcome of what went well; all others say why not.
 pub const OK: &str = "ok";
@@ -78,6 +84,26 @@ struct Noted {
 pub struct Events {
     noted: Mutex<Vec<Noted>>,
     dropped: AtomicU64,
+    refused_clients: Mutex<Minute>,
+}
+
+/// What was noted within a minute.
+#[derive(Default)]
+struct Minute {
+    number: i64,
+    noted: u32,
+}
+
+impl Minute {
+    /// Whether one more may be noted.
+    fn has_room(&mut self, now: Timestamp) -> bool {
+        let number = now.unix() / 60;
+        if number != self.number {
+            *self = Self { number, noted: 0 };
+        }
+        self.noted += u32::from(self.noted <= MOST_REFUSED_CLIENTS);
+        self.noted <= MOST_REFUSED_CLIENTS
+    }
 }
 
 impl Events {
@@ -116,6 +142,17 @@ pub fn note(ctx: &Ctx, kind: Kind, outcome: &'static str, client: Option<ClientI
     }
     let origin = ORIGIN.try_with(Clone::clone).unwrap_or_default();
     ctx.app.events.push(Noted { project: ctx.project.id, at: ctx.now, kind, outcome, client, user, origin });
+}
+
+/// Notes that somebody did not prove to be a client that there is; not every time, if it happens all the time.
+pub fn note_refused_client(ctx: &Ctx, client: ClientId) {
+    let has_room = {
+        let mut minute = ctx.app.events.refused_clients.lock().unwrap_or_else(PoisonError::into_inner);
+        minute.has_room(ctx.wall)
+    };
+    if has_room {
+        note(ctx, Kind::ClientAuthentication, "refused", Some(client), None);
+    }
 }
 
 /// Writes what this node has noted.
@@ -211,23 +248,27 @@ pub async fn list(ctx: &Ctx, filter: &Filter, after: Option<Uuid>, limit: i64) -
     let project = ctx.project.id;
     let list = |conn| async move { events::list(&conn, project, filter, after, limit).await };
     let rows = ctx.app.db.read(list).await?;
-    rows.into_iter().map(|row| shown(ctx, row)).collect()
+    Ok(rows.into_iter().map(|row| shown(ctx, row)).collect())
 }
 
-fn shown(ctx: &Ctx, row: EventRow) -> Result<Shown> {
-    let open = |sealed: Vec<u8>| {
-        let plain = ctx.app.master_keys.open(&place(ctx.project.id, &row.id.to_string()), &sealed)?;
+/// One that does not open must not hide the others.
+fn shown(ctx: &Ctx, row: EventRow) -> Shown {
+    let open = |sealed: &Vec<u8>| -> Result<Value> {
+        let plain = ctx.app.master_keys.open(&place(ctx.project.id, &row.id.to_string()), sealed)?;
         serde_json::from_slice(&plain).map_err(Error::internal)
     };
-    Ok(Shown {
-        personal: row.sealed.clone().map(open).transpose()?,
+    let opened = row.sealed.as_ref().map(open).transpose();
+    let opened =
+        opened.inspect_err(|_| tracing::error!(id = %row.id, "an event's sealed part does not open"));
+    Shown {
+        personal: opened.ok().flatten(),
         id: row.id,
         at: row.at,
         kind: row.kind,
         outcome: row.outcome,
         client_id: row.client_id,
         user: row.user_id.map(|user| audit::user_name(ctx, user)),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::{email_code, recovery, totp};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result};
+use crate::events::{Kind, note};
 use crate::ids::{ProjectId, UserId};
 use crate::keys::data_key::DataKey;
 use crate::keys::master::Place;
@@ -238,7 +239,10 @@ pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<At
     };
     let tried = match ctx.app.db.unit(count).await? {
         Ok(tried) => tried,
-        Err(refused) => return Ok(refused),
+        Err(refused) => {
+            note(ctx, Kind::SignIn, "too_many_codes", None, Some(user));
+            return Ok(refused);
+        }
     };
     let accepted = match shown {
         Shown::Totp(code) => code_was(totp::check(ctx, user, code).await?),
@@ -250,6 +254,10 @@ pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<At
             proven.map(|proven| Accepted { proof: Proof::Passkey(proven.passkey), spend: Spend::Passkey })
         }
     };
+    if accepted.is_none() {
+        let outcome = if matches!(shown, Shown::Passkey { .. }) { "wrong_passkey" } else { "wrong_code" };
+        note(ctx, Kind::SignIn, outcome, None, Some(user));
+    }
     match accepted {
         Some(accepted) => Ok(Attempt::Right(accepted)),
         None if tried >= MOST_FAILURES => {

@@ -128,6 +128,9 @@ pub struct IdClaims {
     pub at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
+    /// The project is a sandbox.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sandbox: bool,
     /// Claims of the person that were asked for one by one.
     #[serde(flatten)]
     pub more: serde_json::Map<String, serde_json::Value>,

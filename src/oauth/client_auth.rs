@@ -14,6 +14,7 @@ use crate::cache::ClientEntry;
 use crate::error::{
     Code, Error, Result, invalid_client, invalid_dpop_proof, invalid_request, unauthorized_client,
 };
+use crate::events::note_refused_client;
 use crate::ids::ClientId;
 use crate::keys::client_keys::ClientKeys;
 use crate::model::client::{AuthMethod, Client, GrantType};
@@ -152,13 +153,21 @@ pub async fn authenticate(ctx: &Ctx, presented: &Presented) -> Result<Arc<Client
     let keys = keys_for(ctx, &entry, presented).await;
     match accept(ctx, &entry, presented, &keys) {
         Ok(assertion) => return spend(ctx, entry, presented, assertion).await,
-        Err(error) if fresh => return Err(error),
+        Err(error) if fresh => return Err(denied(ctx, id, error)),
         Err(_) => {}
     }
     let entry = app.cache.current_client(app, project, id, ctx.now).await.map_err(unknown)?;
     let keys = keys_for(ctx, &entry, presented).await;
-    let assertion = accept(ctx, &entry, presented, &keys)?;
+    let assertion = accept(ctx, &entry, presented, &keys).map_err(|error| denied(ctx, id, error))?;
     spend(ctx, entry, presented, assertion).await
+}
+
+/// Operators see who tries to be a client of theirs.
+fn denied(ctx: &Ctx, client: ClientId, error: Error) -> Error {
+    if error.code() == Code::InvalidClient {
+        note_refused_client(ctx, client);
+    }
+    error
 }
 
 fn refused() -> Error {

@@ -175,6 +175,7 @@ fn id_token(
         amr: session.amr,
         at_hash: token_hash(signer.alg(), access_token),
         nonce: grant.nonce.map(str::to_owned),
+        sandbox: access.sandbox,
         more: Shown::default().and(&asked.id_token).of(&grant.person)?,
     };
     signer.sign("JWT", &claims)

@@ -219,11 +219,12 @@ pub async fn change_held(
     change: &UserChange,
 ) -> Result<UserRow> {
     let (project, id) = (ctx.project.id, row.id);
-    let Some(changed) = write(ctx, conn, &row, change).await? else { return Ok(row) };
-    // The way back from a scheduled deletion is to cancel it, or the person would be gone all the same one day.
-    if row.status != changed.status && deletions::is_scheduled(conn, project, id).await? {
+    // The way back from a scheduled deletion is to cancel it, or the person would be gone all the same one day; and who is
+    // disabled by it is active again when it is cancelled, whatever was asked for meanwhile.
+    if change.status.is_some() && deletions::is_scheduled(conn, project, id).await? {
         return Err(conflict("a deletion of this user is scheduled; cancel it instead").with_field("status"));
     }
+    let Some(changed) = write(ctx, conn, &row, change).await? else { return Ok(row) };
     let action = match (row.status == changed.status, changed.status.as_str()) {
         (true, _) => "user.updated",
         (false, "disabled") => "user.disabled",

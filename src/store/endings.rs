@@ -102,7 +102,8 @@ pub async fn owe(conn: &Conn, now: Timestamp, ending: &Ending, last: Uuid) -> Re
         conn,
         "INSERT INTO outbox (project_id, id, kind, client_id, user_id, subject, family_id, state, attempts,
            next_attempt_at, created_at)
-         SELECT f.project_id, f.id, 'logout_token', f.client_id, f.user_id, f.subject, f.id, 'waiting', 0, $1, $1
+         SELECT f.project_id, f.id, 'logout_token', f.client_id, f.user_id, f.subject, f.id,
+           CASE WHEN p.kind = 'sandbox' THEN 'caught' ELSE 'waiting' END, 0, $1, $1
          FROM token_families f
          JOIN projects p ON p.id = f.project_id
          JOIN clients c ON c.project_id = f.project_id AND c.id = f.client_id

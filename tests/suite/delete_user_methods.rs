@@ -102,7 +102,10 @@ async fn the_window_ends_in_a_deletion(engine: Engine) {
     let enabled = desk.patch(&format!("/users/{}", shop.user), json!({"status": "active"})).await;
     let why = "a deletion of this user is scheduled; cancel it instead";
     let expected = json!({"error": "conflict", "error_description": why, "field": "status"});
-    assert_eq!((enabled.status, enabled.body), (409, expected));
+    assert_eq!((enabled.status, enabled.body), (409, expected.clone()));
+    // Who asks for what is there already has to know that a cancellation would end it.
+    let disabled = desk.patch(&format!("/users/{}", shop.user), json!({"status": "disabled"})).await;
+    assert_eq!((disabled.status, disabled.body), (409, expected));
     assert!(!can_sign_in(&app, &shop).await);
     // A change of the user does not call it off.
     crate::support::run(&app.app.db, "UPDATE users SET version = version + 1").await;

@@ -8,6 +8,7 @@ use crate::support::{Deleting, Engine, PASSWORD, Shop, TestApp, both_engines, nu
 
 both_engines!(
     what_happened_is_found,
+    what_failed_is_found,
     filters_and_pages,
     bad_input_and_other_keys,
     nothing_is_written_by_the_request,
@@ -84,6 +85,45 @@ async fn what_happened_is_found(engine: Engine) {
     );
 }
 
+/// A code that is wrong, and somebody who is no client; whoever provokes more of that does not fill the store.
+async fn what_failed_is_found(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let other = app.shop("other", "confidential").await;
+    let auditor = app.admin_key(Some(shop.project), "auditor").await;
+    app.enrolled(&shop).await;
+    flush(&app.app).await.unwrap();
+    run(&app.app.db, "DELETE FROM events").await;
+    let middle = app.half_signed_in(&shop, "").await;
+    let form = [("request", middle.sealed()), ("factor", "totp".into()), ("code", "000000".into())];
+    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(app.post_page(&shop, "/second-factor", &middle.cookie, &form).await.status(), 400);
+    let ask = async |id: &str| {
+        let url = app.project_url(&shop, "/oauth2/token");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "tsr_nothing")];
+        let asked = app.http.post(url).basic_auth(id, Some("tcs_wrong")).form(&form).send().await.unwrap();
+        assert_eq!(asked.status(), 401);
+    };
+    app.app.clock.advance(1);
+    ask(&shop.id.to_string()).await;
+    ask(&uuid::Uuid::max().to_string()).await;
+    ask(&other.id.to_string()).await;
+    let all = events(&app, &auditor, "").await;
+    assert_eq!(told(&all), ["client_authentication refused", "sign_in wrong_code"]);
+    assert_eq!((&all[0]["client_id"], &all[0]["user"]), (&json!(shop.id), &Value::Null));
+    assert!(all[1]["user"].is_string());
+    for _ in 0..110 {
+        ask(&shop.id.to_string()).await;
+    }
+    flush(&app.app).await.unwrap();
+    let refused = "SELECT count(*) AS n FROM events WHERE kind = 'client_authentication'";
+    assert_eq!(number(&app.app.db, refused).await, 100);
+    app.app.clock.advance(60);
+    ask(&shop.id.to_string()).await;
+    flush(&app.app).await.unwrap();
+    assert_eq!(number(&app.app.db, refused).await, 101);
+}
+
 async fn filters_and_pages(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -128,7 +168,7 @@ async fn bad_input_and_other_keys(engine: Engine) {
     let refused = app.admin_get(&manager, "/projects/other/events").await;
     refused.refused(403, "forbidden", "the role user_manager may not do this");
     for (query, field, why) in [
-        ("kind=dance".to_owned(), "kind", "kind is sign_in, exchange or refresh"),
+        ("kind=dance".to_owned(), "kind", "kind is sign_in, exchange, refresh or client_authentication"),
         (format!("outcome={}", "x".repeat(65)), "outcome", "outcome has at most 64 bytes"),
         ("since=today".into(), "since", "since must be a time such as 2027-01-15T08:00:00Z"),
         ("limit=0".into(), "limit", "limit must lie between 1 and 200"),

@@ -145,6 +145,8 @@ async fn tokens_of_a_sandbox_say_so(engine: Engine) {
         user: user["id"].as_str().unwrap().parse().unwrap(),
     };
     let tokens = app.sign_in(&shop).await;
-    assert_eq!(claims(tokens.get("access_token"))["sandbox"], true);
+    for token in ["access_token", "id_token"] {
+        assert_eq!(claims(tokens.get(token))["sandbox"], true, "{token}");
+    }
     assert_eq!(app.verify(&shop, tokens.get("access_token")).await["active"], true);
 }

@@ -8,12 +8,13 @@ use tessera::store::db::{Conn, execute};
 
 use crate::jobs::{count, row};
 use crate::logout_tokens::{claims, deliver, sid, sids, told, told_at};
-use crate::support::{Engine, Receiver, Shop, TestApp, Tokens, both_engines};
+use crate::support::{Engine, Receiver, Shop, TestApp, Tokens, both_engines, run};
 
 both_engines!(
     a_client_that_ends_is_told_of_each_session,
     a_project_that_ends_tells_all_its_clients,
     a_deleted_project_speaks_once_more,
+    a_sandbox_tells_nobody_outside,
     many_sessions_are_told_of_in_batches,
     a_displaced_session_is_told_of,
     a_client_that_revokes_its_own_token_is_told,
@@ -82,6 +83,21 @@ async fn a_client_that_ends_is_told_of_each_session(engine: Engine) {
     app.sign_in(&silent).await;
     app.admin_delete(&owner, &format!("/projects/shop/clients/{}", silent.id)).await.ok();
     assert_eq!(count(&app.app, shop.project, "endings", "TRUE").await, 0);
+}
+
+/// A rehearsal with the addresses of the live project.
+async fn a_sandbox_tells_nobody_outside(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, server) = told(&app, "shop").await;
+    run(&app.app.db, "UPDATE projects SET kind = 'sandbox', version = version + 1").await;
+    let owner = app.key(None, "owner").await;
+    let sessions = two_sessions(&app, &shop).await;
+    let ended = app.admin_post(&owner, "/projects/shop/end-all-sessions", json!({})).await;
+    assert!(ended.status < 300, "{}", ended.body);
+    deliver_all(&app).await;
+    assert!(server.received().is_empty());
+    let caught = app.admin_get(&owner, "/projects/shop/sandbox/messages").await.ok();
+    assert_eq!(caught["items"].as_array().unwrap().len(), sessions.len());
 }
 
 async fn a_project_that_ends_tells_all_its_clients(engine: Engine) {

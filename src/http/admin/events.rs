@@ -36,7 +36,8 @@ pub async fn list(call: Call) -> Result<Response> {
     let query: Query = call.query()?;
     let limit = limit(query.limit)?;
     if query.kind.as_deref().is_some_and(|kind| !Kind::ALL.iter().any(|known| known.as_str() == kind)) {
-        return Err(Error::invalid_field("kind", "kind is sign_in, exchange or refresh"));
+        let bound = "kind is sign_in, exchange, refresh or client_authentication";
+        return Err(Error::invalid_field("kind", bound));
     }
     if query.outcome.as_ref().is_some_and(|outcome| outcome.len() > MOST_BYTES) {
         return Err(Error::invalid_field("outcome", format!("outcome has at most {MOST_BYTES} bytes")));

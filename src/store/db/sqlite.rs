@@ -50,7 +50,9 @@ impl SqliteDb {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             // Without it macOS acknowledges what the disk has not yet written; elsewhere it does nothing.
-            .pragma("fullfsync", "ON");
+            .pragma("fullfsync", "ON")
+            // What is deleted is written over, or it could be read in the file for months.
+            .pragma("secure_delete", "ON");
         if settings.create {
             make_file(options.get_filename());
         }

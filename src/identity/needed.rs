@@ -1,6 +1,6 @@
 //! What is still needed before somebody is signed in: the one place that decides it.
 
-use super::devices;
+use super::{devices, passkeys};
 use crate::app::Ctx;
 use crate::error::Result;
 use crate::ids::UserId;
@@ -68,6 +68,7 @@ pub async fn needed(
         asked,
         demand,
         held: held.unwrap_or_default(),
+        has_passkeys: passkeys::are_possible(ctx),
         remembered: false,
     };
     let first = situation.needed(proven);
@@ -100,6 +101,8 @@ struct Situation<'a> {
     asked: SecondFactor,
     demand: Demand,
     held: Held,
+    /// Whether there can be passkeys at all.
+    has_passkeys: bool,
     /// The browser need not be asked for what the policy asks for; for what the request asks for, it is.
     remembered: bool,
 }
@@ -116,12 +119,15 @@ impl Situation<'_> {
                 return Needed::Factor(factors);
             }
         }
-        let factors = self.reaching(least, can_be_made);
+        let factors = self.reaching(least, |kind| self.can_make(kind));
+        let mailed = self.reaching(Acr::Two, |kind| self.has(kind) && kind == FactorKind::EmailCode);
         match self.asked {
             SecondFactor::Off => Needed::Unmet,
             // Whoever has one makes no other in its place.
             _ if !self.held.is_bare() => Needed::Unmet,
             _ if factors.is_empty() => Needed::Unmet,
+            // Nor does a password alone make one where a code by mail would be asked for.
+            _ if proven.acr() < Acr::Two && !mailed.is_empty() => Needed::Factor(mailed),
             _ => Needed::Enrol(factors),
         }
     }
@@ -150,11 +156,15 @@ impl Situation<'_> {
             FactorKind::Passkey => self.held.passkeys > 0,
         }
     }
-}
 
-/// What somebody can make while signing in. An address is verified elsewhere.
-const fn can_be_made(kind: FactorKind) -> bool {
-    matches!(kind, FactorKind::Totp)
+    /// While signing in. An address is verified elsewhere.
+    const fn can_make(&self, kind: FactorKind) -> bool {
+        match kind {
+            FactorKind::Totp => true,
+            FactorKind::Passkey => self.has_passkeys,
+            FactorKind::EmailCode => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +180,8 @@ mod tests {
     fn needed(asked: SecondFactor, (least, wished): (Acr, Acr), held: Held, remembered: bool) -> Needed {
         let policy = &SignInPolicy::default();
         let demand = Demand { least, wished };
-        Situation { policy, asked, demand, held, remembered }.needed(Proven::default().and(Proof::Password))
+        let situation = Situation { policy, asked, demand, held, has_passkeys: false, remembered };
+        situation.needed(Proven::default().and(Proof::Password))
     }
 
     #[test]
@@ -212,11 +223,36 @@ mod tests {
         let policy = &SignInPolicy { factors: vec![Totp, EmailCode], ..SignInPolicy::default() };
         let demand = Demand { least: Acr::Two, wished: Acr::PhishingResistant };
         let asked = SecondFactor::Required;
-        let situation = Situation { policy, asked, demand, held: APP, remembered: false };
+        let situation = Situation { policy, asked, demand, held: APP, has_passkeys: true, remembered: false };
         let password = Proven::default().and(Proof::Password);
         assert_eq!(situation.needed(password), Needed::Factor(vec![Totp]));
         assert_eq!(situation.needed(password.and(Proof::OneTimeCode)), Needed::Nothing);
         let passkey = Proof::Passkey(proven::Passkey { verified: true, synced: false });
         assert_eq!(situation.needed(Proven::default().and(passkey)), Needed::Nothing);
+    }
+
+    #[test]
+    fn whoever_has_none_makes_what_counts() {
+        let password = Proven::default().and(Proof::Password);
+        let needed = |factors: &[FactorKind], least: Acr, held: Held, has_passkeys: bool, proven: Proven| {
+            let policy = &SignInPolicy { factors: factors.to_vec(), ..SignInPolicy::default() };
+            let demand = Demand { least, wished: Acr::One };
+            let asked = SecondFactor::Required;
+            Situation { policy, asked, demand, held, has_passkeys, remembered: false }.needed(proven)
+        };
+        let (two, resistant) = (Acr::Two, Acr::PhishingResistant);
+        let enrol = |kinds: &[FactorKind]| Needed::Enrol(kinds.to_vec());
+        assert_eq!(needed(&[Totp, Passkey], two, NONE, true, password), enrol(&[Totp, Passkey]));
+        assert_eq!(needed(&[Totp, Passkey], two, NONE, false, password), enrol(&[Totp]));
+        assert_eq!(needed(&[Passkey], two, NONE, false, password), Needed::Unmet);
+        assert_eq!(needed(&[Totp, Passkey], resistant, NONE, true, password), enrol(&[Passkey]));
+        assert_eq!(needed(&[Totp, Passkey], resistant, APP, true, password), Needed::Unmet);
+        // A verified address is shown first: a password alone makes no factor beside it.
+        let address = Held { address: true, ..NONE };
+        let (all, mailed) = (&[Totp, Passkey, EmailCode], Needed::Factor(vec![EmailCode]));
+        assert_eq!(needed(all, two, address, true, password), mailed);
+        assert_eq!(needed(all, resistant, address, true, password), mailed);
+        let both = password.and(Proof::OneTimeCode);
+        assert_eq!(needed(all, resistant, address, true, both), enrol(&[Passkey]));
     }
 }

@@ -318,7 +318,7 @@ pub(super) async fn forgive(conn: &Conn, ctx: &Ctx, row: &Row, spend: &Spend) ->
         Spend::RecoveryCode { .. } => Shown::RecoveryCode(Secret::new("")),
         Spend::EmailCode(_) => Shown::EmailCode(Secret::new("")),
         Spend::Passkey => Shown::Passkey { challenge: Secret::new(""), credential: Secret::new("") },
-        Spend::Nothing | Spend::NewTotp { .. } => return Ok(()),
+        Spend::Nothing | Spend::New { .. } => return Ok(()),
     };
     tries::forgive(conn, ctx, &bounds(ctx, row, &shown)).await
 }

@@ -3,12 +3,14 @@
 use serde_json::json;
 
 use super::factors;
+use super::passkeys::Made;
 use super::recovery::NewCodes;
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::Result;
 use crate::ids::{FactorId, UserId};
 use crate::mail::notices::{self, Notice};
+use crate::projects::users::locked;
 use crate::store::db::Conn;
 use crate::store::factors::held;
 use crate::store::sign_ins_in_progress::{self, Row};
@@ -30,11 +32,18 @@ pub enum Spend {
     },
     /// A mailed code, which is the question of this sign-in.
     EmailCode(Box<Row>),
-    /// An app that is new, and has shown its first code; with it the codes for emergencies, if there are none yet.
-    NewTotp {
-        factor: TotpFactor,
-        codes: Option<NewCodes>,
+    /// The first factor of somebody who had none; with it come the codes for emergencies.
+    New {
+        factor: NewFactor,
+        codes: NewCodes,
     },
+}
+
+/// A factor that has been shown, and is not yet stored.
+pub enum NewFactor {
+    /// It has shown its first code.
+    App(TotpFactor),
+    Passkey(Box<Made>),
 }
 
 impl Spend {
@@ -46,11 +55,17 @@ impl Spend {
             Self::Totp { id, step } => totp_factors::consume(conn, project, now, user, (*id, *step)).await?,
             Self::RecoveryCode { hash } => recovery_codes::consume(conn, project, now, user, hash).await?,
             Self::EmailCode(row) => sign_ins_in_progress::take_challenge(conn, project, row).await?,
-            Self::NewTotp { factor, codes } => {
-                factors::add_totp(conn, ctx, user, factor).await?;
-                if let Some(codes) = codes {
-                    codes.store(conn, ctx, user).await?;
+            Self::New { factor, codes } => {
+                locked(ctx, conn, user, None).await?;
+                // Of two at once only one is the first.
+                if !held(conn, project, user).await?.unwrap_or_default().is_bare() {
+                    return Ok(false);
                 }
+                match factor {
+                    NewFactor::App(app) => factors::add_totp(conn, ctx, user, app).await?,
+                    NewFactor::Passkey(made) => made.store(conn, ctx).await?,
+                }
+                codes.store(conn, ctx, user).await?;
                 1
             }
         };
@@ -68,9 +83,10 @@ impl Spend {
                 let event = actor.did("recovery_code.used", &target);
                 audit::append(conn, ctx.project.id, ctx.now, &event).await.map(drop)
             }
-            Self::NewTotp { factor, codes } => {
+            Self::New { factor: NewFactor::Passkey(made), .. } => made.record(conn, ctx).await,
+            Self::New { factor: NewFactor::App(app), .. } => {
                 notices::queue(ctx, conn, user, Notice::FactorAdded("totp")).await?;
-                let detail = json!({"kind": "totp", "factor": factor.id, "recovery_codes": codes.is_some()});
+                let detail = json!({"kind": "totp", "factor": app.id, "recovery_codes": true});
                 let event = actor.did("factor.added", &target).with(detail);
                 audit::append(conn, ctx.project.id, ctx.now, &event).await.map(drop)
             }

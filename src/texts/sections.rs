@@ -42,10 +42,10 @@ sections! {
     }
 
     account_factors: AccountFactors {
-        add_app, added, app_code, app_key, app_label, app_lead, app_name, app_open, app_picture, bad_name,
+        add_app, added, app_code, app_key, app_label, app_lead, app_name, app_open, app_picture, back, bad_name,
         codes_kept, codes_lead, codes_left, codes_new, codes_title, device_until, devices_title, forget,
-        forget_named, forgotten, kind_email_code, kind_passkey, kind_totp, lead, none, not_now, remove,
-        remove_named, removed, title, unused, used, wrong,
+        forget_named, forgotten, kind_email_code, kind_passkey, kind_totp, lead, none, not_now, remove, remove_named,
+        removed, title, unused, used, wrong,
     }
 
     account_password: AccountPassword { changed, current, lead, same, submit, title, wrong }
@@ -134,15 +134,18 @@ sections! {
 
     new_password: NewPassword { done, done_title, lead, submit, title }
 
-    passkey: Passkey { failed, lead, refused, sign_in, unsupported }
+    passkey: Passkey {
+        about, add, add_lead, added, failed, known, label, lead, make, needs, not_made, one, refused, rename,
+        rename_named, rename_title, renamed, save, sign_in, unsupported, unusable,
+    }
 
     passwords: Passwords { again, blocklist, bounds, differ, history, label, min_length, min_strength }
 
     second_factor: SecondFactor {
-        app_name, by_hand, code, codes_kept, codes_lead, codes_title, enrol_lead, enrol_title, first_code, key,
-        lead_done, lead_email_code, lead_mailed, lead_recovery_code, lead_totp, open_app, over, over_title, picture,
-        recovery_code, remember, send, send_again, title, too_many, use_email_code, use_passkey, use_recovery_code,
-        use_totp, wrong,
+        app_about, app_name, by_hand, code, codes_kept, codes_lead, codes_title, enrol_app, enrol_lead, enrol_other,
+        enrol_passkey, enrol_title, first_code, key, lead_done, lead_email_code, lead_mailed, lead_recovery_code,
+        lead_totp, open_app, over, over_title, picture, recovery_code, remember, send, send_again, title, too_many,
+        use_email_code, use_passkey, use_recovery_code, use_totp, wrong,
     }
 
     select_account: SelectAccount { lead, other, this, title }

@@ -144,19 +144,19 @@ async fn every_page_is_looked_at(engine: Engine) {
         walk.sign_in().await;
         find(walk.browser, "nav").await;
         walk.look("account_overview", "").await;
-        for page in [
-            "profile",
-            "email",
-            "password",
-            "factors",
-            "factors/app",
-            "sessions",
-            "consents",
-            "data",
-            "delete",
+        for (page, name) in [
+            ("profile", "account_profile"),
+            ("email", "account_email"),
+            ("password", "account_password"),
+            ("factors", "account_factors"),
+            ("factors/app", "account_factor_app"),
+            ("sessions", "account_sessions"),
+            ("consents", "account_consents"),
+            ("data", "account_data"),
+            ("delete", "account_delete"),
         ] {
             walk.open(&format!("{account}/{page}")).await;
-            walk.look(&format!("account_{}", page.replace('/', "_")), "").await;
+            walk.look(name, "").await;
         }
         walk.open(&format!("{account}/password")).await;
         for css in ["#current_password", "#new_password", "#new_password_again"] {

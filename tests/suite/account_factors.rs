@@ -95,7 +95,7 @@ async fn the_page_adds_and_removes_an_app(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
     let visit = Visit::new(&app, &shop).await;
-    assert!(visit.open("/factors").await.text.contains("You have no second factor."));
+    assert!(visit.open("/factors").await.text.contains("Nothing is set up yet."));
     let page = visit.open("/factors/app").await.text;
     let key = between(&page, r#"<code dir="ltr">"#, "</code>").to_owned();
     let enrolment = between(&page, r#"name="enrolment" value=""#, "\"").to_owned();
@@ -123,10 +123,10 @@ async fn the_page_adds_and_removes_an_app(engine: Engine) {
     let listed = visit.open("/factors").await.text;
     assert!(listed.contains("Phone &#60;b&#62;") && listed.contains("have not used: 10"));
     let codes = Seen::of(visit.submit("/factors", &[("codes", "new")]).await).await;
-    assert!(codes.text.contains("they are shown this once"));
+    assert!(codes.text.contains("they are not shown again"));
     let id = between(&listed, r#"name="remove" value=""#, "\"").to_owned();
     let removed = visit.follow(visit.submit("/factors", &[("remove", &id)]).await).await;
-    assert!(removed.text.contains("It is removed") && removed.text.contains("You have no second factor."));
+    assert!(removed.text.contains("It is removed") && removed.text.contains("Nothing is set up yet."));
     for nonsense in [("remove", "x"), ("forget", "x"), ("codes", "old"), ("other", "1")] {
         assert_eq!(visit.submit("/factors", &[nonsense]).await.status(), 400, "{nonsense:?}");
     }

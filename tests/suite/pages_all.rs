@@ -9,7 +9,15 @@ use crate::support::browser::{application, find, in_browser};
 use crate::support::look::{Looker, speak};
 use crate::support::{Engine, Mailbox, PASSWORD, REDIRECT, TestApp, both_engines};
 
-both_engines!(signing_in, signing_out, asking_for_consent, connecting_a_device, errors, the_demo);
+both_engines!(
+    signing_in,
+    signing_out,
+    asking_for_consent,
+    connecting_a_device,
+    errors,
+    carried_by_a_form,
+    the_demo
+);
 
 /// What browsers ask for; the first is looked at closely.
 const LANGUAGES: [&str; 3] = ["en", "de", "zh-CN"];
@@ -199,6 +207,32 @@ async fn errors(engine: Engine) {
         walk.look("error", "stale").await;
     })
     .await;
+}
+
+/// The application answers with nothing, so the page that sends itself on stays.
+async fn carried_by_a_form(engine: Engine) {
+    walk(engine, async |walk| {
+        let redirect = silent_application().await;
+        let shop = walk.app.shop_with("acme", "confidential", settings(&redirect)).await;
+        let request = format!(
+            "/oauth2/authorize?response_type=code&response_mode=form_post&client_id={}&redirect_uri={redirect}",
+            shop.id
+        );
+        walk.open(&walk.app.project_url(&shop, &request)).await;
+        walk.sign_in().await;
+        find(walk.browser, "input[name=iss]").await;
+        walk.look("form_post", "").await;
+    })
+    .await;
+}
+
+async fn silent_application() -> String {
+    let nothing = || async { axum::http::StatusCode::NO_CONTENT };
+    let router = axum::Router::new().route("/callback", axum::routing::any(nothing));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/callback", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    uri
 }
 
 async fn the_demo(engine: Engine) {

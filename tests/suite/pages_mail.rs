@@ -6,9 +6,9 @@ use tessera::model::client::ClientSettings;
 
 use crate::pages_all::{Walk, walk};
 use crate::support::browser::find;
-use crate::support::{Engine, NEW_PASSWORD, REDIRECT, Shop, both_engines, link_of};
+use crate::support::{Account, Engine, NEW_PASSWORD, REDIRECT, Shop, both_engines, link_of};
 
-both_engines!(forgetting_a_password, signing_up, confirming_an_address, reading_mail);
+both_engines!(forgetting_a_password, signing_up, confirming_an_address, being_invited, reading_mail);
 
 async fn shop(walk: &Walk<'_>) -> Shop {
     let settings = ClientSettings {
@@ -25,9 +25,11 @@ async fn shop(walk: &Walk<'_>) -> Shop {
 }
 
 /// Opens the link of the letter that somebody has got.
-async fn follow(walk: &Walk<'_>, to: &str) {
+async fn follow(walk: &Walk<'_>, to: &str) -> String {
     let letter = walk.mailbox.one(walk.app, to).await;
-    walk.open(&link_of(walk.app, &letter)).await;
+    let link = link_of(walk.app, &letter);
+    walk.open(&link).await;
+    link
 }
 
 async fn forgetting_a_password(engine: Engine) {
@@ -42,7 +44,7 @@ async fn forgetting_a_password(engine: Engine) {
         walk.click("button.primary").await;
         find(walk.browser, ".message").await;
         walk.look("note", "").await;
-        follow(walk, "alice@example.com").await;
+        let link = follow(walk, "alice@example.com").await;
         walk.look("new_password", "").await;
         walk.fill("#password", NEW_PASSWORD).await;
         walk.fill("#again", "another one").await;
@@ -54,6 +56,10 @@ async fn forgetting_a_password(engine: Engine) {
         walk.click("button.primary").await;
         find(walk.browser, "a.primary").await;
         walk.look("note", "with-a-way-on").await;
+        // The link is good once.
+        walk.open(&link).await;
+        find(walk.browser, "a.primary").await;
+        walk.look("note", "gone").await;
     })
     .await;
 }
@@ -86,6 +92,45 @@ async fn confirming_an_address(engine: Engine) {
         assert_eq!(asked.status, 200, "{}", asked.body);
         follow(walk, "alice@example.com").await;
         walk.look("confirm_address", "").await;
+        walk.click("button.primary").await;
+        find(walk.browser, ".message").await;
+        walk.look("note", "confirmed").await;
+        // Another address takes its place.
+        let alice = Account::new(walk.app, &shop).await;
+        alice.post("/email", json!({"email": "alice@new.example"})).await;
+        follow(walk, "alice@new.example").await;
+        walk.look("confirm_address", "moves").await;
+        walk.click("button.primary").await;
+        find(walk.browser, ".message").await;
+        walk.look("note", "moved").await;
+    })
+    .await;
+}
+
+async fn being_invited(engine: Engine) {
+    walk(engine, async |walk| {
+        let shop = shop(walk).await;
+        let desk = walk.app.desk(&shop, "admin").await;
+        desk.post("/invitations", json!({"email": "bo@example.com"})).await.created();
+        let link = follow(walk, "bo@example.com").await;
+        walk.look("join", "invited").await;
+        // Posted by another browser: the page says so, and where to go on.
+        walk.browser.delete_all_cookies().await.unwrap();
+        walk.fill("#username", "bo").await;
+        walk.fill("#password", NEW_PASSWORD).await;
+        walk.fill("#again", NEW_PASSWORD).await;
+        walk.click("button.primary").await;
+        find(walk.browser, "a.primary").await;
+        walk.look("note", "stale").await;
+        walk.open(&link).await;
+        walk.fill("#username", "bo").await;
+        walk.fill("#password", NEW_PASSWORD).await;
+        walk.fill("#again", NEW_PASSWORD).await;
+        walk.click("button.primary").await;
+        find(walk.browser, ".message").await;
+        walk.look("note", "joined").await;
+        walk.open(&format!("{}/projects/acme/link/nothing", walk.app.base)).await;
+        walk.look("error", "no-such-link").await;
     })
     .await;
 }

@@ -5,11 +5,9 @@ use serde_json::{Value, json};
 use tessera::model::client::ClientSettings;
 use tessera::projects;
 use tessera::secret::Secret;
-use thirtyfour::common::command::FormatRequestData;
 use thirtyfour::prelude::*;
-use thirtyfour::{RequestData, SessionId};
 
-use crate::support::browser::{application, arrived, complaints, find, in_browser};
+use crate::support::browser::{application, arrived, complaints, find, give_authenticator, in_browser};
 use crate::support::{
     Engine, PASSWORD, Seen, Shop, SoftPasskey, TestApp, Tokens, Way, between, both_engines, code_of,
     cookie_of, parameter, sealed_of,
@@ -210,18 +208,6 @@ async fn a_reset_takes_them_away(engine: Engine) {
     app.sign_in(&shop).await;
 }
 
-/// Web Authentication, 11.5: an authenticator of the browser's own, that verifies its person without asking.
-#[derive(Debug)]
-struct VirtualAuthenticator;
-
-impl FormatRequestData for VirtualAuthenticator {
-    fn format_request(&self, session: &SessionId) -> RequestData {
-        let about = json!({"protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
-            "hasUserVerification": true, "isUserVerified": true});
-        RequestData::new(Method::POST, format!("/session/{session}/webauthn/authenticator")).add_body(about)
-    }
-}
-
 /// Makes a passkey in the browser, for the page's own origin.
 const CREATE: &str = "
     const done = arguments[1];
@@ -239,7 +225,7 @@ async fn in_a_real_browser(engine: Engine) {
     let shop = app.shop_with("acme", "confidential", settings).await;
     let link = format!("{}/projects/acme/sign-in?client_id={}", app.app.base_url, shop.id);
     in_browser(async |browser| {
-        browser.handle().cmd(VirtualAuthenticator).await.unwrap();
+        give_authenticator(browser).await;
 
         // By password, and then a passkey for the next time.
         browser.goto(&link).await.unwrap();

@@ -49,7 +49,7 @@ pub async fn finish(call: Call) -> Result<Response> {
     let credential = &serde_json::to_string(&body.credential).map_err(Error::internal)?;
     let answered = Answered { challenge: &body.challenge, credential };
     let (asked, holder) = (asked(&live), Holder::Application(&live));
-    let made = passkeys::finish(&ctx, &asked, &holder, &answered, body.name.as_deref()).await?;
+    let made = passkeys::finish(&ctx, &asked, &holder, &answered, body.name.as_deref(), None).await?;
     Ok((StatusCode::CREATED, ok(&made)).into_response())
 }
 

@@ -11,21 +11,36 @@ use super::policy::policy_with_script;
 use super::{pages, sign_in};
 use crate::app::Ctx;
 use crate::error::{Result, refused};
-use crate::identity::passkeys::{self, Answered, Asked, Purpose, are_possible, ask_anybody, prove};
+use crate::identity::passkeys::{self, Answered, Asked, Purpose, Question, are_possible, ask_anybody, prove};
 use crate::identity::progress::Progress;
 use crate::identity::sign_in::Browser;
 use crate::model::proven::{Proof, Proven};
 use crate::oauth::authorize::active_client;
+use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
 
-/// What a template needs to ask for a passkey. Its form stays hidden until `passkeys.js` finds that the browser has any.
+/// What a template needs to ask for a passkey, or for a new one. Its form stays hidden until `passkeys.js` finds that the browser has any.
 pub struct PasskeyForm {
     pub action: String,
     /// JSON for the browser.
     pub options: String,
     /// Sealed, and bound to the browser's cookie.
     pub challenge: String,
+}
+
+impl PasskeyForm {
+    pub fn of(action: String, question: Question) -> Self {
+        Self { action, options: question.options.to_string(), challenge: question.challenge }
+    }
+}
+
+/// What the form came back with.
+pub fn answered(fields: &Parameters) -> Answered<'_> {
+    Answered {
+        challenge: fields.get("challenge").unwrap_or_default(),
+        credential: fields.get("credential").unwrap_or_default(),
+    }
 }
 
 fn is_offered(ctx: &Ctx) -> bool {
@@ -44,7 +59,7 @@ pub fn offer(ctx: &Ctx, cookie: &Secret) -> Result<Option<PasskeyForm>> {
     }
     let question = ask_anybody(ctx, &asked(cookie))?;
     let action = format!("/projects/{}/sign-in/passkey", ctx.project.slug);
-    Ok(Some(PasskeyForm { action, options: question.options.to_string(), challenge: question.challenge }))
+    Ok(Some(PasskeyForm::of(action, question)))
 }
 
 /// For the page of the second factor; `None` where the person has no passkey that would do.
@@ -53,11 +68,7 @@ pub async fn second(ctx: &Ctx, progress: &Progress, action: String) -> Result<Op
         return Ok(None);
     }
     let question = passkeys::ask(ctx, &progress.passkey_asked()).await?;
-    Ok(question.map(|question| PasskeyForm {
-        action,
-        options: question.options.to_string(),
-        challenge: question.challenge,
-    }))
+    Ok(question.map(|question| PasskeyForm::of(action, question)))
 }
 
 /// A page that loads the script, if it asks for a passkey.
@@ -95,11 +106,7 @@ async fn judge(page: &Page) -> Result<Response> {
         Some(id) => Some(active_client(ctx, id).await?),
         None => None,
     };
-    let answered = Answered {
-        challenge: fields.get("challenge").unwrap_or_default(),
-        credential: fields.get("credential").unwrap_or_default(),
-    };
-    let proven = prove(ctx, &asked(&cookie), &answered).await?;
+    let proven = prove(ctx, &asked(&cookie), &answered(&fields)).await?;
     // Nobody else will do, where it is known who it is.
     if let Some(proven) = proven.filter(|proven| form.user.is_none_or(|user| user == proven.user)) {
         let sign_in = begun(ctx, &proven, page.browser())?;

@@ -8,10 +8,12 @@ use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Result, not_found};
 use crate::identity::factors::{self, Factor, Factors, add_totp, take_away};
+use crate::identity::passkeys::{self, Answered, Asked};
 use crate::identity::recovery::NewCodes;
 use crate::identity::totp::Enrolment;
 use crate::ids::{RememberedDeviceId, UserId};
 use crate::mail::notices::{self, Notice};
+use crate::model::sign_in_policy::FactorKind;
 use crate::secret::Secret;
 use crate::session::holder::Holder;
 use crate::store::db::Conn;
@@ -62,6 +64,29 @@ pub async fn add_app(
         })
         .await?;
     Ok(Some(Added { factor: factors::of_app(app), codes }))
+}
+
+/// Adds the passkey that the browser has made; recovery codes for whoever had none, where a passkey is a second factor.
+///
+/// # Errors
+/// `invalid_request` naming what is wrong; 409 when there is no room for it; `invalid_token` or `login_required` when the
+/// holder's session has ended.
+pub async fn add_passkey(
+    ctx: &Ctx,
+    holder: &Holder<'_>,
+    asked: &Asked,
+    answered: &Answered<'_>,
+    name: &str,
+) -> Result<Option<NewCodes>> {
+    factors::check_name(name)?;
+    count(ctx, holder, Act::Change).await?;
+    let is_second = ctx.project.settings.sign_in.counts(FactorKind::Passkey);
+    let codes = match is_second && list(ctx, holder).await?.recovery_codes_left == 0 {
+        true => Some(NewCodes::make(ctx, holder.user())?),
+        false => None,
+    };
+    passkeys::finish(ctx, asked, holder, answered, Some(name), codes.as_ref()).await?;
+    Ok(codes)
 }
 
 /// Takes one away; with the last one the recovery codes go.

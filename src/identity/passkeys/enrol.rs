@@ -5,19 +5,22 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use webauthn_rs::prelude::{Passkey, PasskeyRegistration, RegisterPublicKeyCredential, WebauthnError};
 
-use super::challenge::{self, Asked};
+use super::challenge::{self, Asked, Opened};
 use super::own::Shown;
 use super::{Answered, MOST_PASSKEYS, Question, check_wanted, relying_party};
 use crate::app::Ctx;
-use crate::audit;
+use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, not_found};
 use crate::identity::factors::changed;
+use crate::identity::recovery::NewCodes;
 use crate::ids::{PasskeyId, UserId};
 use crate::mail::notices::{self, Notice};
 use crate::model::names::check_display_name;
 use crate::model::profile::Profile;
+use crate::model::proven;
 use crate::model::user::UserRow;
 use crate::session::holder::Holder;
+use crate::store::db::Conn;
 use crate::store::passkeys::{self, NewPasskey, PasskeyRow};
 use crate::store::users;
 
@@ -82,21 +85,25 @@ fn check_room(has: &[PasskeyRow]) -> Result<()> {
     }
 }
 
-/// Takes the passkey that an answer to [`begin`] with the same `asked` brings.
+/// A passkey that a browser has made. It is nobody's until it is stored.
+pub struct Made {
+    id: PasskeyId,
+    user: UserId,
+    credential_id: Vec<u8>,
+    rp_id: String,
+    name: String,
+    document: Document,
+    opened: Opened<State>,
+}
+
+/// Judges an answer to [`begin`] with the same `asked`.
 ///
 /// # Errors
-/// `invalid_request` naming what is wrong; `conflict` when the passkey is known, or there is no room for it; what
-/// [`Holder::hold`] refuses.
-pub async fn finish(
-    ctx: &Ctx,
-    asked: &Asked,
-    holder: &Holder<'_>,
-    answered: &Answered<'_>,
-    name: Option<&str>,
-) -> Result<Shown> {
-    let name = name.unwrap_or(UNNAMED);
+/// `invalid_request` naming what is wrong; `conflict` where the project has no use for passkeys.
+pub fn made(ctx: &Ctx, asked: &Asked, user: UserId, answered: &Answered<'_>, name: &str) -> Result<Made> {
     check_display_name("name", name)?;
-    let (party, user) = (relying_party(ctx)?, holder.user());
+    check_wanted(ctx)?;
+    let party = relying_party(ctx)?;
     let opened = challenge::open::<State>(ctx, asked, answered.challenge).ok_or_else(no_challenge)?;
     let credential: RegisterPublicKeyCredential = serde_json::from_str(answered.credential)
         .map_err(|_| wrong("credential is not a PublicKeyCredential of navigator.credentials.create"))?;
@@ -107,42 +114,86 @@ pub async fn finish(
     if !CREDENTIAL_ID_BYTES.contains(&passkey.cred_id().len()) {
         return Err(wrong("the id of the passkey has 16 to 1023 bytes"));
     }
-    let (text, counter, backed_up) = document(&passkey)?;
-    let new = &NewPasskey {
+    Ok(Made {
         id: ctx.app.entropy.id(ctx.now)?,
         user,
-        credential_id: passkey.cred_id(),
-        user_handle: opened.state.user_handle,
-        rp_id: &party.id,
-        name,
-        passkey: &text,
-        counter,
-        backed_up,
-    };
-    let opened = &opened;
+        credential_id: passkey.cred_id().to_vec(),
+        rp_id: party.id,
+        name: name.to_owned(),
+        document: Document::of(&passkey)?,
+        opened,
+    })
+}
+
+impl Made {
+    /// Making one shows what using one shows: the authenticator has verified its person.
+    pub const fn proven(&self) -> proven::Passkey {
+        proven::Passkey { verified: true, synced: self.document.synced }
+    }
+
+    /// In a unit that holds the user's row. It uses the challenge up.
+    pub(in crate::identity) async fn store(&self, conn: &Conn, ctx: &Ctx) -> Result<()> {
+        let (project, user, document) = (ctx.project.id, self.user, &self.document);
+        check_room(&passkeys::list(conn, project, user).await?)?;
+        if !self.opened.spend(conn, ctx).await? {
+            return Err(no_challenge());
+        }
+        let new = &NewPasskey {
+            id: self.id,
+            user,
+            credential_id: &self.credential_id,
+            user_handle: self.opened.state.user_handle,
+            rp_id: &self.rp_id,
+            name: &self.name,
+            passkey: &document.text,
+            counter: document.counter,
+            backed_up: document.backed_up,
+        };
+        passkeys::insert(conn, project, ctx.now, new).await.map_err(known)?;
+        changed(conn, ctx, user).await
+    }
+
+    /// Tells the owner and the audit log: the last statements of the unit.
+    pub(in crate::identity) async fn record(&self, conn: &Conn, ctx: &Ctx) -> Result<()> {
+        notices::queue(ctx, conn, self.user, Notice::FactorAdded("passkey")).await?;
+        let (actor, target) = (Actor::user(ctx, self.user), audit::user_name(ctx, self.user));
+        let event = actor.did("factor.added", &target).with(detail(self.id));
+        audit::append(conn, ctx.project.id, ctx.now, &event).await.map(drop)
+    }
+}
+
+/// Takes the passkey that an answer to [`begin`] with the same `asked` brings; `codes` are kept with it.
+///
+/// # Errors
+/// Those of [`made`]; `conflict` when the passkey is known, or there is no room for it; what [`Holder::hold`] refuses.
+pub async fn finish(
+    ctx: &Ctx,
+    asked: &Asked,
+    holder: &Holder<'_>,
+    answered: &Answered<'_>,
+    name: Option<&str>,
+    codes: Option<&NewCodes>,
+) -> Result<Shown> {
+    let user = holder.user();
+    let made = made(ctx, asked, user, answered, name.unwrap_or(UNNAMED))?;
+    let new = &made;
     ctx.app
         .db
         .unit(|conn| async move {
-            let (project, now) = (ctx.project.id, ctx.now);
             holder.hold(ctx, &conn, None).await?;
-            check_room(&passkeys::list(&conn, project, user).await?)?;
-            if !opened.spend(&conn, ctx).await? {
-                return Err(no_challenge());
+            new.store(&conn, ctx).await?;
+            if let Some(codes) = codes {
+                codes.store(&conn, ctx, user).await?;
             }
-            passkeys::insert(&conn, project, now, new).await.map_err(known)?;
-            changed(&conn, ctx, user).await?;
-            notices::queue(ctx, &conn, user, Notice::FactorAdded("passkey")).await?;
-            let (actor, target) = (holder.actor(ctx), audit::user_name(ctx, user));
-            let event = actor.did("factor.added", &target).with(detail(new.id));
-            audit::append(&conn, project, now, &event).await.map(drop)
+            new.record(&conn, ctx).await
         })
         .await?;
     Ok(Shown {
-        id: new.id,
-        name: name.to_owned(),
+        id: made.id,
+        name: made.name,
         created_at: ctx.now,
         last_used_at: None,
-        backed_up,
+        backed_up: made.document.backed_up,
         usable: true,
     })
 }
@@ -153,15 +204,27 @@ pub(super) fn detail(id: PasskeyId) -> Value {
 }
 
 /// The passkey as it is stored, with what columns repeat of it.
-fn document(passkey: &Passkey) -> Result<(String, i64, bool)> {
-    let value = serde_json::to_value(passkey).map_err(Error::internal)?;
-    let member = |name: &str| value.pointer(&format!("/cred/{name}"));
-    let counter = member("counter").and_then(Value::as_i64);
-    let backed_up = member("backup_state").and_then(Value::as_bool);
-    let (Some(counter), Some(backed_up)) = (counter, backed_up) else {
-        return Err(Error::internal("a passkey has neither counter nor backup state"));
-    };
-    Ok((value.to_string(), counter, backed_up))
+struct Document {
+    text: String,
+    counter: i64,
+    backed_up: bool,
+    /// Its key may leave its device.
+    synced: bool,
+}
+
+impl Document {
+    fn of(passkey: &Passkey) -> Result<Self> {
+        let value = serde_json::to_value(passkey).map_err(Error::internal)?;
+        let member = |name: &str| value.pointer(&format!("/cred/{name}"));
+        let is = |name: &str| member(name).and_then(Value::as_bool);
+        let counter = member("counter").and_then(Value::as_i64);
+        let (Some(counter), Some(backed_up), Some(synced)) =
+            (counter, is("backup_state"), is("backup_eligible"))
+        else {
+            return Err(Error::internal("a passkey has neither counter nor backup state"));
+        };
+        Ok(Self { text: value.to_string(), counter, backed_up, synced })
+    }
 }
 
 fn known(error: Error) -> Error {

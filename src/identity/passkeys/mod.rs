@@ -17,7 +17,7 @@ use url::Url;
 use webauthn_rs::prelude::{Webauthn, WebauthnBuilder};
 
 pub use self::challenge::{Asked, Purpose};
-pub use self::enrol::{begin, finish};
+pub use self::enrol::{Made, begin, finish, made};
 pub use self::own::{Shown, list, remove, rename};
 pub use self::prove::{Proven, ask, ask_anybody, prove};
 use crate::app::Ctx;
@@ -53,11 +53,16 @@ pub fn are_possible(ctx: &Ctx) -> bool {
     rp_id(&ctx.app.base_url).is_some()
 }
 
+/// Whether the project has a use for any: alone, or as a second factor.
+pub fn are_wanted(ctx: &Ctx) -> bool {
+    let policy = &ctx.project.settings.sign_in;
+    policy.passkey_sign_in || policy.counts(FactorKind::Passkey)
+}
+
 /// # Errors
 /// `conflict` where the project has no use for any.
 fn check_wanted(ctx: &Ctx) -> Result<()> {
-    let policy = &ctx.project.settings.sign_in;
-    match policy.passkey_sign_in || policy.factors.contains(&FactorKind::Passkey) {
+    match are_wanted(ctx) {
         true => Ok(()),
         false => Err(conflict("the project takes no passkeys")),
     }

@@ -5,7 +5,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair
 use serde_json::{Value, json};
 use tessera::secret::{decode_base64url, encode_base64url, sha256};
 
-use super::{Answer, Engine, Shop, TestApp};
+use super::{Answer, Engine, Shop, TestApp, between, sealed_of};
 
 /// How an answer is made. What is `None` is as it should be.
 #[derive(Clone, Default)]
@@ -165,7 +165,24 @@ impl SoftPasskey {
     }
 }
 
+/// What a page asks the browser for, as the API would say it.
+pub fn question_of(page: &str) -> Value {
+    let options = between(page, r#"data-options=""#, "\"").replace("&#34;", "\"").replace("&quot;", "\"");
+    let challenge = between(page, r#"name="challenge" value=""#, "\"");
+    json!({"options": serde_json::from_str::<Value>(&options).unwrap(), "challenge": challenge})
+}
+
 impl TestApp {
+    /// A passkey that a browser makes for a page, and what its form is posted with.
+    pub fn make_passkey(&self, page: &str, way: &Way) -> (SoftPasskey, Vec<(&'static str, String)>) {
+        let question = question_of(page);
+        let (passkey, made) = SoftPasskey::create(&self.app.base_url, &question["options"], way);
+        let challenge = question["challenge"].as_str().unwrap().to_owned();
+        let form =
+            vec![("request", sealed_of(page)), ("challenge", challenge), ("credential", made.to_string())];
+        (passkey, form)
+    }
+
     /// A node under a name: at an address there are no passkeys.
     pub async fn named(engine: Engine) -> Self {
         Self::changed(engine, |app| app.base_url = app.base_url.replace("127.0.0.1", "localhost")).await

@@ -9,10 +9,13 @@ use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
 use futures_util::FutureExt;
+use serde_json::json;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
 use tokio::sync::Mutex;
 use url::Url;
+
+use super::look::{devtools, webdriver};
 
 /// One browser at a time: a small machine has no room for more.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -129,4 +132,31 @@ pub async fn find(browser: &WebDriver, css: &str) -> WebElement {
 /// What the browser complained of: refused styles, scripts, frames and forms, and what it could not load.
 pub async fn complaints(browser: &WebDriver) -> Vec<String> {
     browser.browser_log().await.unwrap().into_iter().map(|entry| entry.message).collect()
+}
+
+/// An authenticator of the browser's own (Web Authentication, 11.5), that verifies its person without asking: its address.
+pub async fn give_authenticator(browser: &WebDriver) -> String {
+    let about = json!({"protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+        "hasUserVerification": true, "isUserVerified": true});
+    let id = webdriver(browser, reqwest::Method::POST, "/webauthn/authenticator", Some(about)).await;
+    format!("/webauthn/authenticator/{}", id.as_str().unwrap())
+}
+
+/// It has none of its passkeys any more (11.9).
+pub async fn lose_passkeys(browser: &WebDriver, authenticator: &str) {
+    let path = format!("{authenticator}/credentials");
+    webdriver(browser, reqwest::Method::DELETE, &path, None).await;
+}
+
+/// Whether the script that asks for passkeys arrives. Without it a page is as without any script; and we still look at it.
+pub async fn run_passkeys(browser: &WebDriver, yes: bool) {
+    devtools(browser, "Network.enable", json!({})).await;
+    let urls = if yes { json!([]) } else { json!(["*/assets/passkeys-*"]) };
+    devtools(browser, "Network.setBlockedURLs", json!({"urls": urls})).await;
+    devtools(browser, "Network.setCacheDisabled", json!({"cacheDisabled": !yes})).await;
+}
+
+/// Whether scripts of pages run.
+pub async fn run_scripts(browser: &WebDriver, yes: bool) {
+    devtools(browser, "Emulation.setScriptExecutionDisabled", json!({"value": !yes})).await;
 }

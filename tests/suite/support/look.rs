@@ -58,6 +58,7 @@ impl<'a> Looker<'a> {
         }
         self.show_as(375, 740, "light").await;
         self.execute("document.documentElement.dir = 'rtl'", &[]).await;
+        self.assert_accessible(&format!("{what}-rtl")).await;
         self.assert_nothing_overflows(&format!("{what}-rtl")).await;
         self.picture(&format!("{what}-rtl"), 375, 740).await;
         self.execute("document.documentElement.dir = 'ltr'", &[]).await;
@@ -142,12 +143,17 @@ impl<'a> Looker<'a> {
             expect(!window.ran && getComputedStyle(all('main')[0]).position !== 'fixed', 'the policy allows it');
             script.remove();
             style.remove();
-            for (const one of all('a[href], button, input:not([type=hidden], [hidden]), select, summary')) {
+            // What is folded or hidden takes no focus.
+            const folded = all('details:not([open])');
+            folded.forEach(one => one.open = true);
+            for (const one of all('a[href], button, input:not([type=hidden]), select, textarea, summary')) {
+                if (!one.checkVisibility()) continue;
                 one.focus({focusVisible: true});
                 const {outlineStyle, outlineWidth} = getComputedStyle(one);
                 expect(outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2, 'no focus: ' + one.outerHTML);
             }
             document.activeElement.blur();
+            folded.forEach(one => one.open = false);
             return wrong";
         assert_eq!(self.execute(code, &[json!(MOST_BYTES)]).await, json!([]), "{what}");
     }

@@ -38,7 +38,7 @@ pub use answer::{
     Answer, Tokens, code_of, code_unless_overtaken, cookie_of, location_of, parameter, sealed_of,
 };
 pub use app::TestApp;
-pub use authenticator::{SoftPasskey, Way, random};
+pub use authenticator::{SoftPasskey, Way, question_of, random};
 pub use cluster::{Absence, Cluster};
 pub use database::Database;
 pub use deleting::{Deleting, REASON, admin_key, number, run};

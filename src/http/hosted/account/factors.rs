@@ -2,8 +2,10 @@
 
 use askama::Template;
 use axum::response::Response;
+use uuid::Uuid;
 
 use super::enter::{Filled, Matter, Visitor, enter, or_sign_in, receive};
+use super::passkeys;
 use super::place::Place;
 use super::sessions::in_words;
 use super::shell::{Notice, Shell, go_to, notice};
@@ -16,12 +18,15 @@ use crate::http::hosted::{cookie, pages};
 use crate::identity::account::factors::{self, Added};
 use crate::identity::devices;
 use crate::identity::factors::Factor;
+use crate::identity::passkeys::list as own_passkeys;
 use crate::identity::recovery::NewCodes;
 use crate::identity::totp::Enrolment;
+use crate::ids::PasskeyId;
 use crate::model::device_name::device_name;
 use crate::model::sign_in_policy::FactorKind;
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
+use crate::session::holder::Holder;
 use crate::texts::{Text, Texts};
 
 const PLACE: Place = Place::Factors;
@@ -53,12 +58,16 @@ struct FactorsPage<'a> {
     codes_left: String,
     /// Where an app is added, where the project lets apps count.
     app: Option<String>,
+    /// Where a passkey is made, where the project has a use for it.
+    passkey: Option<String>,
 }
 
 struct Row {
     id: String,
     title: String,
     about: String,
+    /// Where it gets another name.
+    rename: Option<String>,
 }
 
 #[derive(Template)]
@@ -130,7 +139,7 @@ async fn submitted(page: &Page) -> Result<Response> {
     }
 }
 
-async fn refuse(page: &Page, visitor: &Visitor, error: Error) -> Result<Response> {
+pub(super) async fn refuse(page: &Page, visitor: &Visitor, error: Error) -> Result<Response> {
     match or_sign_in(page, PLACE, error)? {
         // It is not there any more: what is there is shown.
         Ok(error) if error.code() == Code::NotFound => render(page, visitor, 200, None).await,
@@ -152,7 +161,9 @@ async fn render(page: &Page, visitor: &Visitor, status: u16, error: Option<Strin
         id: device.id.to_string(),
         title: in_words(ctx.texts, device_name(&device.user_agent)),
         about: t.device_until.with("until", &moment(device.expires_at)).to_string(),
+        rename: None,
     });
+    let unusable = unusable(ctx, &visitor.holder(), &found.items).await?;
     let notice = notice(page).filter(|_| error.is_none());
     cookie::bind(ctx, Some(visitor.cookie.clone()), |_| {
         let shown = FactorsPage {
@@ -161,18 +172,33 @@ async fn render(page: &Page, visitor: &Visitor, status: u16, error: Option<Strin
             shell: Shell::new(ctx, PLACE, notice, error),
             action: &PLACE.link(ctx),
             request: &visitor.seal::<ChangeFactors>(ctx)?,
-            factors: found.items.into_iter().map(|factor| row(ctx, factor)).collect(),
+            factors: found.items.into_iter().map(|factor| row(ctx, factor, &unusable)).collect(),
             devices: remembered.collect(),
             codes_left: found.recovery_codes_left.to_string(),
             app: counts(ctx, FactorKind::Totp).then(|| in_language(ctx, &app_link(ctx))),
+            passkey: passkeys::are_offered(ctx).then(|| in_language(ctx, &passkeys::link(ctx))),
         };
         pages::html(status, &shown, &[])
     })
 }
 
-fn row(ctx: &Ctx, factor: Factor) -> Row {
-    let about = about(ctx, factor.kind, factor.last_used_at);
-    Row { id: factor.id.to_string(), title: factor.name, about }
+fn row(ctx: &Ctx, factor: Factor, unusable: &[Uuid]) -> Row {
+    let about = match unusable.contains(&factor.id) {
+        true => ctx.texts.passkey.unusable.to_string(),
+        false => about(ctx, factor.kind, factor.last_used_at),
+    };
+    let is_passkey = factor.kind == FactorKind::Passkey;
+    let rename = is_passkey.then(|| in_language(ctx, &passkeys::name_link(ctx, PasskeyId(factor.id))));
+    Row { id: factor.id.to_string(), title: factor.name, about, rename }
+}
+
+/// Passkeys that were made while the server had another host.
+async fn unusable(ctx: &Ctx, holder: &Holder<'_>, factors: &[Factor]) -> Result<Vec<Uuid>> {
+    if factors.iter().all(|factor| factor.kind != FactorKind::Passkey) {
+        return Ok(Vec::new());
+    }
+    let found = own_passkeys(ctx, holder.user()).await?;
+    Ok(found.into_iter().filter(|passkey| !passkey.usable).map(|passkey| passkey.id.0).collect())
 }
 
 /// What it is, and when it was used.
@@ -270,7 +296,7 @@ async fn app_submitted(page: &Page) -> Result<Response> {
 }
 
 /// Shown this once.
-fn show_codes(page: &Page, visitor: &Visitor, codes: &NewCodes) -> Result<Response> {
+pub(super) fn show_codes(page: &Page, visitor: &Visitor, codes: &NewCodes) -> Result<Response> {
     let ctx = &page.ctx;
     cookie::bind(ctx, Some(visitor.cookie.clone()), |_| {
         let shown = CodesPage {

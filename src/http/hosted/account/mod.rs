@@ -15,6 +15,7 @@ pub mod email;
 mod enter;
 pub mod factors;
 pub mod overview;
+pub mod passkeys;
 pub mod password;
 mod place;
 pub mod profile;
@@ -30,6 +31,7 @@ use axum::handler::Handler;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 
+pub use self::sessions::device_in_words;
 use super::page::Page;
 use super::{sign_in, wrong_method};
 use crate::app::App;
@@ -45,6 +47,11 @@ pub fn routes() -> Router<Arc<App>> {
         .route(
             "/account/factors/app",
             seen(factors::show_app).post(factors::submit_app).fallback(wrong_method),
+        )
+        .route("/account/factors/passkey", seen(passkeys::show).post(passkeys::submit).fallback(wrong_method))
+        .route(
+            "/account/factors/passkey/{id}",
+            seen(passkeys::show_name).post(passkeys::submit_name).fallback(wrong_method),
         )
         .route("/account/sessions", seen(sessions::show).post(sessions::submit).fallback(wrong_method))
         .route("/account/consents", seen(consents::show).post(consents::submit).fallback(wrong_method))

@@ -14,7 +14,7 @@ use crate::http::hosted::frame::Frame;
 use crate::http::hosted::page::Page;
 use crate::http::hosted::{cookie, logout, pages};
 use crate::identity::account::sessions::{self, Kind, OwnSession};
-use crate::model::device_name::DeviceName;
+use crate::model::device_name::{DeviceName, device_name};
 use crate::model::timestamp::Timestamp;
 use crate::session::sign_out::sign_out_own;
 use crate::texts::{Text, Texts};
@@ -80,6 +80,11 @@ impl Row {
             this: session.current,
         }
     }
+}
+
+/// The same of a user agent; `None`: nothing that we know.
+pub fn device_in_words(t: &Texts, user_agent: &str) -> Option<String> {
+    device_name(user_agent).map(|device| in_words(t, Some(device)))
 }
 
 pub(super) fn in_words(t: &Texts, device: Option<DeviceName>) -> String {

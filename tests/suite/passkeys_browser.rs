@@ -137,8 +137,9 @@ async fn made_on_the_way_in_and_lost(engine: Engine) {
 
         // The authenticator is lost: it answers no more, and a code does.
         world.app.app.clock.advance(3600);
-        browser.delete_all_cookies().await.unwrap();
         lose_passkeys(browser, &authenticator).await;
+        world.start(browser, "&prompt=login").await;
+        browser.delete_all_cookies().await.unwrap();
         world.start(browser, "").await;
         type_password(browser).await;
         press_passkey(browser, "get").await;
@@ -176,7 +177,7 @@ async fn shown_for_a_step_up(engine: Engine) {
                 assert!(browser.find_all(By::Css("#password")).await.unwrap().is_empty());
                 press_passkey(browser, "get").await;
             }
-            assert_eq!(world.said(browser).await, json!([["pwd", "hwk", "user", "mfa"], "phr"]));
+            assert_eq!(world.said(browser).await, json!([["pwd", "hwk", "user", "mfa"], asked]));
             world.open(browser, "/account").await;
             assert_eq!(cookie(browser).await == before, asked == "phr", "another cookie after a proof");
         }
@@ -206,7 +207,8 @@ async fn at_the_account_page(engine: Engine) {
         assert_eq!(codes(browser).await.len(), 10);
         press(browser, "a.primary").await;
         // From now on it is shown before factors are changed.
-        type_password(browser).await;
+        type_in(browser, "#password", PASSWORD).await;
+        press(browser, "main button.primary").await;
         press_passkey(browser, "get").await;
         find(browser, "button[name=remove]").await;
         assert!(text(browser, ".rows").await.contains("Work laptop"));

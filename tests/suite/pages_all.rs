@@ -41,6 +41,19 @@ impl Walk<'_> {
         find(self.browser, css).await.click().await.unwrap();
     }
 
+    /// Clicks, and waits until the page is gone.
+    pub async fn leave(&self, css: &str) {
+        let pressed = find(self.browser, css).await;
+        pressed.click().await.unwrap();
+        for _ in 0..200 {
+            if pressed.is_enabled().await.is_err() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("{css} leads nowhere");
+    }
+
     pub async fn fill(&self, css: &str, text: &str) {
         find(self.browser, css).await.send_keys(text).await.unwrap();
     }

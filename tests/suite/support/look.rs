@@ -146,6 +146,7 @@ impl<'a> Looker<'a> {
             // What is folded or hidden takes no focus.
             const folded = all('details:not([open])');
             folded.forEach(one => one.open = true);
+            document.activeElement.blur();
             for (const one of all('a[href], button, input:not([type=hidden]), select, textarea, summary')) {
                 if (!one.checkVisibility()) continue;
                 one.focus({focusVisible: true});

@@ -184,11 +184,17 @@ impl ProjectEntry {
         Ok(self.salt.get_or_init(|| salt).clone())
     }
 
+    /// The public half of the key that signs today.
+    pub fn public_jwk(&self, alg: Alg) -> Result<serde_json::Value> {
+        let entry = self.keys.iter().find(|entry| entry.key.is_current() && entry.key.alg == alg);
+        let entry = entry.ok_or_else(|| no_key(alg))?;
+        serde_json::from_str(&entry.key.public_jwk).map_err(Error::internal)
+    }
+
     /// The key that signs today, unsealed once.
     pub fn signer(&self, master_keys: &MasterKeys, alg: Alg) -> Result<Arc<Signer>> {
         let entry = self.keys.iter().find(|entry| entry.key.is_current() && entry.key.alg == alg);
-        let entry = entry
-            .ok_or_else(|| Error::internal(format!("the project has no current {} key", alg.as_str())))?;
+        let entry = entry.ok_or_else(|| no_key(alg))?;
         if let Some(signer) = entry.signer.get() {
             return Ok(signer.clone());
         }
@@ -197,6 +203,10 @@ impl ProjectEntry {
         let signer = Arc::new(Signer::new(alg, &entry.key.kid, &private)?);
         Ok(entry.signer.get_or_init(|| signer).clone())
     }
+}
+
+fn no_key(alg: Alg) -> Error {
+    Error::internal(format!("the project has no current {} key", alg.as_str()))
 }
 
 /// What belongs to the project.

@@ -4,6 +4,7 @@ mod admin_key;
 mod audit;
 mod client;
 mod common;
+mod deletion;
 mod dev;
 mod health;
 mod key;
@@ -77,6 +78,11 @@ enum Command {
         #[command(subcommand)]
         command: audit::Audit,
     },
+    /// Deletions of users.
+    Deletion {
+        #[command(subcommand)]
+        command: deletion::Deletion,
+    },
     /// Signing keys, and what the master key seals.
     Key {
         #[command(subcommand)]
@@ -106,6 +112,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::User { command } => user::run(command, sources).await,
         Command::AdminKey { command } => admin_key::run(command, sources).await,
         Command::Audit { command } => audit::run(command, sources).await,
+        Command::Deletion { command } => deletion::run(command),
         Command::Key { command } => key::run(command, sources).await,
         Command::Restored(command) => restored::run(command, &sources).await,
         Command::Openapi => {

@@ -167,6 +167,31 @@ pub fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str
     given.eq_ignore_ascii_case(scheme).then(|| token.trim())
 }
 
+/// The subtype under which signed statements travel (RFC 7519, 10.3.1).
+pub const JWT: &str = "jwt";
+
+/// Whether `Accept` names `application/{kind}`, and not something as general as `*/*`.
+pub fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().and_then(|named| named.strip_prefix("application/"));
+        let is_refused = |part: &str| part.strip_prefix("q=").and_then(|q| q.parse().ok()) == Some(0.0_f32);
+        named.is_some_and(|named| named.eq_ignore_ascii_case(kind)) && !parts.any(is_refused)
+    })
+}
+
+/// 200 with something signed, as `application/{kind}`.
+pub fn signed(kind: &str, token: String) -> Response {
+    ([(header::CONTENT_TYPE, format!("application/{kind}"))], token).into_response()
+}
+
+/// The answer depends on what the caller asks for.
+pub fn by_accept(mut response: Response) -> Response {
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
 /// 200 with a JSON body.
 pub fn ok(body: &impl Serialize) -> Response {
     Json(body).into_response()

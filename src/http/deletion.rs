@@ -5,14 +5,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer::ok;
+use super::answer::{JWT, ok, signed};
 use super::call::Call;
 use super::user_name::{UserName, find_user};
 use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Error, Result};
 use crate::ids::DeletionId;
-use crate::session::delete_user;
+use crate::session::delete_user::{self, Notify};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +21,8 @@ struct DeleteUser {
     /// May be left out of a dry run.
     reason: Option<String>,
     notify: Option<bool>,
+    /// Why not.
+    notify_reason: Option<String>,
     #[serde(default)]
     dry_run: bool,
 }
@@ -46,12 +48,13 @@ pub async fn request(call: Call) -> Result<Response> {
         return Err(Error::invalid_field("reason", "missing field reason"));
     }
     let user = find_user(&ctx, body.user).await?;
+    let notify = Notify { wanted: body.notify, reason: body.notify_reason.as_deref() };
     if body.dry_run {
-        let impact = delete_user::preview(&ctx, user, body.reason.as_deref()).await?;
+        let impact = delete_user::preview(&ctx, user, body.reason.as_deref(), notify).await?;
         return Ok(ok(&json!({"impact": impact})));
     }
     let reason = body.reason.unwrap_or_default();
-    let requested = delete_user::request(&ctx, &actor, user, &reason, body.notify).await?;
+    let requested = delete_user::request(&ctx, &actor, user, &reason, notify).await?;
     Ok((StatusCode::ACCEPTED, ok(&requested)).into_response())
 }
 
@@ -83,6 +86,13 @@ pub async fn cancel(call: Call) -> Result<Response> {
     let body: Cancel = call.json()?;
     delete_user::cancel(&ctx, &actor, body.deletion_id).await?;
     Ok(ok(&delete_user::show(&ctx, body.deletion_id).await?))
+}
+
+/// The erasure record, signed.
+pub async fn record(call: Call) -> Result<Response> {
+    let ctx = call.ctx().await?;
+    call.project_admin(&ctx).await?;
+    Ok(signed(JWT, delete_user::erasure_record(&ctx, call.path("deletion_id")?).await?))
 }
 
 pub async fn state(call: Call) -> Result<Response> {

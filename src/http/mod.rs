@@ -124,6 +124,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/delete-user/confirm", post(deletion::confirm))
         .route("/api/delete-user/cancel", post(deletion::cancel))
         .route("/api/delete-user/{deletion_id}", get(deletion::state))
+        .route("/api/delete-user/{deletion_id}/record", get(deletion::record))
         .route("/api/GlobalSignOut", post(session::global_sign_out))
         .merge(account::routes())
         .merge(hosted::account::routes());

@@ -52,6 +52,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::POST, "/projects/{project}/api/delete-user/confirm", Permission::Administer),
     endpoint(Method::POST, "/projects/{project}/api/delete-user/cancel", Permission::Administer),
     endpoint(Method::GET, "/projects/{project}/api/delete-user/{deletion_id}", Permission::Read),
+    endpoint(Method::GET, "/projects/{project}/api/delete-user/{deletion_id}/record", Permission::Read),
     own(Method::GET, "/admin/projects", Permission::Read),
     instance(Method::POST, "/admin/projects", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}", Permission::Read),
@@ -147,6 +148,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/admin/projects/{project}/users/{user}/factors/{factor}",
         Permission::ManageUsers,
     ),
+    // As much as the deletion itself: a whole person, with what the audit log keeps sealed of them, in one file. Auditors read
+    // what was done, and user managers who is there; neither has a use for it.
+    endpoint(Method::GET, "/admin/projects/{project}/users/{user}/export", Permission::Administer),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}/consents", Permission::ReadUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}/legal-hold", Permission::ReadUsers),
     endpoint(Method::PUT, "/admin/projects/{project}/users/{user}/legal-hold", Permission::Administer),

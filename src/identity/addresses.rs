@@ -13,6 +13,7 @@ use crate::mail::{Letter, Order};
 use crate::model::names::{check_email, folded};
 use crate::model::user::UserRow;
 use crate::projects::users::no_user;
+use crate::session::delete_user::follow_own_change;
 use crate::session::holder::Holder;
 use crate::store::db::Conn;
 use crate::store::users::{self, Record};
@@ -140,7 +141,8 @@ pub async fn confirm(ctx: &Ctx, link: &Found) -> Result<bool> {
                 email_verified: true,
                 profile: &row.profile,
             };
-            users::update(&conn, ctx.project.id, ctx.now, row.id, &record_of).await?;
+            let changed = users::update(&conn, ctx.project.id, ctx.now, row.id, &record_of).await?;
+            follow_own_change(ctx, &conn, row.id, (row.version, changed.version)).await?;
             let action = if moves { "user.address_changed" } else { "user.address_verified" };
             record(ctx, &conn, &Actor::user(ctx, row.id), row.id, action, json!({})).await?;
             Ok(true)

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::Ctx;
 use crate::error::{Error, Result};
-use crate::ids::{ClientId, MailLinkId, ProjectId};
+use crate::ids::{ClientId, DeletionId, MailLinkId, ProjectId, UserId};
 use crate::keys::master::Place;
+use crate::model::timestamp::Timestamp;
 use crate::model::user::UserRow;
 use crate::secret::{Secret, encode_base64url, equal_in_constant_time};
 use crate::store::db::Conn;
@@ -26,11 +27,18 @@ pub enum Kind {
     ChangeAddress,
     SignUp,
     Invitation,
+    Objection,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::NewPassword, Self::VerifyAddress, Self::ChangeAddress, Self::SignUp, Self::Invitation];
+    const ALL: [Self; 6] = [
+        Self::NewPassword,
+        Self::VerifyAddress,
+        Self::ChangeAddress,
+        Self::SignUp,
+        Self::Invitation,
+        Self::Objection,
+    ];
 
     /// Its word in addresses and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +48,7 @@ impl Kind {
             Self::ChangeAddress => "change-address",
             Self::SignUp => "sign-up",
             Self::Invitation => "invitation",
+            Self::Objection => "objection",
         }
     }
 
@@ -47,7 +56,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// How long it may be followed. An invitation says it itself.
+    /// How long it may be followed. An invitation and an objection say it themselves.
     pub const fn seconds(self) -> i64 {
         match self {
             Self::NewPassword => HOUR / 2,
@@ -120,6 +129,18 @@ impl NewLink {
         Ok(link)
     }
 
+    /// For somebody who objects to a deletion. What has ended since is nothing to it: the deletion ended all there was.
+    pub fn of_objection(
+        ctx: &Ctx,
+        (deletion, user): (DeletionId, UserId),
+        content: &Content,
+        until: Timestamp,
+    ) -> Result<Self> {
+        let mut link = Self::new(ctx, Kind::Objection, content, until.seconds_since(ctx.now))?;
+        (link.row.user_id, link.row.deletion_id) = (Some(user), Some(deletion));
+        Ok(link)
+    }
+
     /// For somebody who has none yet.
     pub fn new(ctx: &Ctx, kind: Kind, content: &Content, seconds: i64) -> Result<Self> {
         let (app, id): (_, MailLinkId) = (&ctx.app, ctx.app.entropy.id(ctx.now)?);
@@ -134,6 +155,7 @@ impl NewLink {
             project_epoch: ctx.project.token_epoch,
             user_epoch: None,
             browser_epoch: None,
+            deletion_id: None,
             sealed_content,
             created_at: ctx.now,
             expires_at: ctx.now.plus_seconds(seconds),
@@ -178,6 +200,11 @@ pub fn content(ctx: &Ctx, row: &MailLink) -> Result<Content> {
 }
 
 impl Found {
+    /// The deletion to which the link objects, and whose.
+    pub fn objection(&self) -> Option<(DeletionId, UserId)> {
+        self.row.deletion_id.zip(self.row.user_id)
+    }
+
     /// Uses the link of a user up, in the unit of what it is for, and holds the user's row until the unit ends. `None`:
     /// somebody else was faster, or something has moved.
     pub async fn take_of_user(&self, ctx: &Ctx, conn: &Conn) -> Result<Option<UserRow>> {

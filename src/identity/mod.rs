@@ -11,6 +11,7 @@ pub mod factors;
 pub mod forgotten;
 pub mod fresh;
 pub mod guesses;
+pub mod held;
 pub mod invitations;
 pub mod links;
 pub mod needed;

@@ -11,5 +11,6 @@ pub mod rewrap;
 pub mod rotate;
 mod sealing;
 pub mod signing;
+pub mod statement;
 pub mod subject_salt;
 pub mod verify;

@@ -16,6 +16,8 @@ pub enum Letter {
     AddressChanged,
     ChangeAddress,
     CodesRefused,
+    DeletionCancelled,
+    DeletionScheduled,
     EmailCode,
     FactorAdded,
     FactorRemoved,
@@ -32,12 +34,14 @@ pub enum Letter {
 /// A letter, its name, and the places that its words may have; those that they must have stand in [`REQUIRED`].
 type Row = (Letter, &'static str, &'static [&'static str]);
 
-const LETTERS: [Row; 16] = [
+const LETTERS: [Row; 18] = [
     (Letter::AccountDeleted, "account_deleted", &["project"]),
     (Letter::AddressChangeAsked, "address_change_asked", &["project", "username", "address"]),
     (Letter::AddressChanged, "address_changed", &["project", "username"]),
     (Letter::ChangeAddress, "change_address", &["project", "username", "link", "hours"]),
     (Letter::CodesRefused, "codes_refused", &["project", "username"]),
+    (Letter::DeletionCancelled, "deletion_cancelled", &["project", "username"]),
+    (Letter::DeletionScheduled, "deletion_scheduled", &["project", "username", "date", "link"]),
     (Letter::EmailCode, "email_code", &["project", "username", "code", "minutes"]),
     (Letter::FactorAdded, "factor_added", &["project", "username", "factor"]),
     (Letter::FactorRemoved, "factor_removed", &["project", "username", "factor"]),
@@ -94,6 +98,8 @@ impl Letter {
             AddressChanged => mail_address_changed,
             ChangeAddress => mail_change_address,
             CodesRefused => mail_codes_refused,
+            DeletionCancelled => mail_deletion_cancelled,
+            DeletionScheduled => mail_deletion_scheduled,
             EmailCode => mail_email_code,
             FactorAdded => mail_factor_added,
             FactorRemoved => mail_factor_removed,

@@ -28,6 +28,13 @@ pub enum Notice<'a> {
     AddressChangeAsked(&'a str),
     /// The address that the letter goes to is no longer the account's.
     AddressChanged,
+    /// The account is disabled, and deleted when a window ends; with the link by which its owner objects.
+    DeletionScheduled {
+        date: &'a str,
+        link: &'a str,
+    },
+    /// It is called off.
+    DeletionCancelled,
     /// Somebody asked for an account with this one's mail address or user name.
     SignUpKnown,
 }
@@ -44,6 +51,10 @@ impl Notice<'_> {
             Self::CodesRefused => letter(Letter::CodesRefused),
             Self::AddressChangeAsked(new) => letter(Letter::AddressChangeAsked).with("address", new),
             Self::AddressChanged => letter(Letter::AddressChanged),
+            Self::DeletionScheduled { date, link } => {
+                letter(Letter::DeletionScheduled).with("date", date).with("link", link)
+            }
+            Self::DeletionCancelled => letter(Letter::DeletionCancelled),
             Self::SignUpKnown => letter(Letter::SignUpKnown),
         }
     }

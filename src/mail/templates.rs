@@ -164,6 +164,7 @@ pub async fn preview(ctx: &Ctx, letter: Letter, language: &'static str) -> Resul
             "factor" => "totp",
             "minutes" => "30",
             "hours" => "24",
+            "date" => "2030-01-31 08:00 UTC",
             _ => "9",
         };
         order = order.with(place, value);

@@ -80,18 +80,34 @@ pub fn check_reason<'a>(
     if known.iter().any(|known| known == reason) {
         return Ok(());
     }
-    let refuse = |why: &'static str| Err(Error::invalid_field("reason", why));
+    let bound = "has 10 to 500 characters, none of them a control character but line breaks, or is one of the project's";
+    check_words(("reason", bound), reason, values)
+}
+
+/// The same of the reason why somebody is not told, for which projects have no words of their own.
+///
+/// # Errors
+/// As [`check_reason`].
+pub fn check_notify_reason<'a>(reason: &str, values: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let bound = "has 10 to 500 characters, none of them a control character but line breaks";
+    check_words(("notify_reason", bound), reason, values)
+}
+
+fn check_words<'a>(
+    (field, bound): (&'static str, &'static str),
+    reason: &str,
+    values: impl IntoIterator<Item = &'a str>,
+) -> Result<()> {
+    let refuse = |why: &str| Err(Error::invalid_field(field, format!("{field} {why}")));
     let length = reason.chars().count();
     let said = reason.trim().chars().count();
     if said < LEAST_CHARACTERS || length > MOST_CHARACTERS || reason.chars().any(is_unprintable) {
-        return refuse(
-            "reason has 10 to 500 characters, none of them a control character but line breaks, or is one of the project's",
-        );
+        return refuse(bound);
     }
     let reason = comparable(reason);
     if values.into_iter().any(|value| names(&reason, &comparable(value))) {
         return refuse(
-            "reason must not contain the user's name, mail address, or any other value of the profile or attributes",
+            "must not contain the user's name, mail address, or any other value of the profile or attributes",
         );
     }
     Ok(())

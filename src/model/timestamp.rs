@@ -46,6 +46,15 @@ impl Timestamp {
         (self.0 - earlier.0).div_euclid(1_000_000)
     }
 
+    /// As people read it: to the minute, in UTC, in the order that sorts.
+    pub fn to_the_minute(self) -> String {
+        let text = self.to_string();
+        match text.get(..16) {
+            Some(minute) => format!("{} UTC", minute.replace('T', " ")),
+            None => text,
+        }
+    }
+
     fn to_offset(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)

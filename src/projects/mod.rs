@@ -5,6 +5,7 @@ pub mod attributes;
 mod client_secrets;
 pub mod clients;
 pub mod consents;
+pub mod exports;
 pub mod holdings;
 pub mod initial_access_tokens;
 pub mod labels;

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::delete_user::follow_own_change;
 use super::holder::Holder;
 use super::person::{Person, Shown, parsed, still_granted};
 use super::verify::Live;
@@ -106,7 +107,12 @@ async fn write(
                 Some(live) => (Holder::Application(live).hold(ctx, &conn, seen).await?, Writer::User),
                 None => (locked(ctx, &conn, user, seen).await?, Writer::Admin),
             };
-            write_held(ctx, &conn, actor, row, change, writer, personal).await
+            let before = row.version;
+            let row = write_held(ctx, &conn, actor, row, change, writer, personal).await?;
+            if live.is_some() {
+                follow_own_change(ctx, &conn, user, (before, row.version)).await?;
+            }
+            Ok(row)
         })
         .await
 }

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, fetch_all};
+use super::db::{Conn, fetch_all, fetch_optional};
 use crate::error::Result;
 use crate::ids::{ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
@@ -100,4 +100,23 @@ pub async fn list(
         filter.target.as_deref(),
         limit
     )
+}
+
+#[derive(FromRow)]
+struct Place {
+    seq: i64,
+    hash: Vec<u8>,
+}
+
+/// The event of a user's erasure: its number and its hash.
+pub async fn find_deleted(conn: &Conn, project: ProjectId, target: &str) -> Result<Option<(i64, Vec<u8>)>> {
+    let row = fetch_optional!(
+        conn,
+        Place,
+        "SELECT seq, hash FROM audit_log
+         WHERE project_id = $1 AND target = $2 AND action = 'user.deleted' ORDER BY seq LIMIT 1",
+        project,
+        target
+    )?;
+    Ok(row.map(|row| (row.seq, row.hash)))
 }

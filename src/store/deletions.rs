@@ -23,6 +23,8 @@ pub struct Deletion {
     pub confirmed_by: Option<String>,
     pub reason: String,
     pub notify: bool,
+    /// Why the user is not told, where an admin wants it so.
+    pub notify_reason: Option<String>,
     /// JSON document
     pub impact: String,
     pub requested_at: Timestamp,
@@ -36,7 +38,7 @@ pub async fn find(conn: &Conn, project: ProjectId, id: DeletionId) -> Result<Opt
     fetch_optional!(
         conn,
         Deletion,
-        "SELECT id, user_id, user_version, state, method, restore_days, actor, confirmed_by, reason, notify, impact,
+        "SELECT id, user_id, user_version, state, method, restore_days, actor, confirmed_by, reason, notify, notify_reason, impact,
            requested_at, expires_at, confirmed_at, execute_at, finished_at
          FROM deletions WHERE project_id = $1 AND id = $2",
         project,
@@ -49,7 +51,7 @@ pub async fn find_open(conn: &Conn, project: ProjectId, user: UserId) -> Result<
     fetch_optional!(
         conn,
         Deletion,
-        "SELECT id, user_id, user_version, state, method, restore_days, actor, confirmed_by, reason, notify, impact,
+        "SELECT id, user_id, user_version, state, method, restore_days, actor, confirmed_by, reason, notify, notify_reason, impact,
            requested_at, expires_at, confirmed_at, execute_at, finished_at
          FROM deletions WHERE project_id = $1 AND user_id = $2 AND state IN ('pending', 'scheduled')",
         project,
@@ -67,8 +69,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, deletion: &Deletion) -> Res
     execute!(
         conn,
         "INSERT INTO deletions (project_id, id, user_id, user_version, state, method, restore_days, actor, reason,
-           notify, impact, failed_attempts, requested_at, expires_at)
-         VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, 0, $11, $12)
+           notify, notify_reason, impact, failed_attempts, requested_at, expires_at)
+         VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, 0, $12, $13)
          ON CONFLICT (project_id, user_id) WHERE state IN ('pending', 'scheduled') DO NOTHING",
         project,
         deletion.id,
@@ -79,6 +81,7 @@ pub async fn insert(conn: &Conn, project: ProjectId, deletion: &Deletion) -> Res
         &deletion.actor,
         &deletion.reason,
         deletion.notify,
+        &deletion.notify_reason,
         &deletion.impact,
         deletion.requested_at,
         deletion.expires_at
@@ -101,6 +104,25 @@ pub async fn expire_stale(
         project,
         user,
         version
+    )
+}
+
+/// What somebody changes of their own record takes a pending deletion along to the record's next version, so that nobody
+/// outruns theirs. One that a change by others has left behind stays behind.
+pub async fn follow(
+    conn: &Conn,
+    project: ProjectId,
+    user: UserId,
+    (before, after): (i64, i64),
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE deletions SET user_version = $1
+         WHERE project_id = $2 AND user_id = $3 AND user_version = $4 AND state = 'pending'",
+        after,
+        project,
+        user,
+        before
     )
 }
 

@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
-use crate::ids::{MailLinkId, ProjectId, UserId};
+use crate::ids::{DeletionId, MailLinkId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 
 /// A link as it lies in the store. The epochs are those of the moment in which it was made.
@@ -17,6 +17,8 @@ pub struct MailLink {
     pub project_epoch: i64,
     pub user_epoch: Option<i64>,
     pub browser_epoch: Option<i64>,
+    /// To which the link objects.
+    pub deletion_id: Option<DeletionId>,
     pub sealed_content: Vec<u8>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
@@ -24,8 +26,8 @@ pub struct MailLink {
 
 macro_rules! columns {
     () => {
-        "l.id, l.kind, l.user_id, l.project_epoch, l.user_epoch, l.browser_epoch, l.sealed_content, l.created_at, \
-         l.expires_at"
+        "l.id, l.kind, l.user_id, l.project_epoch, l.user_epoch, l.browser_epoch, l.deletion_id, l.sealed_content, \
+         l.created_at, l.expires_at"
     };
 }
 
@@ -33,8 +35,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, link: &MailLink, hash: &[u8
     execute!(
         conn,
         "INSERT INTO mail_links (project_id, id, kind, token_hash, user_id, project_epoch, user_epoch, browser_epoch,
-           sealed_content, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+           deletion_id, sealed_content, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         project,
         link.id,
         &link.kind,
@@ -43,13 +45,15 @@ pub async fn insert(conn: &Conn, project: ProjectId, link: &MailLink, hash: &[u8
         link.project_epoch,
         link.user_epoch,
         link.browser_epoch,
+        link.deletion_id,
         &link.sealed_content,
         link.created_at,
         link.expires_at
     )
 }
 
-/// The link with this hash, if it may still be followed.
+/// The link with this hash, if it may still be followed: while the epochs are those that it was made under, or, of one that
+/// objects to a deletion, while that waits for its day.
 pub async fn find_live(
     conn: &Conn,
     project: ProjectId,
@@ -67,9 +71,12 @@ pub async fn find_live(
              JOIN projects p ON p.id = l.project_id
              LEFT JOIN users u ON u.project_id = l.project_id AND u.id = l.user_id
              WHERE l.project_id = $1 AND l.token_hash = $2 AND l.kind = $3
-               AND l.expires_at > $4 AND p.status = 'active' AND p.token_epoch = l.project_epoch
-               AND (l.user_id IS NULL OR (u.status = 'active' AND u.token_epoch = l.user_epoch
-                 AND u.browser_epoch = l.browser_epoch))"
+               AND l.expires_at > $4 AND p.status = 'active'
+               AND ((l.deletion_id IS NULL AND p.token_epoch = l.project_epoch
+                 AND (l.user_id IS NULL OR (u.status = 'active' AND u.token_epoch = l.user_epoch
+                   AND u.browser_epoch = l.browser_epoch)))
+                 OR EXISTS (SELECT 1 FROM deletions d WHERE d.project_id = l.project_id
+                   AND d.id = l.deletion_id AND d.state = 'scheduled'))"
         ),
         project,
         hash,
@@ -88,6 +95,34 @@ pub async fn consume(conn: &Conn, project: ProjectId, now: Timestamp, id: MailLi
         now,
         project,
         id
+    )
+}
+
+/// Takes the link that objects to a deletion: of many who follow it at once, one gets the row. Whether there is still
+/// something to object to, the caller has to look at.
+pub async fn consume_objection(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    id: MailLinkId,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM mail_links
+         WHERE project_id = $1 AND id = $2 AND deletion_id IS NOT NULL AND expires_at > $3",
+        project,
+        id,
+        now
+    )
+}
+
+/// Takes back what objects to a deletion of the user, with the address that it holds.
+pub async fn delete_objections(conn: &Conn, project: ProjectId, user: UserId) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM mail_links WHERE project_id = $1 AND user_id = $2 AND deletion_id IS NOT NULL",
+        project,
+        user
     )
 }
 
@@ -114,6 +149,30 @@ pub async fn list_open(
         kind,
         now,
         after,
+        limit
+    )
+}
+
+/// Links of somebody that may still be followed as far as time goes.
+pub async fn list_of_user(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<MailLink>> {
+    fetch_all!(
+        conn,
+        MailLink,
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM mail_links l
+             WHERE l.project_id = $1 AND l.user_id = $2 AND l.expires_at > $3 ORDER BY l.id LIMIT $4"
+        ),
+        project,
+        user,
+        now,
         limit
     )
 }

@@ -21,6 +21,7 @@ pub mod events;
 pub mod expired;
 pub mod factors;
 pub mod families;
+pub mod held;
 pub mod holders;
 pub mod initial_access_tokens;
 pub mod jobs;

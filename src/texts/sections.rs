@@ -31,7 +31,7 @@ sections! {
 
     account_consents: AccountConsents { lead, none, since, title, withdraw, withdraw_named, withdrawn }
 
-    account_data: AccountData { delete, download_title, lead, submit, title }
+    account_data: AccountData { delete, download_title, lead, signed, submit, title }
 
     account_delete: AccountDelete {
         back, confirmation, done, done_title, ends, lead, lead_window, open, scheduled, submit, title, wrong,
@@ -106,6 +106,10 @@ sections! {
 
     mail_codes_refused: MailCodesRefused { subject, text }
 
+    mail_deletion_cancelled: MailDeletionCancelled { subject, text }
+
+    mail_deletion_scheduled: MailDeletionScheduled { subject, text }
+
     mail_email_code: MailEmailCode { subject, text }
 
     mail_factor_added: MailFactorAdded { subject, text }
@@ -133,6 +137,8 @@ sections! {
     mail_verify_address: MailVerifyAddress { subject, text }
 
     new_password: NewPassword { done, done_title, lead, submit, title }
+
+    objection: Objection { done, done_title, lead, mistake, submit, title }
 
     passkey: Passkey {
         about, add, add_lead, added, failed, known, label, lead, make, needs, not_made, one, refused, rename,

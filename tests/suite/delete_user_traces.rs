@@ -152,7 +152,8 @@ async fn told_only_when_wanted(engine: Engine) {
     let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
     // Not wanted.
     let admin = Deleting::new(&app, &shop).await;
-    let ask = json!({"user": shop.user, "reason": REASON, "notify": false});
+    let ask =
+        json!({"user": shop.user, "reason": REASON, "notify": false, "notify_reason": "told on the phone"});
     let asked = admin.post("delete-user", ask).await.body;
     assert_eq!(asked["notify"], false);
     admin.confirm(asked["deletion_id"].as_str().unwrap(), "alice").await.ok();

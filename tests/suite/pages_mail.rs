@@ -6,9 +6,16 @@ use tessera::model::client::ClientSettings;
 
 use crate::pages_all::{Walk, walk};
 use crate::support::browser::find;
-use crate::support::{Account, Engine, NEW_PASSWORD, REDIRECT, Shop, both_engines, link_of};
+use crate::support::{Account, Deleting, Engine, NEW_PASSWORD, REDIRECT, Shop, both_engines, link_of};
 
-both_engines!(forgetting_a_password, signing_up, confirming_an_address, being_invited, reading_mail);
+both_engines!(
+    forgetting_a_password,
+    signing_up,
+    confirming_an_address,
+    objecting_to_a_deletion,
+    being_invited,
+    reading_mail
+);
 
 async fn shop(walk: &Walk<'_>) -> Shop {
     let settings = ClientSettings {
@@ -133,6 +140,21 @@ async fn being_invited(engine: Engine) {
         walk.look("note", "joined").await;
         walk.open(&format!("{}/projects/acme/link/nothing", walk.app.base)).await;
         walk.look("error", "no-such-link").await;
+    })
+    .await;
+}
+
+async fn objecting_to_a_deletion(engine: Engine) {
+    walk(engine, async |walk| {
+        let shop = walk.app.shop("acme", "confidential").await;
+        let admin = Deleting::new(walk.app, &shop).await;
+        admin.settings(json!({"deletion_restore_days": 14})).await;
+        admin.confirm(&admin.asked().await, "alice").await.ok();
+        follow(walk, "alice@example.com").await;
+        walk.look("objection", "").await;
+        walk.click("button.primary").await;
+        find(walk.browser, ".message").await;
+        walk.look("note", "objected").await;
     })
     .await;
 }

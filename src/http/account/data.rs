@@ -6,15 +6,20 @@ use serde::Deserialize;
 
 use super::fresh_holder;
 use crate::error::Result;
-use crate::http::answer::ok;
+use crate::http::answer::{JWT, accepts, by_accept, ok, signed};
 use crate::http::call::Call;
 use crate::identity::account::{data, deletion};
+use crate::identity::held;
 use crate::model::deletion::State;
 use crate::session::holder::Holder;
 
 pub async fn download(call: Call) -> Result<Response> {
     let (ctx, live) = fresh_holder(&call).await?;
-    Ok(ok(&data::download(&ctx, &Holder::Application(&live), &call.origin()).await?))
+    let data = data::download(&ctx, &Holder::Application(&live), &call.origin()).await?;
+    Ok(by_accept(match accepts(&call.headers, JWT) {
+        true => signed(JWT, held::signed(&ctx, &data)?),
+        false => ok(&data),
+    }))
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ mod clients;
 mod consents;
 mod deletion_guards;
 mod events;
+mod exports;
 mod factors;
 mod fields;
 mod initial_access_tokens;

@@ -6,8 +6,8 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::{
-    attribute_definitions, consents, deletion_guards, factors, labels, resource_servers, scopes, sessions,
-    users,
+    attribute_definitions, consents, deletion_guards, exports, factors, labels, resource_servers, scopes,
+    sessions, users,
 };
 use crate::app::App;
 use crate::http::call::Call;
@@ -27,6 +27,7 @@ pub fn routes() -> Router<Arc<App>> {
             &format!("{project}/users/{{user}}/factors/{{factor}}"),
             axum::routing::delete(factors::reset_one),
         )
+        .route(&format!("{project}/users/{{user}}/export"), get(exports::export))
         .route(&format!("{project}/users/{{user}}/consents"), get(consents::list))
         .route(
             &format!("{project}/users/{{user}}/legal-hold"),

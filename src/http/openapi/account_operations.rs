@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::parts::{Caller, Operation, answer, flag, number, object, operation, text, texts};
-use super::people_operations::claims;
+use super::people_operations::{claims, held};
 
 fn ended() -> Value {
     answer([("families_ended!", number()), ("browser_sessions_ended!", number()), ("effective_at!", text())])
@@ -97,20 +97,12 @@ pub fn operations() -> Vec<Operation> {
         )
         .body([("current_password", text()), ("new_password!", text())])
         .answers(200, ended()),
-        of("GET /~/data", "download_own_data", "Everything that is held on the user").answers(
-            200,
-            answer([
-                ("made_at!", text()),
-                ("issuer!", text()),
-                ("user!", object()),
-                ("sessions!", Value::Bool(true)),
-                ("consents!", Value::Bool(true)),
-                ("factors!", object()),
-                ("passkeys!", Value::Bool(true)),
-                ("remembered!", Value::Bool(true)),
-                ("events!", Value::Bool(true)),
-            ]),
-        ),
+        of(
+            "GET /~/data",
+            "download_own_data",
+            "Everything that is held on the user; signed with Accept: application/jwt",
+        )
+        .answers(200, held()),
         of("POST /~/delete", "delete_own_account", "Deletes the account, where the project allows it")
             .body([("confirmation!", text())])
             .answers(200, answer([("deletion_id!", text()), ("state!", text()), ("execute_at", text())])),

@@ -132,7 +132,13 @@ fn deletion() -> Vec<Operation> {
         "delete_user",
         "Asks for the deletion of a user; nothing goes yet",
     )
-    .body([("user!", user()), ("reason!", text()), ("notify", flag()), ("dry_run", flag())]);
+    .body([
+        ("user!", user()),
+        ("reason!", text()),
+        ("notify", flag()),
+        ("notify_reason", text()),
+        ("dry_run", flag()),
+    ]);
     request.status = 202;
     vec![
         request,
@@ -149,6 +155,12 @@ fn deletion() -> Vec<Operation> {
         )
         .body([("deletion_id!", text())]),
         operation(&api("GET /api/delete-user/{deletion_id}"), "read_deletion", "The state of a deletion"),
+        operation(
+            &api("GET /api/delete-user/{deletion_id}/record"),
+            "read_erasure_record",
+            "A signed statement of what was erased and when, to be checked with the JWK Set",
+        )
+        .answers_as("application/jwt", text()),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The operations of the admin API that are about people, and about what a project knows of them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::admin_operations::PROJECT;
 use super::parts::{Member, Operation, answer, flag, object, one_of, operation, text, texts};
@@ -13,6 +13,28 @@ pub(super) fn claims() -> Vec<Member> {
     let names =
         ["name", "given_name", "family_name", "nickname", "picture", "locale", "zoneinfo", "phone_number"];
     names.into_iter().map(|name| (name, text())).collect()
+}
+
+/// All that is held on somebody.
+pub(super) fn held() -> Value {
+    answer([
+        ("made_at!", text()),
+        ("issuer!", text()),
+        ("user!", object()),
+        ("name_in_log!", text()),
+        ("credentials!", Value::Bool(true)),
+        ("sessions!", Value::Bool(true)),
+        ("consents!", Value::Bool(true)),
+        ("factors!", object()),
+        ("passkeys!", Value::Bool(true)),
+        ("remembered!", Value::Bool(true)),
+        ("links!", Value::Bool(true)),
+        ("guards!", Value::Bool(true)),
+        ("deletions!", Value::Bool(true)),
+        ("events!", Value::Bool(true)),
+        ("sign_ins!", Value::Bool(true)),
+        ("complete!", flag()),
+    ])
 }
 
 fn people() -> Vec<Operation> {
@@ -69,6 +91,12 @@ fn people() -> Vec<Operation> {
             "reset_factor",
             "Takes one second factor away and ends all sessions",
         ),
+        operation(
+            &format!("GET {one}/export"),
+            "export_user",
+            "Everything that is held on the user; signed with Accept: application/jwt",
+        )
+        .answers(200, held()),
         operation(&format!("GET {one}/consents"), "list_consents", "What the user has allowed applications")
             .paged(),
         operation(

@@ -9,6 +9,7 @@ use crate::model::user::User;
 use crate::projects::holdings::{Change, Writer};
 use crate::projects::users::{UserChange, change_held, find};
 use crate::session::attributes::{sealed, write_held};
+use crate::session::delete_user::follow_own_change;
 use crate::session::holder::Holder;
 
 /// What changes: standard claims by name, of which null takes one away, and attributes.
@@ -57,9 +58,12 @@ pub async fn change(
         .db
         .unit(|conn| async move {
             let row = holder.hold(ctx, &conn, seen).await?;
+            let (user, before) = (row.id, row.version);
             let row = change_held(ctx, &conn, actor, row, record).await?;
             let row = write_held(ctx, &conn, actor, row, attributes, Writer::User, personal).await;
-            User::try_from(row.map_err(of_profile)?)
+            let row = row.map_err(of_profile)?;
+            follow_own_change(ctx, &conn, user, (before, row.version)).await?;
+            User::try_from(row)
         })
         .await
 }

@@ -3,12 +3,11 @@
 use serde_json::json;
 
 use super::execute::{execute, notice, set_impact};
-use super::{closed, guards, no_deletion, record, state, tell};
+use super::{closed, guards, no_deletion, objection, record, state, tell};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden};
 use crate::ids::DeletionId;
-use crate::jobs::outbox::Sealed;
 use crate::ledger::file::copy_soon;
 use crate::model::deletion::State;
 use crate::model::project::{DeletionConfirmation, MOST_RESTORE_DAYS};
@@ -59,27 +58,16 @@ async fn confirm_by(
     typed: Option<&str>,
 ) -> Result<()> {
     let project = ctx.project.id;
-    let (found, person) = ctx
-        .app
-        .db
-        .read(|conn| async move {
-            let found = deletions::find(&conn, project, id).await?.ok_or_else(no_deletion)?;
-            let person = erasing::find_person(&conn, project, found.user_id).await?;
-            Ok((found, person))
-        })
-        .await?;
+    let find = |conn| async move { deletions::find(&conn, project, id).await };
+    let found = ctx.app.db.read(find).await?.ok_or_else(no_deletion)?;
     if typed.is_none() && found.method == DeletionConfirmation::Typed.as_str() {
         return Err(Error::invalid_field("confirmation", "confirmation is the user name, typed again"));
     }
-    let at_once = restore_days(ctx, &found) == 0 && found.state == State::Pending.as_str();
-    let notice = person.filter(|_| at_once).map(|person| notice(ctx, &found, &person)).transpose()?.flatten();
-    let (notice, user) = (notice.as_ref(), found.user_id);
     let by = By { actor, holder };
-    let verdict =
-        ctx.app.db.unit(|conn| async move { decide(ctx, &conn, by, id, typed, notice).await }).await?;
+    let verdict = ctx.app.db.unit(|conn| async move { decide(ctx, &conn, by, id, typed).await }).await?;
     match verdict {
         Verdict::Executed => {
-            super::sweep(&ctx.app, project, user).await?;
+            super::sweep(&ctx.app, project, found.user_id).await?;
             copy_soon(&ctx.app).await;
             Ok(())
         }
@@ -100,15 +88,11 @@ struct By<'a> {
     holder: Option<&'a Holder<'a>>,
 }
 
-async fn decide(
-    ctx: &Ctx,
-    conn: &Conn,
-    by: By<'_>,
-    id: DeletionId,
-    typed: Option<&str>,
-    notice: Option<&Sealed>,
-) -> Result<Verdict> {
+async fn decide(ctx: &Ctx, conn: &Conn, by: By<'_>, id: DeletionId, typed: Option<&str>) -> Result<Verdict> {
     let (project, actor) = (ctx.project.id, by.actor);
+    let found = deletions::find(conn, project, id).await?.ok_or_else(no_deletion)?;
+    // With the row held, what the user changes has taken the deletion along, or comes too late.
+    erasing::hold(conn, project, found.user_id).await?;
     let deletion = deletions::find(conn, project, id).await?.ok_or_else(no_deletion)?;
     match state(ctx, &deletion)? {
         State::Pending => {}
@@ -141,7 +125,7 @@ async fn decide(
     if typed.is_some_and(|typed| !equal_in_constant_time(name.as_bytes(), typed.as_bytes())) {
         return wrong(ctx, conn, actor, &deletion).await;
     }
-    carry_out(ctx, conn, by, deletion, &person, notice).await
+    carry_out(ctx, conn, by, deletion, &person).await
 }
 
 /// What a deletion was requested under holds; a project that asks for more by now gets more. People confirm their own by their
@@ -177,7 +161,6 @@ async fn carry_out(
     By { actor, holder }: By<'_>,
     mut deletion: Deletion,
     person: &Person,
-    notice: Option<&Sealed>,
 ) -> Result<Verdict> {
     let (project, id, user) = (ctx.project.id, deletion.id, deletion.user_id);
     if erasing::hold_at(conn, project, user, person.version).await? == 0 {
@@ -197,7 +180,8 @@ async fn carry_out(
             return lost_race(ctx, conn, id).await;
         }
         deletion.confirmed_by = Some(actor.name().into());
-        Box::pin(execute(ctx, conn, actor, &mut deletion, person, notice)).await?;
+        let notice = notice(ctx, &deletion, person)?;
+        Box::pin(execute(ctx, conn, actor, &mut deletion, person, notice.as_ref())).await?;
         return Ok(Verdict::Executed);
     }
     let execute_at = ctx.now.plus_seconds(days * DAY_SECONDS);
@@ -209,6 +193,7 @@ async fn carry_out(
     logout_tokens::owe_for_user(conn, project, ctx.now, user).await?;
     erasing::disable_user(conn, project, ctx.now, user).await?;
     let more = json!({"execute_at": execute_at});
+    objection::invite(ctx, conn, &deletion, execute_at).await?;
     tell(ctx, conn, "user.deletion_scheduled", &deletion, more.clone()).await?;
     record(ctx, conn, "user.deletion_scheduled", actor, &deletion, more).await?;
     Ok(Verdict::Scheduled)

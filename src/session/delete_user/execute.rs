@@ -20,7 +20,7 @@ use crate::store::{logout_tokens, outbox};
 /// Rows of one kind that one unit deletes. What goes beyond is dead already, and follows in units of its own.
 const BATCH: i64 = 1000;
 
-/// The letter that tells the user, sealed before the unit. The address is erased with its delivery.
+/// The letter that tells the user. The address is erased with its delivery.
 pub(super) fn notice(ctx: &Ctx, deletion: &Deletion, person: &Person) -> Result<Option<Sealed>> {
     let Some(to) = person.email.as_deref().filter(|_| deletion.notify) else { return Ok(None) };
     let letter = Order::new(Letter::AccountDeleted, to, &language_of(&person.profile, None));

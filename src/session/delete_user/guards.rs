@@ -73,6 +73,20 @@ impl Placed {
     }
 }
 
+/// A guard as the user sees it: not who of those who work with accounts placed it, nor why.
+#[derive(Debug, Serialize)]
+pub struct Kept {
+    pub kind: String,
+    pub placed_at: Timestamp,
+}
+
+/// What keeps the user.
+pub async fn kept(ctx: &Ctx, user: UserId) -> Result<Vec<Kept>> {
+    let list = |conn| async move { deletion_guards::list(&conn, ctx.project.id, user).await };
+    let of = |row: GuardRow| Kept { kind: row.kind, placed_at: row.placed_at };
+    Ok(ctx.app.db.read(list).await?.into_iter().map(of).collect())
+}
+
 /// Places one. A deletion that waits for its day goes on waiting until it is lifted.
 ///
 /// # Errors

@@ -12,6 +12,8 @@ mod cancel;
 mod confirm;
 mod execute;
 pub mod guards;
+mod objection;
+mod record;
 mod request;
 
 use serde::Serialize;
@@ -20,9 +22,11 @@ use serde_json::{Value, json};
 pub use self::cancel::cancel;
 pub use self::confirm::{confirm, confirm_own};
 pub use self::execute::{erase_again, execute_due, record_again, sweep};
-pub use self::request::{Requested, preview, refused, request, request_own};
+pub use self::objection::{object, objected_to};
+pub use self::record::{ErasureRecord, erasure_record};
+pub use self::request::{Notify, Requested, preview, refused, request, request_own};
 use crate::app::Ctx;
-use crate::audit::{self, Actor};
+use crate::audit::{self, Actor, Personal};
 use crate::error::{Error, Result, conflict, not_found};
 use crate::ids::{DeletionId, UserId};
 use crate::model::deletion::{Impact, State};
@@ -41,6 +45,9 @@ pub struct Shown {
     pub method: String,
     /// Whether the user is told by mail.
     pub notify: bool,
+    /// Why not, where an admin wants it so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_reason: Option<String>,
     /// Expected, or what has ended once it is executed.
     pub impact: Impact,
     pub requested_by: String,
@@ -71,6 +78,7 @@ pub async fn show(ctx: &Ctx, id: DeletionId) -> Result<Shown> {
         reason: found.reason,
         method: found.method,
         notify: found.notify,
+        notify_reason: found.notify_reason,
         impact: serde_json::from_str(&found.impact).map_err(Error::internal)?,
         requested_by: found.actor,
         requested_at: found.requested_at,
@@ -109,16 +117,30 @@ async fn record(
     deletion: &Deletion,
     more: Value,
 ) -> Result<()> {
+    record_sealing(ctx, conn, action, actor, deletion, more, None).await
+}
+
+/// The same with what is personal in it.
+async fn record_sealing(
+    ctx: &Ctx,
+    conn: &Conn,
+    action: &str,
+    actor: &Actor,
+    deletion: &Deletion,
+    more: Value,
+    personal: Option<&Personal>,
+) -> Result<()> {
     let impact: Value = serde_json::from_str(&deletion.impact).map_err(Error::internal)?;
     let mut detail = json!({
         "deletion_id": deletion.id, "method": deletion.method, "notify": deletion.notify, "impact": impact,
         "requested_by": deletion.actor,
     });
     if let (Some(detail), Value::Object(more)) = (detail.as_object_mut(), more) {
+        detail.extend(deletion.notify_reason.as_ref().map(|why| ("notify_reason".into(), json!(why))));
         detail.extend(more);
     }
     let target = audit::user_name(ctx, deletion.user_id);
-    let event = actor.did(action, &target).because(&deletion.reason).with(detail);
+    let event = actor.did(action, &target).because(&deletion.reason).with(detail).sealing(personal);
     audit::append(conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
 }
 
@@ -129,6 +151,15 @@ async fn tell(ctx: &Ctx, conn: &Conn, kind: &str, deletion: &Deletion, more: Val
         data.extend(more);
     }
     webhooks::tell(conn, ctx, kind, data).await
+}
+
+/// In the unit of what somebody changes of their own record: that stalls no deletion that an admin has asked for. The
+/// versions are those of the record before and after.
+///
+/// What an admin confirms is bound to the record as it was at the request; whom it is about may not loosen that bond, or
+/// nobody who keeps changing a nickname could be deleted.
+pub async fn follow_own_change(ctx: &Ctx, conn: &Conn, user: UserId, versions: (i64, i64)) -> Result<()> {
+    deletions::follow(conn, ctx.project.id, user, versions).await.map(|_| ())
 }
 
 fn no_user() -> Error {

@@ -8,7 +8,7 @@ use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, forbidden};
 use crate::ids::{DeletionId, UserId};
-use crate::model::deletion::{Impact, State, check_reason, values_in};
+use crate::model::deletion::{Impact, State, check_notify_reason, check_reason, values_in};
 use crate::model::project::DeletionConfirmation;
 use crate::model::timestamp::Timestamp;
 use crate::session::holder::Holder;
@@ -35,27 +35,55 @@ pub struct Confirmation {
     pub expires_at: Timestamp,
 }
 
-/// What would happen; changes nothing. A reason, when given, is checked as for the request.
-pub async fn preview(ctx: &Ctx, user: UserId, reason: Option<&str>) -> Result<Impact> {
+/// Whether the user is told by mail, and why not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Notify<'a> {
+    /// `None`: when there is an address to write to.
+    pub wanted: Option<bool>,
+    /// Needed for `Some(false)`, and for nothing else.
+    pub reason: Option<&'a str>,
+}
+
+impl Notify<'_> {
+    /// # Errors
+    /// `invalid_request` naming `notify_reason`: silence has a reason, and nothing else has.
+    fn check(self, values: &[String]) -> Result<()> {
+        match (self.wanted, self.reason) {
+            (Some(false), None) => {
+                Err(Error::invalid_field("notify_reason", "notify: false needs a notify_reason"))
+            }
+            (Some(false), Some(reason)) => check_notify_reason(reason, values.iter().map(String::as_str)),
+            (_, Some(_)) => Err(Error::invalid_field("notify_reason", "notify_reason is for notify: false")),
+            (_, None) => Ok(()),
+        }
+    }
+}
+
+/// What would happen; changes nothing. Reasons, when given, are checked as for the request.
+pub async fn preview(ctx: &Ctx, user: UserId, reason: Option<&str>, notify: Notify<'_>) -> Result<Impact> {
     let (person, impact) = look(ctx, user).await?;
     reason.map_or(Ok(()), |reason| check(ctx, reason, &person))?;
+    if notify.reason.is_some() {
+        notify.check(&values_of(&person)?)?;
+    }
     Ok(impact)
 }
 
-/// Asks for a deletion. `notify` `None`: the user is told when there is an address to write to.
+/// Asks for a deletion.
 ///
 /// # Errors
-/// A reason that is out of bounds or names the person; 403 when the project asks for a factor that a key does not have; 409
-/// with the id of a deletion of this user that is open already, or naming what keeps the user.
+/// A reason that is out of bounds or names the person, or one that is missing; 403 when the project asks for a factor that
+/// a key does not have; 409 with the id of a deletion of this user that is open already, or naming what keeps the user.
 pub async fn request(
     ctx: &Ctx,
     actor: &Actor,
     user: UserId,
     reason: &str,
-    notify: Option<bool>,
+    notify: Notify<'_>,
 ) -> Result<Requested> {
     let (person, impact) = look(ctx, user).await?;
     check(ctx, reason, &person)?;
+    notify.check(&values_of(&person)?)?;
     let method = ctx.project.settings.deletion_confirmation;
     if method == DeletionConfirmation::SecondFactor {
         refused(ctx, actor, Some(user), "no_factor").await?;
@@ -75,7 +103,8 @@ pub async fn request_own(ctx: &Ctx, holder: &Holder<'_>) -> Result<DeletionId> {
     let user = holder.user();
     let (person, impact) = look(ctx, user).await?;
     let method = DeletionConfirmation::Typed;
-    let asked = ask(ctx, &holder.actor(ctx), user, (&person, impact), method, OWN_REASON, None).await?;
+    let notify = Notify::default();
+    let asked = ask(ctx, &holder.actor(ctx), user, (&person, impact), method, OWN_REASON, notify).await?;
     Ok(asked.deletion_id)
 }
 
@@ -86,7 +115,7 @@ async fn ask(
     (person, impact): (&Person, Impact),
     method: DeletionConfirmation,
     reason: &str,
-    notify: Option<bool>,
+    notify: Notify<'_>,
 ) -> Result<Requested> {
     let guarded = ctx.app.db.read(|conn| async move { guards::of(ctx, &conn, user).await }).await?;
     if let Some(guard) = guarded {
@@ -103,7 +132,8 @@ async fn ask(
         actor: actor.name().into(),
         confirmed_by: None,
         reason: reason.into(),
-        notify: notify.unwrap_or(true) && person.email.is_some(),
+        notify: notify.wanted.unwrap_or(true) && person.email.is_some(),
+        notify_reason: notify.reason.map(str::to_owned),
         impact: serde_json::to_string(&impact).map_err(Error::internal)?,
         requested_at: ctx.now,
         expires_at: ctx.now.plus_seconds(CONFIRM_SECONDS),
@@ -134,6 +164,10 @@ pub async fn refused(ctx: &Ctx, actor: &Actor, user: Option<UserId>, why: &'stat
 /// Opens the deletion, unless the user has another open one: two admins should know of each other.
 async fn open(ctx: &Ctx, conn: &Conn, actor: &Actor, asked: &Deletion) -> Result<()> {
     let (project, user) = (ctx.project.id, asked.user_id);
+    // What the user changes at this very moment comes before or after, and takes the deletion along.
+    if erasing::hold_at(conn, project, user, asked.user_version).await? == 0 {
+        return Err(conflict("the user was changed at this very moment; ask again"));
+    }
     deletions::expire_stale(conn, project, ctx.now, user, asked.user_version).await?;
     give_way(ctx, conn, actor, user).await?;
     if deletions::insert(conn, project, asked).await? == 0 {
@@ -190,11 +224,17 @@ pub(super) async fn check_reason_for(ctx: &Ctx, user: UserId, reason: &str) -> R
 }
 
 fn check(ctx: &Ctx, reason: &str, person: &Person) -> Result<()> {
+    let values = values_of(person)?;
+    check_reason(reason, &ctx.project.settings.deletion_reasons, values.iter().map(String::as_str))
+}
+
+/// What must stand in nothing that stays.
+fn values_of(person: &Person) -> Result<Vec<String>> {
     let mut values: Vec<String> = [&person.username, &person.email].into_iter().flatten().cloned().collect();
     for document in [&person.profile, &person.attributes] {
         values.extend(values_in(&serde_json::from_str::<Value>(document).map_err(Error::internal)?));
     }
-    check_reason(reason, &ctx.project.settings.deletion_reasons, values.iter().map(String::as_str))
+    Ok(values)
 }
 
 fn no_factor() -> Error {

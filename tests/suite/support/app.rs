@@ -48,6 +48,11 @@ impl TestApp {
         Self::on(Arc::new(database), clock, change).await
     }
 
+    /// A node over a store that is there already, in a process of its own.
+    pub async fn joining(url: &str, now: Timestamp, change: impl FnOnce(&mut App)) -> Self {
+        Self::on(Arc::new(Database::at(url.to_owned())), Clock::manual(now), change).await
+    }
+
     /// Another node over the same store, which it reaches through a pooler.
     pub async fn node_through(&self, pooler: &Pooler) -> Self {
         let database = Arc::new(self.database.through(pooler));

@@ -27,6 +27,7 @@ pub mod process;
 mod queue;
 mod receiver;
 pub mod registration;
+pub mod scan;
 mod second_factor;
 mod smtp;
 mod table;

@@ -132,20 +132,29 @@ impl SmtpServer {
 
     /// The way to this server without encryption.
     pub fn mailer(&self) -> Mailer {
-        self.mailer_with(SmtpTls::Off, None, None)
+        Self::mailer_at(self.port)
+    }
+
+    /// The same from another process.
+    pub fn mailer_at(port: u16) -> Mailer {
+        way(port, SmtpTls::Off, None, None)
     }
 
     pub fn mailer_with(&self, tls: SmtpTls, root: Option<&str>, password: Option<&str>) -> Mailer {
-        let settings = SmtpSettings {
-            host: "localhost".into(),
-            port: self.port,
-            tls,
-            credentials: password.map(|password| (SMTP_USER.to_owned(), Secret::new(password))),
-            extra_roots: root.map(|root| root.as_bytes().to_vec()),
-            from: Sender::parse("Tessera <no-reply@id.example>").unwrap(),
-        };
-        Mailer::Smtp(Box::new(Smtp::new(settings).unwrap()))
+        way(self.port, tls, root, password)
     }
+}
+
+fn way(port: u16, tls: SmtpTls, root: Option<&str>, password: Option<&str>) -> Mailer {
+    let settings = SmtpSettings {
+        host: "localhost".into(),
+        port,
+        tls,
+        credentials: password.map(|password| (SMTP_USER.to_owned(), Secret::new(password))),
+        extra_roots: root.map(|root| root.as_bytes().to_vec()),
+        from: Sender::parse("Tessera <no-reply@id.example>").unwrap(),
+    };
+    Mailer::Smtp(Box::new(Smtp::new(settings).unwrap()))
 }
 
 fn acceptor() -> TlsAcceptor {

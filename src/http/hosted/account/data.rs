@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::http::hosted::frame::{Frame, in_language};
 use crate::http::hosted::page::Page;
 use crate::http::hosted::{cookie, pages};
-use crate::identity::account::data::{self, OwnData};
+use crate::identity::account::data;
+use crate::identity::held::{self, Held};
 use crate::texts::Texts;
 
 const PLACE: Place = Place::Data;
@@ -67,12 +68,16 @@ pub async fn submit(page: Page) -> Response {
 }
 
 async fn submitted(page: &Page) -> Result<Response> {
-    let Filled { visitor, .. } = match receive::<Download>(page).await? {
+    let Filled { visitor, fields, .. } = match receive::<Download>(page).await? {
         Ok(filled) => filled,
         Err(response) => return Ok(response),
     };
     match data::download(&page.ctx, &visitor.holder(), &page.call.origin()).await {
-        Ok(data) => file(page, &data),
+        Ok(data) if fields.get("form") == Some("signed") => {
+            let signed = held::signed(&page.ctx, &data)?;
+            file(page, ("application/jwt", "jwt"), signed.into_bytes())
+        }
+        Ok(data) => json_file(page, &data),
         Err(error) => match or_sign_in(page, PLACE, error)? {
             Ok(error) => Err(error),
             Err(response) => Ok(response),
@@ -80,12 +85,16 @@ async fn submitted(page: &Page) -> Result<Response> {
     }
 }
 
-/// For the disk, and never shown within our origin.
-fn file(page: &Page, data: &OwnData) -> Result<Response> {
+fn json_file(page: &Page, data: &Held) -> Result<Response> {
     let text = serde_json::to_vec_pretty(data).map_err(Error::internal)?;
-    let name = format!("attachment; filename=\"{}-account.json\"", page.ctx.project.slug);
+    file(page, ("application/json", "json"), text)
+}
+
+/// For the disk, and never shown within our origin.
+fn file(page: &Page, (kind, ending): (&'static str, &str), text: Vec<u8>) -> Result<Response> {
+    let name = format!("attachment; filename=\"{}-account.{ending}\"", page.ctx.project.slug);
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CONTENT_DISPOSITION, HeaderValue::from_str(&name).map_err(Error::internal)?),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

@@ -1,13 +1,9 @@
-//! Moments, as a page without script shows them: to the minute, in UTC, in the order that sorts.
+//! Moments, as a page without script shows them.
 
 use crate::model::timestamp::Timestamp;
 
 pub fn moment(at: Timestamp) -> String {
-    let text = at.to_string();
-    match text.get(..16) {
-        Some(minute) => format!("{} UTC", minute.replace('T', " ")),
-        None => text,
-    }
+    at.to_the_minute()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod address;
 mod join;
 mod new_password;
+mod objection;
 
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -97,12 +98,14 @@ async fn opened(page: &Page) -> Result<Response> {
     let (ctx, followed) = (&page.ctx, followed(page)?);
     let Some(found) = find(ctx, &followed).await? else { return gone(ctx, followed.kind) };
     let owner = new_password::owner(ctx, &found).await?;
+    let date = objection::date(ctx, &found).await?;
     cookie::bind(ctx, page.cookie(), |cookie| {
         let shown = Shown::new(ctx, &followed, &found, cookie)?;
         match followed.kind {
             Kind::NewPassword => new_password::render(&shown, &owner, 200, None),
             Kind::VerifyAddress | Kind::ChangeAddress => address::render(&shown, followed.kind),
             Kind::SignUp | Kind::Invitation => join::render(&shown, "", 200, None),
+            Kind::Objection => objection::render(&shown, &owner, date.as_deref().unwrap_or_default()),
         }
     })
 }
@@ -127,6 +130,7 @@ async fn submitted(page: &Page) -> Result<Response> {
         Kind::NewPassword => new_password::submit(page, posted, &found).await?,
         Kind::VerifyAddress | Kind::ChangeAddress => address::submit(page, kind, &found).await?,
         Kind::SignUp | Kind::Invitation => join::submit(page, posted, &found).await?,
+        Kind::Objection => objection::submit(page, &found).await?,
     };
     done.map_or_else(|| gone(ctx, kind), Ok)
 }

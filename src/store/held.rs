@@ -1,0 +1,51 @@
+//! What is told to somebody of themselves, where nobody else needs it so.
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use super::db::{Conn, fetch_all};
+use crate::error::Result;
+use crate::ids::{DeletionId, ProjectId, UserId};
+use crate::model::timestamp::Timestamp;
+
+#[derive(Clone, Debug, FromRow, Serialize)]
+pub struct Credential {
+    pub kind: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+pub async fn credentials(conn: &Conn, project: ProjectId, user: UserId) -> Result<Vec<Credential>> {
+    fetch_all!(
+        conn,
+        Credential,
+        "SELECT kind, created_at, updated_at FROM credentials
+         WHERE project_id = $1 AND user_id = $2 ORDER BY created_at LIMIT 10",
+        project,
+        user
+    )
+}
+
+/// A deletion as whom it is about sees it: not who of those who work with accounts asked for it, nor why.
+#[derive(Clone, Debug, FromRow, Serialize)]
+pub struct OfDeletion {
+    pub deletion_id: DeletionId,
+    pub state: String,
+    pub notify: bool,
+    pub requested_at: Timestamp,
+    pub confirmed_at: Option<Timestamp>,
+    pub execute_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+pub async fn deletions(conn: &Conn, project: ProjectId, user: UserId, limit: i64) -> Result<Vec<OfDeletion>> {
+    fetch_all!(
+        conn,
+        OfDeletion,
+        "SELECT id AS deletion_id, state, notify, requested_at, confirmed_at, execute_at, finished_at
+         FROM deletions WHERE project_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT $3",
+        project,
+        user,
+        limit
+    )
+}

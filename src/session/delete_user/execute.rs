@@ -7,6 +7,7 @@ use super::{guards, record, tell};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result};
+use crate::events;
 use crate::ids::{DeletionId, ProjectId, UserId};
 use crate::jobs::outbox::{Sealed, seal_letter};
 use crate::ledger::{self, Erased, Line};
@@ -80,8 +81,10 @@ async fn erase(ctx: &Ctx, conn: &Conn, user: UserId) -> Result<()> {
     erasing::delete_belongings(conn, ctx.project.id, user, BATCH).await.map(|_| ())
 }
 
-/// Deletes what the unit of a deletion left, and what a sign-in that ran beside it may have written after it.
+/// Deletes what the unit of a deletion left, and what a sign-in that ran beside it may have written after it. What this node
+/// has noted of the user and not yet written is written first, so that it goes as well.
 pub async fn sweep(app: &App, project: ProjectId, user: UserId) -> Result<()> {
+    events::flush(app).await?;
     loop {
         let more = app
             .db

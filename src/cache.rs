@@ -29,6 +29,7 @@ use crate::model::timestamp::Timestamp;
 use crate::model::token::AccessClaims;
 use crate::oauth::discovery::{self, Published};
 use crate::oauth::published_keys::PublishedKeys;
+use crate::projects::admins::home::Home;
 use crate::store::client_origins;
 use crate::store::client_secrets::{self, StoredSecret};
 use crate::store::db::Conn;
@@ -54,6 +55,8 @@ pub struct Cache {
     origins: Lru<(ProjectId, String), (bool, Timestamp)>,
     /// Access tokens whose signature was right.
     tokens: Lru<ProvenToken, Arc<AccessClaims>>,
+    /// The built-in project, once there is one: its ids never change.
+    pub admin_home: OnceLock<Arc<Home>>,
 }
 
 /// A token under the keys of one version of a project. A signature that was right stays right, and whatever happens to
@@ -82,6 +85,7 @@ impl Default for Cache {
             published_keys: Lru::new(MOST_CLIENTS),
             origins: Lru::new(MOST_ORIGINS),
             tokens: Lru::new(MOST_TOKENS),
+            admin_home: OnceLock::new(),
         }
     }
 }

@@ -55,6 +55,8 @@ ids! {
     RememberedDeviceId,
     /// A bearer secret for the admin API.
     AdminKeyId,
+    /// A role of a person of the built-in project.
+    AdminGrantId,
     /// What lets an application register itself.
     InitialAccessTokenId,
     /// An address that a project is told at of what happens to its users.

@@ -1,66 +1,103 @@
 //! Who acts, for which request: what the events of one request have in common.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::Event;
 use crate::app::Ctx;
-use crate::error::Result;
+use crate::error::{Result, forbidden};
 use crate::ids::{AdminKeyId, ClientId, InitialAccessTokenId, UserId};
-use crate::projects::admin_keys::{Admin, not_valid};
+use crate::projects::admin_keys::not_valid;
+use crate::projects::admins::{Admin, Person, Who};
 use crate::projects::initial_access_tokens;
 use crate::secret::encode_base64url;
 use crate::store::admin_keys;
 use crate::store::db::Conn;
 
-/// An admin key, a client, a user, the command line or the system itself.
+/// An admin key, an admin who is a person, a client, a user, the command line or the system itself.
 #[derive(Clone, Debug)]
 pub struct Actor {
     name: String,
     kind: &'static str,
     request_id: String,
-    /// The admin key that acts, which must live when the act is committed.
-    key: Option<AdminKeyId>,
+    authority: Authority,
+}
+
+/// What must live when an act is committed.
+#[derive(Clone, Debug)]
+pub enum Authority {
+    /// Whoever acts is judged elsewhere, or by nobody.
+    Own,
+    Key(AdminKeyId),
+    Person(Arc<Person>),
 }
 
 impl Actor {
     pub fn admin(admin: &Admin, request_id: &str) -> Self {
-        let key = Some(admin.id);
-        Self {
-            name: format!("admin_key:{}", admin.id),
-            kind: "admin_key",
-            request_id: request_id.into(),
-            key,
+        let (name, kind, authority) = match &admin.who {
+            Who::Key(id) => (format!("admin_key:{id}"), "admin_key", Authority::Key(*id)),
+            Who::Person(person) => (person.name(), "admin", Authority::Person(person.clone())),
+        };
+        Self { name, kind, request_id: request_id.into(), authority }
+    }
+
+    /// The person who acts as an admin, if it is one.
+    pub fn person(&self) -> Option<&Person> {
+        match &self.authority {
+            Authority::Person(person) => Some(person),
+            Authority::Own | Authority::Key(_) => None,
         }
     }
 
     pub fn client(client: ClientId, request_id: &str) -> Self {
-        Self { name: format!("client:{client}"), kind: "client", request_id: request_id.into(), key: None }
+        Self {
+            name: format!("client:{client}"),
+            kind: "client",
+            request_id: request_id.into(),
+            authority: Authority::Own,
+        }
     }
 
     /// Whoever registers an application with it.
     pub fn initial_access_token(id: InitialAccessTokenId, request_id: &str) -> Self {
         let name = initial_access_tokens::target(id);
-        Self { name, kind: "initial_access_token", request_id: request_id.into(), key: None }
+        Self { name, kind: "initial_access_token", request_id: request_id.into(), authority: Authority::Own }
     }
 
     /// A client that manages its own registration.
     pub fn registration(client: ClientId, request_id: &str) -> Self {
         let name = format!("registration:{client}");
-        Self { name, kind: "registration", request_id: request_id.into(), key: None }
+        Self { name, kind: "registration", request_id: request_id.into(), authority: Authority::Own }
     }
 
     /// A user appears by the keyed hash of the id only.
     pub fn user(ctx: &Ctx, user: UserId) -> Self {
-        Self { name: user_name(ctx, user), kind: "user", request_id: ctx.request_id.clone(), key: None }
+        Self {
+            name: user_name(ctx, user),
+            kind: "user",
+            request_id: ctx.request_id.clone(),
+            authority: Authority::Own,
+        }
     }
 
     pub fn command_line() -> Self {
-        Self { name: "command_line".into(), kind: "command_line", request_id: String::new(), key: None }
+        Self {
+            name: "command_line".into(),
+            kind: "command_line",
+            request_id: String::new(),
+            authority: Authority::Own,
+        }
     }
 
     /// What happens by itself, by the name of the job.
     pub fn system(job: &str) -> Self {
-        Self { name: format!("system:{job}"), kind: "system", request_id: String::new(), key: None }
+        Self {
+            name: format!("system:{job}"),
+            kind: "system",
+            request_id: String::new(),
+            authority: Authority::Own,
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -78,26 +115,43 @@ impl Actor {
             detail: json!({}),
             request_id: &self.request_id,
             personal: None,
-            key: self.key,
+            authority: Some(&self.authority),
         }
     }
 
-    /// Sees to it that the acting key lives until the unit ends. [`super::append`] does this; a unit that ends the key itself
+    /// Sees to it that the acting admin lives until the unit ends. [`super::append`] does this; a unit that ends the admin itself
     /// does it before, and marks its events with [`Event::by_an_ended_key`].
     pub async fn hold(&self, conn: &Conn) -> Result<()> {
-        hold(conn, self.key).await
+        hold(conn, Some(&self.authority)).await
     }
 }
 
-/// The revocation of the key, and whatever else it does at the same time, waits from here to the end of the unit.
+/// The revocation of the key, or the end of the person's session or role, waits from here to the end of the unit.
 ///
 /// # Errors
-/// `invalid_token`, as for any other use of a revoked key.
-pub(super) async fn hold(conn: &Conn, key: Option<AdminKeyId>) -> Result<()> {
-    match key {
-        Some(key) if admin_keys::hold(conn, key).await? == 0 => Err(not_valid()),
+/// `invalid_token`, as for any other use of a revoked key or a dead token.
+pub(super) async fn hold(conn: &Conn, authority: Option<&Authority>) -> Result<()> {
+    match authority {
+        Some(Authority::Key(key)) if admin_keys::hold(conn, *key).await? == 0 => Err(not_valid()),
+        Some(Authority::Person(person)) => Box::pin(person.hold(conn)).await,
         _ => Ok(()),
     }
+}
+
+/// Nobody acts on their own account as an admin: a found token would get around what the account page asks for.
+///
+/// # Errors
+/// 403.
+pub(super) fn check_other(authority: Option<&Authority>, target: &str) -> Result<()> {
+    match authority {
+        Some(Authority::Person(person)) if person.target() == target => Err(own_account()),
+        _ => Ok(()),
+    }
+}
+
+/// Where admins do what concerns themselves.
+pub fn own_account() -> crate::error::Error {
+    forbidden("nobody changes their own account as an admin: the account page is for that")
 }
 
 /// How a user is named in the audit log: the keyed hash of the id, which says nothing once the user is gone.

@@ -2,10 +2,10 @@
 
 use sqlx::FromRow;
 
-use super::actor::hold;
+use super::actor::{Authority, check_other, hold};
 use super::personal::{Personal, commitment};
 use crate::error::Result;
-use crate::ids::{AdminKeyId, ProjectId, UserId};
+use crate::ids::{ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 use crate::secret::sha256;
 use crate::store::db::{Conn, execute, fetch_all, fetch_one};
@@ -21,8 +21,8 @@ pub struct Event<'a> {
     pub detail: serde_json::Value,
     pub request_id: &'a str,
     pub personal: Option<&'a Personal>,
-    /// The admin key that acts.
-    pub key: Option<AdminKeyId>,
+    /// What must live until the unit ends.
+    pub authority: Option<&'a Authority>,
 }
 
 impl<'a> Event<'a> {
@@ -47,10 +47,10 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// The unit ended the acting key itself, after [`super::Actor::hold`].
+    /// The unit ended the acting admin itself, after [`super::Actor::hold`].
     #[must_use]
     pub fn by_an_ended_key(mut self) -> Self {
-        self.key = None;
+        self.authority = None;
         self
     }
 }
@@ -131,9 +131,11 @@ pub(super) async fn entries(conn: &Conn, project: ProjectId, after: i64, limit: 
 /// Appends an event to the project's chain and gives its number.
 ///
 /// # Errors
-/// `invalid_token` when the admin key that acts was revoked since the request began: the unit comes to nothing.
+/// `invalid_token` when the admin who acts was revoked since the request began, 403 for one who acts on their own account: the
+/// unit comes to nothing.
 pub async fn append(conn: &Conn, project: ProjectId, now: Timestamp, event: &Event<'_>) -> Result<i64> {
-    hold(conn, event.key).await?;
+    check_other(event.authority, event.target)?;
+    hold(conn, event.authority).await?;
     execute!(
         conn,
         "INSERT INTO audit_heads (project_id, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (project_id) DO NOTHING",

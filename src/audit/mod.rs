@@ -10,7 +10,7 @@ mod read;
 mod verify;
 mod walk;
 
-pub use actor::{Actor, user_name};
+pub use actor::{Actor, Authority, own_account, user_name};
 pub use chain::{Event, append, count_of};
 pub use checkpoint::Checkpoint;
 pub use cut::cut;

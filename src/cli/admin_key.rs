@@ -11,6 +11,7 @@ use crate::audit::Actor;
 use crate::config::Sources;
 use crate::ids::{AdminKeyId, ProjectId};
 use crate::projects::admin_keys::{self, NewAdminKey};
+use crate::projects::admins::Within;
 use crate::store::admin_keys::Listed;
 
 #[derive(Subcommand)]
@@ -77,7 +78,8 @@ pub async fn run(command: &Command, sources: Sources) -> anyhow::Result<()> {
         }
         Command::Revoke { id, common } => {
             let app = common.app(sources).await?;
-            let (key, revoked_at) = admin_keys::revoke(&app, &Actor::command_line(), None, *id).await?;
+            let (key, revoked_at) =
+                admin_keys::revoke(&app, &Actor::command_line(), &Within::All, *id).await?;
             let mut shown = shown(&key);
             shown["revoked_at"] = json!(revoked_at);
             common.show(&shown)
@@ -85,7 +87,7 @@ pub async fn run(command: &Command, sources: Sources) -> anyhow::Result<()> {
     }
 }
 
-async fn reach(app: &Arc<App>, project: Option<&str>) -> anyhow::Result<Option<ProjectId>> {
+pub(super) async fn reach(app: &Arc<App>, project: Option<&str>) -> anyhow::Result<Option<ProjectId>> {
     Ok(match project {
         Some(project) => Some(context(app, project).await?.project.id),
         None => None,

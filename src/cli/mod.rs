@@ -1,5 +1,6 @@
 //! The command line: parses, and runs one command. Each has a file of its own.
 
+mod admin;
 mod admin_key;
 mod audit;
 mod client;
@@ -68,6 +69,11 @@ enum Command {
         #[command(subcommand)]
         command: user::User,
     },
+    /// Admins who are people: they sign in at the built-in project, and have roles.
+    Admin {
+        #[command(subcommand)]
+        command: admin::Command,
+    },
     /// Keys for the admin API.
     AdminKey {
         #[command(subcommand)]
@@ -110,6 +116,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Project { command } => project::run(command, sources).await,
         Command::Client { command } => client::run(command, sources).await,
         Command::User { command } => user::run(command, sources).await,
+        Command::Admin { command } => admin::run(command, sources).await,
         Command::AdminKey { command } => admin_key::run(command, sources).await,
         Command::Audit { command } => audit::run(command, sources).await,
         Command::Deletion { command } => deletion::run(command),

@@ -6,6 +6,7 @@ use super::common::{Common, PAGE};
 use crate::audit::Actor;
 use crate::config::Sources;
 use crate::model::project::{ProjectKind, ProjectSettings};
+use crate::projects::admins::Within;
 use crate::projects::{self, NewProject};
 
 #[derive(Subcommand)]
@@ -52,7 +53,7 @@ pub async fn run(command: &Project, sources: Sources) -> anyhow::Result<()> {
             let app = common.app(sources).await?;
             let mut after = None;
             loop {
-                let page = projects::list(&app, None, after, PAGE).await?;
+                let page = projects::list(&app, &Within::All, after, PAGE).await?;
                 let Some(last) = page.last() else { return Ok(()) };
                 after = Some(last.id);
                 for project in &page {

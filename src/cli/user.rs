@@ -84,7 +84,7 @@ pub async fn run(command: &User, sources: Sources) -> anyhow::Result<()> {
 }
 
 /// A user by name or, when no name is like it, by id.
-async fn find(ctx: &Ctx, named: &str) -> anyhow::Result<UserId> {
+pub(super) async fn find(ctx: &Ctx, named: &str) -> anyhow::Result<UserId> {
     let found = ctx
         .app
         .db

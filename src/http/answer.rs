@@ -86,8 +86,10 @@ fn bearer_challenge(error: &Error) -> &'static str {
 /// RFC 9470, 3: what the application's next authorization request asks for.
 fn step_up_challenge(error: &Error) -> Option<HeaderValue> {
     let max_age = error.details().and_then(|details| details["max_age"].as_i64())?;
+    let acr = error.details().and_then(|details| details["acr_values"].as_str());
+    let acr = acr.map(|acr| format!(r#", acr_values="{acr}""#)).unwrap_or_default();
     let challenge = format!(
-        r#"Bearer error="{}", error_description="{}", max_age="{max_age}""#,
+        r#"Bearer error="{}", error_description="{}"{acr}, max_age="{max_age}""#,
         error.code().as_str(),
         error.description(),
     );

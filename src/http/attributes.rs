@@ -31,7 +31,7 @@ struct AttributeUpdate {
 
 pub async fn update(call: Call) -> Result<Response> {
     let seen = call.if_match()?;
-    if call.admin_key().is_some() {
+    if call.is_by_admin().await? {
         let ctx = call.ctx().await?;
         let actor = call.actor(&call.project_admin(&ctx).await?);
         let (named, change) = asked(&call)?;

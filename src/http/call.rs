@@ -8,24 +8,27 @@ use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, R
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::RequestId;
 use super::answer::{authorization, bearer, header_text, parse_json, parse_query};
 use super::connections::Connection;
-use super::permissions::{self, Reach};
+use super::permissions::{self, Endpoint, Reach};
 use crate::app::{App, Ctx, Visit};
-use crate::audit::Actor;
+use crate::audit::{self, Actor};
 use crate::error::{
     Code, Error, Result, forbidden, invalid_dpop_proof, invalid_request, invalid_token, not_found,
 };
 use crate::events::Origin;
-use crate::ids::ProjectId;
+use crate::ids::{ProjectId, UserId};
 use crate::model::names::check_slug;
+use crate::model::role::Permission;
 use crate::oauth::client_auth::{InBody, Presented, presented};
 use crate::oauth::dpop::Sent;
-use crate::projects::admin_keys::{self, Admin};
+use crate::projects::admin_keys;
+use crate::projects::admins::{self, Admin, home};
 use crate::sandbox::faults::Hazard;
-use crate::secret::Secret;
+use crate::secret::{Secret, decode_base64url};
 use crate::session::access_token::Carried;
 
 /// Everything that a handler may ask of its request. Reading the body is the extractor's work, so that every endpoint
@@ -42,6 +45,8 @@ pub struct Call {
     /// The route, as the router knows it.
     path: String,
     parameters: Vec<(String, String)>,
+    /// Whoever was found to be the admin: a proof beside a token is good once.
+    proven: Arc<OnceCell<Admin>>,
 }
 
 impl FromRequest<Arc<App>> for Call {
@@ -75,7 +80,8 @@ impl FromRequest<Arc<App>> for Call {
             }
             _ => invalid_request("the body could not be read"),
         })?;
-        Ok(Self { app: app.clone(), request_id, method, headers, body, connection, query, path, parameters })
+        let (app, proven) = (app.clone(), Arc::default());
+        Ok(Self { app, request_id, method, headers, body, connection, query, path, parameters, proven })
     }
 }
 
@@ -185,22 +191,66 @@ impl Call {
         bearer(&self.headers).filter(|token| token.starts_with(admin_keys::PREFIX)).map(Secret::new)
     }
 
+    /// Whether an admin calls an endpoint that serves others as well: with a key, or with a token of the built-in project. At
+    /// that project's own endpoints such a token is its user's own, unless the body names another one.
+    pub async fn is_by_admin(&self) -> Result<bool> {
+        if self.admin_key().is_some() {
+            return Ok(true);
+        }
+        let token = authorization(&self.headers, "dpop").or_else(|| bearer(&self.headers));
+        let Some(issuer) = token.and_then(issuer_of).filter(|issuer| issuer.ends_with(home::PATH)) else {
+            return Ok(false);
+        };
+        let Some(home) = home::find(&self.app).await?.filter(|home| home.issuer == issuer) else {
+            return Ok(false);
+        };
+        let named: String = self.path("project")?;
+        let is_own = named == home::SLUG || named.parse().is_ok_and(|id: ProjectId| id == home.project);
+        Ok(!is_own || names_user(&self.body))
+    }
+
+    /// Whoever calls as an admin. The role is not looked at.
+    async fn proven_admin(&self) -> Result<Admin> {
+        let prove = async || match self.admin_key() {
+            Some(key) => admin_keys::authenticate(&self.app, &key).await,
+            None if self.header("authorization").is_none() => {
+                Err(no_token("the request carries no admin key"))
+            }
+            None => admins::authenticate(&self.app, &self.request_id, &self.access_token(None)?).await,
+        };
+        self.proven.get_or_try_init(prove).await.cloned()
+    }
+
     /// The caller of an admin endpoint that stands above the projects, with a role that may call it.
     pub async fn admin(&self) -> Result<Admin> {
-        let key = self.admin_key().ok_or_else(|| no_token("the request carries no admin key"))?;
-        let admin = admin_keys::authenticate(&self.app, &key).await?;
+        let admin = self.proven_admin().await?;
         self.check_role(&admin)?;
         Ok(admin)
     }
 
-    /// The caller of an admin endpoint of one project: the key serves this project or all of them.
+    /// The caller of an admin endpoint of one project: with a role in this project or in all of them.
     pub async fn project_admin(&self, ctx: &Ctx) -> Result<Admin> {
         let admin = self.admin().await?;
-        // A key of another project answers like an unknown one.
-        if admin.project.is_some_and(|project| project != ctx.project.id) {
-            return Err(admin_keys::not_valid());
+        self.check_reach(ctx, &admin)?;
+        if !self.endpoint()?.permission.reads() && home::is_home(ctx).await? {
+            self.check_at_home(&admin)?;
         }
         Ok(admin)
+    }
+
+    /// Who changes the admins' own project could make themselves one, or take another's place: owners of everything alone do,
+    /// and none of them what concerns themselves.
+    fn check_at_home(&self, admin: &Admin) -> Result<()> {
+        if !admin.may_everywhere(Permission::Own) {
+            return Err(forbidden(
+                "only owners of all projects change anything in the built-in project admin",
+            ));
+        }
+        let named = self.path::<UserId>("user").ok();
+        match named.is_some() && admin.person().map(admins::Person::user) == named {
+            true => Err(audit::own_account()),
+            false => Ok(()),
+        }
     }
 
     /// The admin of this project to whom the role was denied, for what leaves a trace when it is refused.
@@ -208,9 +258,7 @@ impl Call {
         if refusal.code() != Code::Forbidden {
             return Ok(None);
         }
-        let key = self.admin_key().ok_or_else(|| no_token("the request carries no admin key"))?;
-        let admin = admin_keys::authenticate(&self.app, &key).await?;
-        Ok(Some(admin).filter(|admin| admin.project.is_none_or(|project| project == ctx.project.id)))
+        Ok(Some(self.proven_admin().await?).filter(|admin| admin.reaches(ctx.project.id)))
     }
 
     /// What the caller says to be, cut to what we keep.
@@ -251,19 +299,47 @@ impl Call {
         })
     }
 
-    /// Whether the role of the key may call this endpoint, and whether the key reaches that far.
+    fn endpoint(&self) -> Result<&'static Endpoint> {
+        let found = permissions::find(&self.method, &self.path);
+        found.ok_or_else(|| forbidden("admin keys do not serve this endpoint"))
+    }
+
+    /// Whether the admin may call this endpoint, in some project at least.
     pub fn check_role(&self, admin: &Admin) -> Result<()> {
-        let Some(endpoint) = permissions::find(&self.method, &self.path) else {
-            return Err(forbidden("admin keys do not serve this endpoint"));
-        };
-        if !admin.role.may(endpoint.permission) {
-            return Err(forbidden(format!("the role {} may not do this", admin.role.as_str())));
+        let endpoint = self.endpoint()?;
+        if !admin.may(endpoint.permission) {
+            return Err(forbidden(format!("the role {} may not do this", admin.role().as_str())));
         }
-        if endpoint.reach == Reach::Instance && admin.project.is_some() {
-            return Err(forbidden("a key for one project may not do this"));
+        if endpoint.reach == Reach::Instance && !admin.may_everywhere(endpoint.permission) {
+            return Err(forbidden(format!("{} one project may not do this", admin.noun())));
         }
         Ok(())
     }
+
+    /// Whether they may in this project. Whoever has no role in it is answered like a stranger.
+    pub fn check_reach(&self, ctx: &Ctx, admin: &Admin) -> Result<()> {
+        let (project, endpoint) = (ctx.project.id, self.endpoint()?);
+        if !admin.reaches(project) {
+            return Err(admin_keys::not_valid());
+        }
+        match admin.may_in(endpoint.permission, project) {
+            true => Ok(()),
+            false => Err(forbidden(format!("the role {} may not do this", admin.role_in(project).as_str()))),
+        }
+    }
+}
+
+/// Who a token says that it is from; nothing is proven.
+fn issuer_of(token: &str) -> Option<String> {
+    let claims = decode_base64url(token.split('.').nth(1)?)?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    claims.get("iss").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Whether a body is about a user that it names. What it is worth is seen when it is read.
+fn names_user(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body)
+        .is_ok_and(|body| body.get("user").is_some_and(|user| !user.is_null()))
 }
 
 fn user_agent(headers: &HeaderMap) -> String {

@@ -4,18 +4,18 @@ use axum::http::Method;
 
 use crate::model::role::Permission;
 
-/// Which keys an endpoint is for, beside their role.
+/// Which admins an endpoint is for, beside their role: keys, and people with a token of the built-in project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Keys for the project that the path names, and keys for all.
+    /// Those of the project that the path names, and those of all.
     Project,
-    /// Every key, each for what it reaches: the handler looks no further.
+    /// Everybody, each for what they reach: the handler looks no further.
     Own,
-    /// Keys for all projects only.
+    /// Those of all projects only.
     Instance,
 }
 
-/// An endpoint that takes an admin key, by method and path as the router knows it.
+/// An endpoint that admins call, by method and path as the router knows it.
 pub struct Endpoint {
     pub method: Method,
     pub path: &'static str,
@@ -41,7 +41,7 @@ const fn instance(method: Method, path: &'static str, permission: Permission) ->
     Endpoint { method, path, permission, reach: Reach::Instance, versioned: false }
 }
 
-/// An endpoint that is missing here takes no admin key.
+/// An endpoint that is missing here is not for admins.
 pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::POST, "/projects/{project}/api/verifyaccesstoken", Permission::ReadUsers),
     endpoint(Method::POST, "/projects/{project}/api/GlobalSignOut", Permission::ManageUsers),
@@ -102,6 +102,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
     own(Method::POST, "/admin/admin-keys", Permission::Own),
     own(Method::GET, "/admin/admin-keys/{id}", Permission::Own),
     own(Method::DELETE, "/admin/admin-keys/{id}", Permission::Own),
+    own(Method::GET, "/admin/admins", Permission::Own),
+    own(Method::POST, "/admin/admins", Permission::Own),
+    own(Method::GET, "/admin/admins/{id}", Permission::Own),
+    own(Method::DELETE, "/admin/admins/{id}", Permission::Own),
     instance(Method::GET, "/admin/audit", Permission::Read),
     instance(Method::GET, "/admin/audit/export", Permission::Read),
     instance(Method::GET, "/admin/jobs", Permission::Read),
@@ -209,14 +213,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/admin/projects/{project}/groups/{name}/users", Permission::ReadUsers),
 ];
 
-/// The row of the table; `None` where no admin key may call.
+/// The row of the table; `None` where no admin may call.
 pub fn find(method: &Method, path: &str) -> Option<&'static Endpoint> {
     // The router answers HEAD with what answers GET.
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     ENDPOINTS.iter().find(|endpoint| endpoint.method == *method && endpoint.path == path)
 }
 
-/// Endpoints that honour `If-Match` and take no admin key.
+/// Endpoints that honour `If-Match` and are not for admins.
 const OF_USERS: [(Method, &str); 1] = [(Method::PATCH, "/projects/{project}/api/account/profile")];
 
 /// Whether this is an endpoint that honours `If-Match`.

@@ -114,6 +114,7 @@ pub async fn verify_access_token(call: Call) -> Result<Response> {
     let body: Verify = call.json()?;
     let asker = match call.admin_key() {
         Some(key) => Asker::AdminKey(key),
+        None if call.is_by_admin().await? => Asker::Admin(Box::new(call.admin().await?)),
         None => Asker::Client(call.credentials(in_body!(body))?),
     };
     let demands = Demands {
@@ -124,7 +125,7 @@ pub async fn verify_access_token(call: Call) -> Result<Response> {
         attributes: body.required_attributes,
         dpop: body.dpop,
     };
-    let allowed = |admin: &_| call.check_role(admin);
+    let allowed = |ctx: &Ctx, admin: &_| call.check_role(admin).and_then(|()| call.check_reach(ctx, admin));
     let token = body.access_token.expose();
     Ok(ok(&verify::verify(&call.visit()?, &asker, token, demands, allowed).await?))
 }
@@ -153,7 +154,7 @@ struct GlobalSignOut {
 pub async fn global_sign_out(call: Call) -> Result<Response> {
     let body: GlobalSignOut = call.json_or_default()?;
     let browser_too = body.end_browser_sessions;
-    if call.admin_key().is_some() {
+    if call.is_by_admin().await? {
         let ctx = call.ctx().await?;
         let actor = call.actor(&call.project_admin(&ctx).await?);
         let named = body.user.ok_or_else(|| Error::invalid_field("user", "user is missing"))?;

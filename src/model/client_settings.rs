@@ -286,7 +286,7 @@ impl ClientSettings {
     }
 
     /// Whether the registered scope names it; one that is left out names none.
-    pub(super) fn names_scope(&self, scope: &str) -> bool {
+    pub fn names_scope(&self, scope: &str) -> bool {
         self.scope.as_deref().is_some_and(|registered| registered.split(' ').any(|word| word == scope))
     }
 

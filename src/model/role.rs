@@ -1,4 +1,4 @@
-//! What an admin key may do: a role holds permissions, an endpoint asks for one.
+//! What an admin may do: a role holds permissions, an endpoint asks for one.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// The role of an admin key.
+/// The role of an admin, be it a key or a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -65,4 +65,11 @@ pub enum Permission {
     Read,
     /// Reads of users, and of what is needed to manage them.
     ReadUsers,
+}
+
+impl Permission {
+    /// Whether it is one to look, and no more.
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadUsers)
+    }
 }

@@ -2,35 +2,19 @@
 
 use serde_json::json;
 
+use super::admins::{Admin, Within};
 use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, forbidden, invalid_token, not_found};
 use crate::ids::{AdminKeyId, ProjectId};
 use crate::model::names::check_display_name;
-use crate::model::role::Role;
+use crate::model::role::{Permission, Role};
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::store::admin_keys::{self, AdminKey, Listed};
 
 /// What every admin key begins with.
 pub const PREFIX: &str = "tak_";
-
-/// A live admin key, as its role and its reach.
-#[derive(Clone, Debug)]
-pub struct Admin {
-    pub id: AdminKeyId,
-    pub role: Role,
-    /// `None`: every project.
-    pub project: Option<ProjectId>,
-}
-
-impl TryFrom<AdminKey> for Admin {
-    type Error = Error;
-    fn try_from(key: AdminKey) -> Result<Self> {
-        let role = key.role.parse().map_err(|_| Error::internal("an unknown role in the store"))?;
-        Ok(Self { id: key.id, role, project: key.project_id })
-    }
-}
 
 /// # Errors
 /// `invalid_token` for a key that is unknown or revoked.
@@ -52,7 +36,7 @@ pub struct NewAdminKey {
     pub project: Option<ProjectId>,
 }
 
-/// Makes a key, which is given once. One made `by` another key reaches no further than that key.
+/// Makes a key, which is given once. One made `by` an admin reaches no further than that admin.
 ///
 /// # Errors
 /// 403 when the new key would reach further than its maker.
@@ -63,10 +47,9 @@ pub async fn create(
     new: NewAdminKey,
 ) -> Result<(Listed, Secret)> {
     check_display_name("name", &new.name)?;
-    if let Some(own) = by.and_then(|by| by.project)
-        && new.project != Some(own)
-    {
-        return Err(forbidden("a key for one project makes keys for that project only: name it"));
+    if let Some(by) = by.filter(|by| !by.within(Permission::Own).contains(new.project)) {
+        let why = format!("{} one project makes keys for that project only: name it", by.noun());
+        return Err(forbidden(why));
     }
     let now = app.clock.now();
     let secret = app.entropy.token(PREFIX)?;
@@ -101,16 +84,16 @@ pub async fn list(
 
 /// # Errors
 /// 404 for a key that is unknown, revoked, or beyond `within`.
-pub async fn get(app: &App, within: Option<ProjectId>, id: AdminKeyId) -> Result<Listed> {
-    let found = app.db.read(|conn| async move { admin_keys::find(&conn, within, id).await }).await?;
-    found.ok_or_else(no_key)
+pub async fn get(app: &App, within: &Within, id: AdminKeyId) -> Result<Listed> {
+    let found = app.db.read(|conn| async move { admin_keys::find(&conn, id).await }).await?;
+    found.filter(|found| within.contains(found.key.project_id)).ok_or_else(no_key)
 }
 
 /// Revokes a key: every node refuses it from its next request on.
 pub async fn revoke(
     app: &App,
     actor: &Actor,
-    within: Option<ProjectId>,
+    within: &Within,
     id: AdminKeyId,
 ) -> Result<(Listed, Timestamp)> {
     let now = app.clock.now();
@@ -119,7 +102,8 @@ pub async fn revoke(
         .unit(|conn| async move {
             // A key may revoke itself.
             actor.hold(&conn).await?;
-            let found = admin_keys::find(&conn, within, id).await?.ok_or_else(no_key)?;
+            let found = admin_keys::find(&conn, id).await?;
+            let found = found.filter(|found| within.contains(found.key.project_id)).ok_or_else(no_key)?;
             if admin_keys::revoke(&conn, now, id).await? == 0 {
                 return Err(no_key());
             }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::admins::home;
 pub use super::client_secrets::{Old, Rotated, list_secrets, remove_secret, rotate_secret};
 use super::initial_access_tokens::not_valid;
 use super::sector;
@@ -69,6 +70,7 @@ pub async fn create(
 ) -> Result<(Client, Option<Secret>)> {
     check_display_name("client_name", &new.name)?;
     check_settings(&new.settings, new.kind)?;
+    home::check_client(app, project, new.kind, &new.settings).await?;
     sector::check(app, project, None, &new.settings).await?;
     provide::for_client(&Change { app, project, now, actor }, &new.settings).await?;
     let client = Client {
@@ -139,6 +141,7 @@ pub async fn change(
     change: ClientChange,
 ) -> Result<Client> {
     let old = get_seen(ctx, seen, id).await?;
+    home::check_change_of_client(ctx, id).await?;
     let mut new = old.clone();
     if let Some(name) = change.name {
         check_display_name("client_name", &name)?;
@@ -150,6 +153,7 @@ pub async fn change(
     }
     new.settings = merged(&old.settings, &change.settings, "")?;
     check_settings(&new.settings, new.kind)?;
+    home::check_client(&ctx.app, ctx.project.id, new.kind, &new.settings).await?;
     let mut changed = differences(&old.settings, &new.settings)?;
     if old.name != new.name {
         changed.insert("client_name".into(), json!({"from": old.name, "to": new.name}));
@@ -248,6 +252,7 @@ pub async fn living_families(ctx: &Ctx, id: ClientId) -> Result<i64> {
 /// Deletes the client: its tokens, codes and secrets are dead. The row stays, so that verification can say why.
 pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -> Result<Client> {
     let mut gone = get_seen(ctx, seen, id).await?;
+    home::check_change_of_client(ctx, id).await?;
     gone.status = Status::Deleted;
     let asked = &gone;
     ctx.app

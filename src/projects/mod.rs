@@ -1,6 +1,7 @@
 //! Projects and what belongs to them: clients, users with what they hold, admin keys; making, changing, ending.
 
 pub mod admin_keys;
+pub mod admins;
 pub mod attributes;
 mod client_secrets;
 pub mod clients;
@@ -22,6 +23,7 @@ mod withdrawal;
 
 use serde_json::{Map, Value, json};
 
+use self::admins::{Within, home};
 pub use self::shorthand::{create_admin_key, create_client, create_project, create_user};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor, Event};
@@ -38,7 +40,7 @@ use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
 pub use crate::store::projects::Living;
-use crate::store::{admin_keys as stored_admin_keys, endings, projects};
+use crate::store::{admin_grants, admin_keys as stored_admin_keys, endings, projects};
 
 /// A reason that an admin gives is at most this many characters.
 const MOST_REASON: usize = 500;
@@ -61,24 +63,14 @@ pub struct ProjectChange {
 /// Makes a project with its first signing key. A slug is never used again.
 pub async fn create(app: &App, actor: &Actor, new: NewProject) -> Result<Project> {
     check_slug(&new.slug)?;
+    if new.slug == home::SLUG {
+        return Err(Error::invalid_field("slug", "the slug admin is kept for the built-in project"));
+    }
     check_display_name("name", &new.name)?;
     new.settings.check()?;
     logos::check_named(&new.settings, None)?;
     let now = app.clock.now();
-    let project = Project {
-        id: app.entropy.id(now)?,
-        issuer: format!("{}/projects/{}", app.base_url, new.slug),
-        slug: new.slug,
-        name: new.name,
-        kind: new.kind,
-        status: Status::Active,
-        token_epoch: now.micros(),
-        version: now.micros(),
-        clock_offset: 0,
-        settings: new.settings,
-        created_at: now,
-        updated_at: now,
-    };
+    let project = new_project(app, now, new)?;
     let state = KeyState::Current { since: now };
     let change = &Change { app, project: project.id, now, actor };
     let key = change.make(Alg::ES256, RsaSize::default(), state).await?;
@@ -101,20 +93,47 @@ pub async fn create(app: &App, actor: &Actor, new: NewProject) -> Result<Project
     }
 }
 
+/// A project that nobody has stored yet.
+fn new_project(app: &App, now: Timestamp, new: NewProject) -> Result<Project> {
+    Ok(Project {
+        id: app.entropy.id(now)?,
+        issuer: format!("{}/projects/{}", app.base_url, new.slug),
+        slug: new.slug,
+        name: new.name,
+        kind: new.kind,
+        status: Status::Active,
+        token_epoch: now.micros(),
+        version: now.micros(),
+        clock_offset: 0,
+        settings: new.settings,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
 /// The id of a project that is named by slug or by id.
 pub async fn find_id(app: &App, name: &str) -> Result<Option<ProjectId>> {
     let found = app.db.read(|conn| async move { projects::find(&conn, name).await }).await?;
     Ok(found.map(|project| project.id))
 }
 
-/// Projects by age; a key for one project sees that one.
-pub async fn list(
-    app: &App,
-    only: Option<ProjectId>,
-    after: Option<ProjectId>,
-    limit: i64,
-) -> Result<Vec<Project>> {
-    app.db.read(|conn| async move { projects::list(&conn, only, after, limit).await }).await
+/// Projects by age; whoever is an admin of some sees those.
+pub async fn list(app: &App, within: &Within, after: Option<ProjectId>, limit: i64) -> Result<Vec<Project>> {
+    let own = match within {
+        Within::All => {
+            return app.db.read(|conn| async move { projects::list(&conn, None, after, limit).await }).await;
+        }
+        Within::These(own) => own,
+    };
+    let mut found = Vec::new();
+    for id in own.iter().filter(|id| after.is_none_or(|after| **id > after)) {
+        let one = |conn| async move { projects::list(&conn, Some(*id), None, 1).await };
+        found.extend(app.db.read(one).await?);
+        if i64::try_from(found.len()).map_err(Error::internal)? >= limit {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Changes what is named. Switching off ends every token, code and browser session; nothing else here does.
@@ -142,6 +161,7 @@ pub async fn change(
     new.settings = merged(&old.settings, &change.settings, "settings.")?;
     new.settings.check()?;
     logos::check_named(&new.settings, Some(&old.settings))?;
+    home::check_project(ctx, &new).await?;
     if let Some(setting) = old.settings.weakened_by(&new.settings)
         && role != Role::Owner
     {
@@ -193,13 +213,15 @@ pub async fn end_all_sessions(ctx: &Ctx, actor: &Actor, reason: &str) -> Result<
     ctx.app
         .db
         .unit(|conn| async move {
+            // Admins who are people sign themselves out as well, where it is their own project.
+            actor.hold(&conn).await?;
             endings::begin_for_project(&conn, id, ctx.now).await?;
             if projects::raise_epoch(&conn, id, ctx.now).await? == 0 {
                 return Err(not_found("no such project"));
             }
             let target = target(id);
             let event = actor.did("project.sessions_ended", &target).because(reason);
-            record(&conn, id, ctx.now, &event).await
+            record(&conn, id, ctx.now, &event.by_an_ended_key()).await
         })
         .await
 }
@@ -214,6 +236,7 @@ pub async fn living(ctx: &Ctx) -> Result<Living> {
 /// never free again. The event stands in the instance's chain as well, because nobody can ask for the project's any more.
 pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
     let mut gone = current(ctx, seen)?.clone();
+    home::check_deletion(ctx).await?;
     if gone.settings.deletion_protection {
         let target = target(gone.id);
         let event =
@@ -233,11 +256,12 @@ pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
             if projects::update(&conn, now, gone, true).await? == 0 {
                 return Err(stale(seen.is_some()));
             }
-            // A key of the project ends itself here.
+            // A key or an admin of the project ends itself here.
             actor.hold(&conn).await?;
+            let roles = admin_grants::delete_for(&conn, gone.id).await?;
             let keys = stored_admin_keys::revoke_all(&conn, gone.id, now).await?;
             let target = target(gone.id);
-            let detail = json!({"slug": gone.slug, "admin_keys_revoked": keys});
+            let detail = json!({"slug": gone.slug, "admin_keys_revoked": keys, "admin_roles_revoked": roles});
             let event = actor.did("project.deleted", &target).with(detail).by_an_ended_key();
             record(&conn, gone.id, ctx.now, &event).await?;
             record(&conn, ProjectId::INSTANCE, now, &event).await

@@ -9,6 +9,7 @@ use crate::model::claim::is_claim;
 use crate::model::client::SCOPES;
 use crate::model::names::{check_description, check_label};
 use crate::model::scope::{MOST_SCOPES, Names, Scope};
+use crate::projects::admins::home;
 use crate::store::db::Conn;
 use crate::store::{attribute_definitions, projects, scopes};
 
@@ -93,6 +94,7 @@ pub async fn change(ctx: &Ctx, actor: &Actor, name: &str, change: &ScopeChange) 
 /// # Errors
 /// 404 for a scope that is not defined.
 pub async fn delete(ctx: &Ctx, actor: &Actor, name: &str) -> Result<()> {
+    home::check_deletion_of_scope(ctx, name).await?;
     let gone = &find(ctx, name).await?;
     ctx.app
         .db

@@ -6,6 +6,7 @@ use crate::app::{Ctx, Visit};
 use crate::cache::ClientEntry;
 use crate::error::{Error, Result, not_found};
 use crate::oauth::client_auth::{Presented, authenticate};
+use crate::projects::admins::Admin;
 use crate::secret::Secret;
 use crate::store::liveness::{self, Question, Standing};
 
@@ -16,6 +17,8 @@ pub const ATTEMPTS: usize = 4;
 pub enum Asker {
     Client(Presented),
     AdminKey(Secret),
+    /// An admin who is a person, and proven already.
+    Admin(Box<Admin>),
     /// The token speaks for itself.
     Bearer,
 }
@@ -52,7 +55,7 @@ pub async fn prove<T>(
         let ctx = visit.remembered().await?;
         let client = match asker {
             Asker::Client(presented) => Some(authenticate(&ctx, presented).await?),
-            Asker::AdminKey(_) | Asker::Bearer => None,
+            Asker::AdminKey(_) | Asker::Admin(_) | Asker::Bearer => None,
         };
         let (seen, mut question) = look(&ctx)?;
         if let Some(entry) = &client {

@@ -12,7 +12,8 @@ use crate::error::{Code, Error, Result, forbidden};
 use crate::model::client::Client;
 use crate::model::token::{AccessClaims, Family};
 use crate::oauth::dpop::{self, Proof};
-use crate::projects::admin_keys::{Admin, not_valid};
+use crate::projects::admin_keys::not_valid;
+use crate::projects::admins::Admin;
 use crate::store::db::Conn;
 use crate::store::liveness;
 
@@ -71,7 +72,7 @@ pub enum Verdict {
     Inactive { active: bool, reason: &'static str, detail: &'static str },
 }
 
-/// Judges a token for a client or an admin key. `allowed` decides whether the admin key's role may ask.
+/// Judges a token for a client or an admin. `allowed` decides whether the admin's role may ask.
 ///
 /// # Errors
 /// `invalid_client`, `invalid_token` for callers that do not prove themselves; `forbidden` when a public client asks about
@@ -81,14 +82,17 @@ pub async fn verify(
     asker: &Asker,
     token: &str,
     mut demands: Demands,
-    allowed: impl Fn(&Admin) -> Result<()>,
+    allowed: impl Fn(&Ctx, &Admin) -> Result<()>,
 ) -> Result<Verdict> {
     let proven = prove(visit, asker, |ctx| Ok(asked(look_at(ctx, token)))).await?;
     let (ctx, client) = (&proven.ctx, proven.client.as_ref().map(|entry| &entry.client));
-    if let Asker::AdminKey(_) = asker {
-        let key = proven.standing.admin.clone();
-        let key = key.ok_or_else(not_valid)?;
-        allowed(&key.try_into()?)?;
+    match asker {
+        Asker::AdminKey(_) => {
+            let key = proven.standing.admin.clone();
+            allowed(ctx, &key.ok_or_else(not_valid)?.try_into()?)?;
+        }
+        Asker::Admin(admin) => allowed(ctx, admin)?,
+        Asker::Client(_) | Asker::Bearer => {}
     }
     // Before the token is judged, so that a stranger does not learn how somebody else's stands.
     if let (Some(client), Ok(claims)) = (client.filter(|client| client.is_public()), &proven.seen)

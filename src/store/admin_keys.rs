@@ -36,15 +36,14 @@ pub async fn find_live(conn: &Conn, hash: &[u8]) -> Result<Option<AdminKey>> {
     )
 }
 
-/// A live key by its id; `within`: only if it serves this project alone.
-pub async fn find(conn: &Conn, within: Option<ProjectId>, id: AdminKeyId) -> Result<Option<Listed>> {
+/// A live key by its id.
+pub async fn find(conn: &Conn, id: AdminKeyId) -> Result<Option<Listed>> {
     fetch_optional!(
         conn,
         Listed,
         "SELECT id, project_id, name, role, created_at FROM admin_keys
-         WHERE id = $1 AND revoked_at IS NULL AND ($2 IS NULL OR project_id = $2)",
-        id,
-        within
+         WHERE id = $1 AND revoked_at IS NULL",
+        id
     )
 }
 

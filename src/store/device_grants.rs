@@ -6,6 +6,7 @@ use super::browser_sessions::SignIn;
 use super::db::{Conn, execute, fetch_optional};
 use crate::error::Result;
 use crate::ids::{ClientId, DeviceGrantId, FamilyId, ProjectId, UserId};
+use crate::model::proven::Acr;
 use crate::model::timestamp::Timestamp;
 
 /// A device that begins to wait.
@@ -24,6 +25,16 @@ pub struct NewDeviceGrant {
     pub address: String,
     pub poll_seconds: i64,
     pub expires_at: Timestamp,
+    pub wishes: Wishes,
+}
+
+/// What a device asks of the sign-in that allows it.
+#[derive(Clone, Debug, Default, FromRow)]
+pub struct Wishes {
+    /// Words, in the order of preference.
+    pub acr_values: Option<String>,
+    /// It lies no further back.
+    pub auth_from: Option<Timestamp>,
 }
 
 /// No row: one of the codes is taken.
@@ -32,8 +43,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, new: &NewDe
         conn,
         "INSERT INTO device_grants (project_id, id, client_id, device_code_hash, user_code_hash, state, scope,
            requested_scope, audience, user_agent, address, poll_seconds, next_poll_at, created_at, expires_at,
-           for_resources)
-         VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
+           for_resources, acr_values, auth_from)
+         VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16)
          ON CONFLICT DO NOTHING",
         project,
         new.id,
@@ -48,7 +59,9 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, new: &NewDe
         new.poll_seconds,
         now,
         new.expires_at,
-        new.for_resources
+        new.for_resources,
+        new.wishes.acr_values.as_deref(),
+        new.wishes.auth_from
     )
 }
 
@@ -60,9 +73,22 @@ pub struct Waiting {
     pub scope: String,
     pub audience: String,
     pub for_resources: bool,
+    #[sqlx(flatten)]
+    pub wishes: Wishes,
 }
 
 impl Waiting {
+    /// How sure the sign-in should be, if the person gets there.
+    pub fn wished_acr(&self) -> Acr {
+        let values = self.wishes.acr_values.as_deref().unwrap_or_default().split(' ');
+        values.filter_map(Acr::named).next().unwrap_or(Acr::One)
+    }
+
+    /// Whether a sign-in is young enough.
+    pub fn accepts_age(&self, auth_time: Timestamp) -> bool {
+        self.wishes.auth_from.is_none_or(|from| from <= auth_time)
+    }
+
     /// The resource servers that it asks for; none: the client's own audience.
     pub fn resources(&self) -> Vec<String> {
         match self.for_resources {
@@ -81,7 +107,7 @@ pub async fn find_by_user_code(
     fetch_optional!(
         conn,
         Waiting,
-        "SELECT id, client_id, scope, audience, for_resources FROM device_grants
+        "SELECT id, client_id, scope, audience, for_resources, acr_values, auth_from FROM device_grants
          WHERE project_id = $1 AND user_code_hash = $2 AND state = 'pending' AND expires_at > $3",
         project,
         hash,
@@ -98,7 +124,7 @@ pub async fn find_waiting(
     fetch_optional!(
         conn,
         Waiting,
-        "SELECT id, client_id, scope, audience, for_resources FROM device_grants
+        "SELECT id, client_id, scope, audience, for_resources, acr_values, auth_from FROM device_grants
          WHERE project_id = $1 AND id = $2 AND state = 'pending' AND expires_at > $3",
         project,
         id,

@@ -144,7 +144,8 @@ const MANY: [&str; 11] = [
 ];
 
 /// Of these a user has few by nature.
-const FEW: [&str; 12] = [
+const FEW: [&str; 13] = [
+    "DELETE FROM admin_grants WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM deletion_guards WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM consents WHERE project_id = $1 AND user_id = $2",
     "DELETE FROM credentials WHERE project_id = $1 AND user_id = $2",

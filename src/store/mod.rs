@@ -1,5 +1,6 @@
 //! SQL in plain sight: free functions, one file per table family, the connection first and the project second.
 
+pub mod admin_grants;
 pub mod admin_keys;
 pub mod attribute_definitions;
 pub mod audit;

@@ -54,6 +54,7 @@ const OF_PEOPLE: &[&str] = &[
     batch_of!("deletions", "id"),
     batch_of!("endings", "of_id"),
     batch_of!("deletion_guards", "user_id"),
+    batch_of!("admin_grants", "id"),
     batch_of!("outbox", "id"),
     batch_of!("users", "id"),
     // The keys are gone, so nobody can read this any more; not even whose it was may stay.
@@ -73,6 +74,7 @@ const OF_PROJECT: &[&str] = &[
     batch_of!("registrations", "client_id"),
     batch_of!("initial_access_tokens", "id"),
     batch_of!("client_origins", "client_id"),
+    batch_of!("admin_home", "project_id"),
     batch_of!("clients", "id"),
     batch_of!("roles", "name"),
     batch_of!("groups", "name"),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tessera::http::permissions::{ENDPOINTS, Endpoint, Reach};
 use tessera::model::role::Role;
 
-use crate::support::{Answer, Engine, TestApp, both_engines};
+use crate::support::{Answer, Engine, Hall, TestApp, both_engines};
 
 both_engines!(every_cell, routes_and_rows_are_the_same);
 
@@ -81,6 +81,21 @@ async fn every_cell(engine: Engine) {
         keys.push((Key::OfAll(role), Some(app.admin_key(None, name).await)));
         keys.push((Key::OfTheProject(role), Some(app.admin_key(Some(shop.project), name).await)));
         keys.push((Key::OfAnother(role), Some(app.admin_key(Some(other.project), name).await)));
+    }
+    // People with the same roles may the same.
+    let hall = Hall::new(&app).await;
+    for role in Role::ALL {
+        let name = role.as_str();
+        let reaches = [
+            (Key::OfAll(role), None),
+            (Key::OfTheProject(role), Some(&shop)),
+            (Key::OfAnother(role), Some(&other)),
+        ];
+        for (kind, place) in reaches {
+            let person = format!("{kind:?}").replace(|c: char| !c.is_alphanumeric(), "-");
+            let (_, token) = hall.admin(&person, name, place.map(|place| place.project)).await;
+            keys.push((kind, Some(token)));
+        }
     }
     let owner = app.admin_key(None, "owner").await;
     let dead = app.admin_post(&owner, "/admin-keys", json!({"name": "x", "role": "owner"})).await.created();
@@ -154,11 +169,12 @@ fn the_docs_are_made_from_the_table() {
 
 fn rendered() -> String {
     let mut text = String::from(
-        "# Roles\n\nMade from `src/http/permissions.rs`; a test calls every cell. A key is for one project or for all.\n\n\
-         - `project`: keys of the project that the path names, and keys for all. Another project's key is 401.\n\
-         - `own`: every key, each for what it reaches.\n\
-         - `instance`: keys for all projects only.\n\n\
-         | endpoint | keys | owner | admin | user_manager | auditor |\n|---|---|---|---|---|---|\n",
+        "# Roles\n\nMade from `src/http/permissions.rs`; a test calls every cell, by key and by person. A role is for one project or for all.\n\n\
+         - `project`: admins of the project that the path names, and of all. Another project's admin is 401.\n\
+         - `own`: everybody, each for what they reach.\n\
+         - `instance`: admins of all projects only.\n\n\
+         In the [built-in project](admin.md#people) owners of all projects alone change anything.\n\n\
+         | endpoint | admins | owner | admin | user_manager | auditor |\n|---|---|---|---|---|---|\n",
     );
     for endpoint in ENDPOINTS {
         let reach = match endpoint.reach {

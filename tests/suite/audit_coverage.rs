@@ -7,11 +7,15 @@ use serde_json::{Value, json};
 use tessera::http::permissions::ENDPOINTS;
 use tessera::ids::ProjectId;
 use tessera::keys::rotate;
+use tessera::model::sign_in_policy::SecondFactor;
 use tessera::model::signing_key::Alg;
+use tessera::projects;
+use tessera::projects::admins::home;
+use tessera::secret::Secret;
 use tessera::store::db::Conn;
 
 use crate::keys_support::change;
-use crate::support::{Deleting, Engine, Shop, TestApp, both_engines};
+use crate::support::{Deleting, Engine, PASSWORD, Shop, TestApp, both_engines};
 
 both_engines!(every_route_that_changes_something, what_happens_without_an_admin);
 
@@ -108,6 +112,12 @@ async fn project_and_keys(walk: &mut Walk<'_>) {
     let new = json!({"name": "spare", "role": "auditor"});
     let made = walk.go("POST /admin/admin-keys", &[], new, "admin_key.created").await;
     walk.go("DELETE /admin/admin-keys/{id}", &[text(&made, "id")], json!({}), "admin_key.revoked").await;
+    let home = home::ensure(&walk.app.app, SecondFactor::Optional).await.unwrap().unwrap();
+    let ada =
+        projects::create_user(&walk.app.app, home.project, "ada", None, Secret::new(PASSWORD)).await.unwrap();
+    let new = json!({"user": ada, "role": "auditor"});
+    let made = walk.go("POST /admin/admins", &[], new, "admin.granted").await;
+    walk.go("DELETE /admin/admins/{id}", &[text(&made, "id")], json!({}), "admin.revoked").await;
     let path = "POST /admin/projects/{project}/initial-access-tokens";
     let made = walk.go(path, &[], json!({"name": "partner"}), "initial_access_token.created").await;
     let path = "DELETE /admin/projects/{project}/initial-access-tokens/{id}";

@@ -12,8 +12,10 @@ use crate::error::{Error, Result, not_found};
 use crate::http::answer::ok;
 use crate::http::call::Call;
 use crate::ids::{AdminKeyId, ProjectId};
+use crate::model::role::Permission;
 use crate::model::timestamp::Timestamp;
-use crate::projects::admin_keys::{self, Admin, NewAdminKey};
+use crate::projects::admin_keys::{self, NewAdminKey};
+use crate::projects::admins::Within;
 use crate::projects::find_id;
 use crate::store::admin_keys::Listed;
 
@@ -45,8 +47,11 @@ pub async fn list(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
     let query: List = call.query()?;
     let limit = limit(query.limit)?;
-    let named = named_project(&call.app, &admin, query.project.as_deref()).await?;
-    let within = named.or(admin.project);
+    let own = admin.within(Permission::Own);
+    let within = match named_project(&call.app, &own, query.project.as_deref()).await? {
+        None => own.one()?,
+        named => named,
+    };
     let found = admin_keys::list(&call.app, within, query.after, limit + 1).await?;
     let Page { items, next } = page(found, limit, |listed: &Listed| listed.key.id.to_string());
     Ok(ok(&Page { items: items.into_iter().map(Shown::from).collect(), next }))
@@ -58,7 +63,8 @@ pub async fn create(call: Call) -> Result<Response> {
     let (name, role) = (fields.required("name")?, fields.required("role")?);
     let project: Option<String> = fields.optional("project")?;
     fields.finish()?;
-    let project = named_project(&call.app, &admin, project.as_deref()).await?;
+    let own = admin.within(Permission::Own);
+    let project = named_project(&call.app, &own, project.as_deref()).await?;
     let new = NewAdminKey { name, role, project };
     let (made, key) = admin_keys::create(&call.app, &call.actor(&admin), Some(&admin), new).await?;
     let (key, made) = (json!(key.expose()), Shown::from(made));
@@ -69,24 +75,28 @@ pub async fn create(call: Call) -> Result<Response> {
 
 pub async fn read(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
-    let found = admin_keys::get(&call.app, admin.project, call.path("id")?).await?;
+    let found = admin_keys::get(&call.app, &admin.within(Permission::Own), call.path("id")?).await?;
     Ok(ok(&Shown::from(found)))
 }
 
 pub async fn revoke(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
     let (actor, id) = (call.actor(&admin), call.path("id")?);
-    let (_, revoked_at) = admin_keys::revoke(&call.app, &actor, admin.project, id).await?;
+    let (_, revoked_at) = admin_keys::revoke(&call.app, &actor, &admin.within(Permission::Own), id).await?;
     Ok(ok(&json!({"id": id.to_string(), "revoked_at": revoked_at})))
 }
 
 /// The project that a body or query names by slug or id; one beyond the caller's reach is not found.
-async fn named_project(app: &App, admin: &Admin, name: Option<&str>) -> Result<Option<ProjectId>> {
+pub(super) async fn named_project(
+    app: &App,
+    within: &Within,
+    name: Option<&str>,
+) -> Result<Option<ProjectId>> {
     let Some(name) = name else { return Ok(None) };
     if name.chars().any(char::is_control) {
         return Err(Error::invalid_field("project", "project has no control characters"));
     }
     let found = find_id(app, name).await?;
-    let found = found.filter(|id| admin.project.is_none_or(|own| own == *id));
+    let found = found.filter(|id| within.contains(Some(*id)));
     found.map(Some).ok_or_else(|| not_found("no such project").with_field("project"))
 }

@@ -1,6 +1,7 @@
 //! The admin API on the wire. Every route stands in [`super::permissions`] too, which decides who may call it.
 
 mod admin_keys;
+mod admins;
 mod attribute_definitions;
 mod audit;
 mod audit_checkpoints;
@@ -83,6 +84,8 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/projects/{project}/sandbox/reset", post(sandbox::reset))
         .route("/admin/admin-keys", get(admin_keys::list).post(admin_keys::create))
         .route("/admin/admin-keys/{id}", get(admin_keys::read).delete(admin_keys::revoke))
+        .route("/admin/admins", get(admins::list).post(admins::create))
+        .route("/admin/admins/{id}", get(admins::read).delete(admins::revoke))
         .route("/admin/audit", get(audit::of_instance))
         .route("/admin/audit/export", get(audit_export::of_instance))
         .route("/admin/jobs", get(jobs::list))

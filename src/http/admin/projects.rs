@@ -13,6 +13,7 @@ use crate::http::call::Call;
 use crate::ids::ProjectId;
 use crate::model::merge::merged;
 use crate::model::project::{Project, ProjectSettings};
+use crate::model::role::Permission;
 use crate::projects::{self, NewProject, ProjectChange};
 
 #[derive(Deserialize)]
@@ -26,7 +27,7 @@ pub async fn list(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
     let query: List = call.query()?;
     let limit = limit(query.limit)?;
-    let found = projects::list(&call.app, admin.project, query.after, limit + 1).await?;
+    let found = projects::list(&call.app, &admin.within(Permission::Read), query.after, limit + 1).await?;
     Ok(ok(&page(found, limit, |project: &Project| project.id.to_string())))
 }
 
@@ -63,7 +64,7 @@ pub async fn change(call: Call) -> Result<Response> {
     };
     fields.finish()?;
     let (actor, seen) = (call.actor(&admin), call.if_match()?);
-    let project = projects::change(&ctx, &actor, admin.role, seen, change).await?;
+    let project = projects::change(&ctx, &actor, admin.role_in(ctx.project.id), seen, change).await?;
     Ok(versioned(StatusCode::OK, project.version, &project))
 }
 

@@ -146,7 +146,11 @@ async fn ask_to_confirm(page: &Page) -> Result<Response> {
     let another = followed.fields.get("prompt") == Some("login");
     let session = if another { None } else { find_session(ctx, &followed.cookie).await? };
     match session {
-        Some(session) => match missing_of(page, &client, &session).await? {
+        Some(session) if !waiting.accepts_age(session.auth_time) => {
+            let aim = Aim::Device(named);
+            sign_in::ask_again(page, Some(&client), aim, session.user_id, followed.cookie).await
+        }
+        Some(session) => match missing_of(page, &client, &waiting, &session).await? {
             Needed::Nothing => {
                 render_confirm(ctx, &client, &named, &waiting, &session, followed.cookie).await
             }
@@ -159,9 +163,10 @@ async fn ask_to_confirm(page: &Page) -> Result<Response> {
     }
 }
 
-/// What the session lacks for what the client asks for.
-async fn missing_of(page: &Page, client: &Client, session: &SignIn) -> Result<Needed> {
-    of_session(&page.ctx, Some(client), Demand::NONE, session, page.device().as_ref()).await
+/// What the session lacks for what the client and the device ask for.
+async fn missing_of(page: &Page, client: &Client, waiting: &Waiting, session: &SignIn) -> Result<Needed> {
+    let demand = Demand { wished: waiting.wished_acr(), ..Demand::NONE };
+    of_session(&page.ctx, Some(client), demand, session, page.device().as_ref()).await
 }
 
 async fn render_confirm(
@@ -214,14 +219,18 @@ async fn decided(page: &Page) -> Result<Response> {
         // Signed out in between.
         return sign_in::show(page, Some(&client), Aim::Device(named), Some(posted.cookie), "");
     };
-    match missing_of(page, &client, &session).await? {
+    let Some(waiting) = device::waiting(ctx, named.id).await? else { return over(ctx) };
+    if allowed && !waiting.accepts_age(session.auth_time) {
+        let aim = Aim::Device(named);
+        return sign_in::ask_again(page, Some(&client), aim, session.user_id, posted.cookie).await;
+    }
+    match missing_of(page, &client, &waiting, &session).await? {
         more if allowed && more != Needed::Nothing => {
             let signed_in = (&session, posted.cookie);
             return factor::step_up(page, Some(&client), Aim::Device(named), signed_in, &more).await;
         }
         _ => {}
     }
-    let Some(waiting) = device::waiting(ctx, named.id).await? else { return over(ctx) };
     if allowed && !is_as_shown(ctx, &client, &waiting.scope, named.shown_in) {
         return render_confirm(ctx, &client, &named, &waiting, &session, posted.cookie).await;
     }

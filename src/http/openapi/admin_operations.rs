@@ -234,6 +234,18 @@ fn instance() -> Vec<Operation> {
             .answers(201, object()),
         operation("GET /admin/admin-keys/{id}", "read_admin_key", "One admin key"),
         operation("DELETE /admin/admin-keys/{id}", "revoke_admin_key", "Revokes an admin key at once"),
+        operation("GET /admin/admins", "list_admins", "Roles of people, as far as the caller reaches")
+            .paged()
+            .query([("project", text())]),
+        operation("POST /admin/admins", "grant_role", "Gives a person of the built-in project a role")
+            .body([
+                ("user!", json!({"type": ["string", "object"]})),
+                ("role!", one_of(&["owner", "admin", "user_manager", "auditor"])),
+                ("project", text()),
+            ])
+            .answers(201, object()),
+        operation("GET /admin/admins/{id}", "read_role_of_admin", "One role of a person"),
+        operation("DELETE /admin/admins/{id}", "revoke_role_of_admin", "Takes the role away at once"),
         operation("GET /admin/audit", "read_instance_audit", "What happened above the projects")
             .paged()
             .query(["order", "since", "until", "actor", "action", "target"].map(|name| (name, text()))),

@@ -39,7 +39,8 @@ pub fn document() -> Value {
                     "description": "Lets an application register itself: tia_…"},
                 "registration_access_token": {"type": "http", "scheme": "bearer",
                     "description": "By which an application manages what it registered: tra_…"},
-                "admin_key": {"type": "http", "scheme": "bearer", "description": "An admin key: tak_…"},
+                "admin_key": {"type": "http", "scheme": "bearer",
+                    "description": "An admin key, tak_…, or an access token of the built-in project with the scope admin"},
             },
         },
     })

@@ -253,7 +253,11 @@ fn protocol() -> Vec<Operation> {
         )
         .by(Caller::Client)
         .form()
-        .body(credentials().into_iter().chain([("scope", text())]))
+        .body(credentials().into_iter().chain([
+            ("scope", text()),
+            ("acr_values", text()),
+            ("max_age", number()),
+        ]))
         .answers(
             200,
             answer([

@@ -20,8 +20,10 @@ mod find_client;
 mod request;
 
 pub use self::arrive::{Arrived, arrive, unsigned};
+pub use self::check_acr_values::check_acr_values;
 pub use self::check_claims::{AskedClaims, unmet};
 pub use self::check_id_token_hint::IdTokenHint;
+pub use self::check_max_age::check_max_age;
 pub use self::check_prompt::{Prompt, check_prompt};
 pub use self::check_redirect_uri::check_redirect_uri;
 pub use self::check_response_mode::ResponseMode;
@@ -29,12 +31,10 @@ pub use self::check_scope::{check_scope, requested_scope};
 pub use self::find_client::{active_client, find_client, unknown_client};
 pub use self::request::{AuthorizationRequest, MOST_BYTES, WayBack, parse};
 
-use self::check_acr_values::check_acr_values;
 use self::check_claims::check_claims;
 use self::check_dpop_jkt::check_dpop_jkt;
 use self::check_grant::check_grant;
 use self::check_id_token_hint::check_id_token_hint;
-use self::check_max_age::check_max_age;
 use self::check_pkce::check_pkce;
 use self::check_resource::check_resource;
 use self::check_response_mode::check_response_mode;

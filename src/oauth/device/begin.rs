@@ -6,13 +6,13 @@ use crate::error::{Error, Result, not_found, unauthorized_client};
 use crate::identity::sign_in::Browser;
 use crate::model::client::{Client, GrantType};
 use crate::model::user_code::UserCode;
-use crate::oauth::authorize::{check_scope, requested_scope};
+use crate::oauth::authorize::{check_acr_values, check_max_age, check_scope, requested_scope};
 use crate::oauth::client_auth::Presented;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resources::{RESOURCE, check_resources};
 use crate::secret::Secret;
 use crate::session::standing::{Asker, prove};
-use crate::store::device_grants::{self, NewDeviceGrant};
+use crate::store::device_grants::{self, NewDeviceGrant, Wishes};
 use crate::store::liveness::Question;
 
 /// Two devices hardly ever get the same code, and never thrice.
@@ -27,7 +27,7 @@ pub struct Begun {
 
 /// # Errors
 /// `invalid_client`; `unauthorized_client` for a client that is not registered for the grant; `invalid_scope`;
-/// `invalid_target` for a resource server that is not open to it (RFC 8707, 2).
+/// `invalid_target` for a resource server that is not open to it (RFC 8707, 2); `invalid_request` for a `max_age` that is none.
 pub async fn begin(visit: &Visit, presented: Presented, form: &Parameters, device: Browser) -> Result<Begun> {
     let proven = prove(visit, &Asker::Client(presented), |_| Ok(((), Question::default()))).await?;
     let ctx = &proven.ctx;
@@ -41,7 +41,8 @@ pub async fn begin(visit: &Visit, presented: Presented, form: &Parameters, devic
     let scope = check_scope(ctx, client, form)?;
     let requested_scope = requested_scope(form, &scope);
     let resources = check_resources(&ctx.entry, client, &form.all(RESOURCE))?;
-    let asked = Asked { client, scope, requested_scope, resources, device };
+    let wishes = wishes(ctx, client, form)?;
+    let asked = Asked { client, scope, requested_scope, resources, device, wishes };
     for _ in 0..ATTEMPTS {
         if let Some(begun) = store(ctx, &asked).await? {
             return Ok(begun);
@@ -57,6 +58,18 @@ struct Asked<'a> {
     requested_scope: Option<String>,
     resources: Vec<String>,
     device: Browser,
+    wishes: Wishes,
+}
+
+/// `acr_values` and `max_age`, as an authorization request has them (OpenID Connect Core, 3.1.2.1): a device that was told to
+/// step up (RFC 9470, 3) has no other way to.
+fn wishes(ctx: &Ctx, client: &Client, form: &Parameters) -> Result<Wishes> {
+    let acr_values = check_acr_values(form)?;
+    let age = check_max_age(client, form)?;
+    Ok(Wishes {
+        acr_values: (!acr_values.is_empty()).then(|| acr_values.join(" ")),
+        auth_from: age.map(|seconds| ctx.now.plus_seconds(-seconds)),
+    })
 }
 
 /// `None`: another device has the code.
@@ -78,6 +91,7 @@ async fn store(ctx: &Ctx, asked: &Asked<'_>) -> Result<Option<Begun>> {
         address: asked.device.address.clone(),
         poll_seconds: POLL_SECONDS,
         expires_at: ctx.now.plus_seconds(LIVES_SECONDS),
+        wishes: asked.wishes.clone(),
     };
     let insert = |conn| async move { device_grants::insert(&conn, ctx.project.id, ctx.now, new).await };
     let stored = ctx.app.db.write(insert).await?;

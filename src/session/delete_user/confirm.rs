@@ -11,6 +11,7 @@ use crate::ids::DeletionId;
 use crate::ledger::file::copy_soon;
 use crate::model::deletion::State;
 use crate::model::project::{DeletionConfirmation, MOST_RESTORE_DAYS};
+use crate::projects::admins::step_up;
 use crate::secret::equal_in_constant_time;
 use crate::session::holder::Holder;
 use crate::store::db::Conn;
@@ -36,7 +37,8 @@ enum Verdict {
 /// typed again; a second person may leave it out.
 ///
 /// # Errors
-/// 403 `confirmation_failed` for a wrong user name, 403 `forbidden` for the wrong key, both audited; 409 when the deletion is
+/// 403 `confirmation_failed` for a wrong user name, 403 `forbidden` for the wrong admin, both audited; 401
+/// `insufficient_user_authentication` where a second factor is to be shown first; 409 when the deletion is
 /// closed, when the user has changed since the request, or when the project asks for more by now.
 pub async fn confirm(ctx: &Ctx, actor: &Actor, id: DeletionId, typed: Option<&str>) -> Result<()> {
     confirm_by(ctx, actor, None, id, typed).await
@@ -81,7 +83,7 @@ fn restore_days(ctx: &Ctx, deletion: &Deletion) -> i64 {
     deletion.restore_days.max(ctx.project.settings.deletion_restore_days).clamp(0, MOST_RESTORE_DAYS)
 }
 
-/// Who confirms: an admin key, or whoever is signed in.
+/// Who confirms: an admin, or whoever is signed in.
 #[derive(Clone, Copy)]
 struct By<'a> {
     actor: &'a Actor,
@@ -103,7 +105,17 @@ async fn decide(ctx: &Ctx, conn: &Conn, by: By<'_>, id: DeletionId, typed: Optio
         return outdated(ctx, conn, actor, &deletion, why).await;
     }
     let is_requester = deletion.actor == actor.name();
+    // Nothing is counted: whoever is asked for more comes again.
+    if method == DeletionConfirmation::SecondFactor
+        && (is_requester || actor.person().is_none())
+        && let Err(more) = step_up::require_factor_since(ctx, actor, deletion.requested_at)
+    {
+        return Ok(Verdict::Refused(more));
+    }
     let wrong_key = match method {
+        DeletionConfirmation::SecondFactor if !is_requester => {
+            Some("the admin who asked has to confirm this deletion")
+        }
         DeletionConfirmation::SecondPerson if is_requester => {
             Some("another admin's key has to confirm this deletion")
         }

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use super::{closed, guards, no_user, record};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
-use crate::error::{Error, Result, conflict, forbidden};
+use crate::error::{Error, Result, conflict};
 use crate::ids::{DeletionId, UserId};
 use crate::model::deletion::{Impact, State, check_notify_reason, check_reason, values_in};
 use crate::model::project::DeletionConfirmation;
 use crate::model::timestamp::Timestamp;
+use crate::projects::admins::step_up::no_factor;
 use crate::session::holder::Holder;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
@@ -85,7 +86,7 @@ pub async fn request(
     check(ctx, reason, &person)?;
     notify.check(&values_of(&person)?)?;
     let method = ctx.project.settings.deletion_confirmation;
-    if method == DeletionConfirmation::SecondFactor {
+    if method == DeletionConfirmation::SecondFactor && actor.person().is_none() {
         refused(ctx, actor, Some(user), "no_factor").await?;
         return Err(no_factor());
     }
@@ -235,13 +236,4 @@ fn values_of(person: &Person) -> Result<Vec<String>> {
         values.extend(values_in(&serde_json::from_str::<Value>(document).map_err(Error::internal)?));
     }
     Ok(values)
-}
-
-fn no_factor() -> Error {
-    let at_hand = [DeletionConfirmation::Typed, DeletionConfirmation::SecondPerson];
-    forbidden(
-        "this project confirms deletions with a second factor, which an admin key does not have; methods at hand for keys, \
-         once the project's settings name one of them: typed, second_person",
-    )
-    .with_details(json!({"methods": at_hand}))
 }

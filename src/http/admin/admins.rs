@@ -1,0 +1,87 @@
+//! `/admin/admins`: roles of people of the built-in project. Only owners; an owner of one project gives, sees and revokes
+//! roles in that project.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::admin_keys::named_project;
+use super::fields::Fields;
+use super::paging::{Page, limit, page};
+use crate::error::Result;
+use crate::http::answer::ok;
+use crate::http::call::Call;
+use crate::http::user_name::find_user;
+use crate::ids::{AdminGrantId, ProjectId, UserId};
+use crate::model::role::Permission;
+use crate::model::timestamp::Timestamp;
+use crate::projects::admins::grants::{self, NewGrant, project_of};
+use crate::store::admin_grants::GrantRow;
+
+#[derive(Serialize)]
+pub struct Shown {
+    id: AdminGrantId,
+    user: UserId,
+    username: Option<String>,
+    role: String,
+    /// `null`: every project.
+    project: Option<ProjectId>,
+    created_at: Timestamp,
+}
+
+impl From<GrantRow> for Shown {
+    fn from(row: GrantRow) -> Self {
+        let project = project_of(&row);
+        let GrantRow { id, user_id, username, role, created_at, .. } = row;
+        Self { id, user: user_id, username, role, project, created_at }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    limit: Option<i64>,
+    after: Option<AdminGrantId>,
+    project: Option<String>,
+}
+
+pub async fn list(call: Call) -> Result<Response> {
+    let admin = call.admin().await?;
+    let query: List = call.query()?;
+    let limit = limit(query.limit)?;
+    let own = admin.within(Permission::Own);
+    let within = match named_project(&call.app, &own, query.project.as_deref()).await? {
+        None => own.one()?,
+        named => named,
+    };
+    let found = grants::list(&call.app, within, query.after, limit + 1).await?;
+    let Page { items, next } = page(found, limit, |row: &GrantRow| row.id.to_string());
+    Ok(ok(&Page { items: items.into_iter().map(Shown::from).collect(), next }))
+}
+
+pub async fn create(call: Call) -> Result<Response> {
+    let admin = call.admin().await?;
+    let mut fields = Fields::of(&call)?;
+    let (user, role) = (fields.required("user")?, fields.required("role")?);
+    let project: Option<String> = fields.optional("project")?;
+    fields.finish()?;
+    let project = named_project(&call.app, &admin.within(Permission::Own), project.as_deref()).await?;
+    let ctx = grants::home(&call.app, &call.request_id).await?;
+    let new = NewGrant { user: find_user(&ctx, user).await?, role, project };
+    let made = grants::grant(&ctx, &call.actor(&admin), Some(&admin), new).await?;
+    Ok((StatusCode::CREATED, ok(&Shown::from(made))).into_response())
+}
+
+pub async fn read(call: Call) -> Result<Response> {
+    let admin = call.admin().await?;
+    let found = grants::get(&call.app, &admin.within(Permission::Own), call.path("id")?).await?;
+    Ok(ok(&Shown::from(found)))
+}
+
+pub async fn revoke(call: Call) -> Result<Response> {
+    let admin = call.admin().await?;
+    let id: AdminGrantId = call.path("id")?;
+    let ctx = grants::home(&call.app, &call.request_id).await?;
+    grants::revoke(&ctx, &call.actor(&admin), &admin.within(Permission::Own), id).await?;
+    Ok(ok(&serde_json::json!({"id": id, "revoked_at": ctx.now})))
+}

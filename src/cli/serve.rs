@@ -18,6 +18,8 @@ use crate::identity::guesses::Turns;
 use crate::identity::passwords::Hasher;
 use crate::keys::master::MasterKeys;
 use crate::mail::Mailer;
+use crate::model::sign_in_policy::SecondFactor;
+use crate::projects::admins::home;
 use crate::running::Running;
 use crate::store::db::Db;
 use crate::store::standings::Standings;
@@ -53,6 +55,7 @@ pub async fn run(serve: &Serve, sources: &Sources) -> anyhow::Result<()> {
     let mut app = app(db, &config.base_url, keys, &config)?;
     app.mailer = Mailer::of(config.smtp.take())?;
     app.tls = tls.map(Arc::new);
+    home::ensure(&app, SecondFactor::Required).await?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("{} cannot be listened on", config.listen))?;

@@ -197,8 +197,9 @@ impl Call {
         if self.admin_key().is_some() {
             return Ok(true);
         }
-        let token = authorization(&self.headers, "dpop").or_else(|| bearer(&self.headers));
-        let Some(issuer) = token.and_then(issuer_of).filter(|issuer| issuer.ends_with(home::PATH)) else {
+        let Some(issuer) =
+            self.bearer_of_any_kind().and_then(issuer_of).filter(|issuer| issuer.ends_with(home::PATH))
+        else {
             return Ok(false);
         };
         let Some(home) = home::find(&self.app).await?.filter(|home| home.issuer == issuer) else {
@@ -209,13 +210,16 @@ impl Call {
         Ok(!is_own || names_user(&self.body))
     }
 
+    /// What the request shows that it holds, with a proof of a key or without.
+    fn bearer_of_any_kind(&self) -> Option<&str> {
+        authorization(&self.headers, "dpop").or_else(|| bearer(&self.headers))
+    }
+
     /// Whoever calls as an admin. The role is not looked at.
     async fn proven_admin(&self) -> Result<Admin> {
         let prove = async || match self.admin_key() {
             Some(key) => admin_keys::authenticate(&self.app, &key).await,
-            None if self.header("authorization").is_none() => {
-                Err(no_token("the request carries no admin key"))
-            }
+            None if self.bearer_of_any_kind().is_none() => Err(no_token("the request carries no admin key")),
             None => admins::authenticate(&self.app, &self.request_id, &self.access_token(None)?).await,
         };
         self.proven.get_or_try_init(prove).await.cloned()

@@ -5,7 +5,7 @@ use tessera::audit::{Verdict, verify};
 use tessera::projects;
 use tessera::secret::Secret;
 
-use crate::support::{Deleting, Engine, REASON, TestApp, admin_key, both_engines, number, run};
+use crate::support::{Deleting, Engine, REASON, STRANGER, TestApp, admin_key, both_engines, number, run};
 
 both_engines!(
     works,
@@ -148,7 +148,7 @@ async fn who_may(engine: Engine) {
     }
     // The user's own token, the client, nobody.
     let none = "the request carries no admin key";
-    admin.by(&app, tokens.get("access_token")).ask().await.refused(401, "invalid_token", none);
+    admin.by(&app, tokens.get("access_token")).ask().await.refused(401, "invalid_token", STRANGER);
     let body = json!({"user": shop.user, "reason": REASON});
     app.call(&shop, "delete-user", body).await.refused(401, "invalid_token", none);
     // Another key of the same role may not confirm, but call it off.

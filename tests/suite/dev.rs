@@ -34,6 +34,11 @@ impl Dev {
         Self { server, demo, http }
     }
 
+    /// Where it is.
+    pub fn base(&self) -> String {
+        self.demo["base_url"].as_str().unwrap().to_owned()
+    }
+
     /// The links that are printed: for the confidential client, for the public one.
     fn links(&self) -> Vec<String> {
         let links = self

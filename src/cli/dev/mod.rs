@@ -19,6 +19,8 @@ use crate::callout::Reach;
 use crate::config::{Config, MasterKey, Sources};
 use crate::demo::{Demo, moving};
 use crate::mail::Mailer;
+use crate::model::sign_in_policy::SecondFactor;
+use crate::projects::admins::home;
 use crate::store::{clients, projects, users};
 use crate::telemetry;
 
@@ -94,6 +96,8 @@ pub async fn run(dev: &Dev, sources: Sources) -> anyhow::Result<()> {
         Some(demo) => again(&app, demo, database_url.expose()).await?,
         None => make::demo(&app, database_url.expose()).await?,
     };
+    // Whoever tries it out is asked for a second factor once they have one.
+    home::ensure(&app, SecondFactor::Optional).await?;
     data.save(&demo)?;
     println!("{}", welcome::text(&demo, &dev.data, is_there(&app, &demo).await?));
     // Nobody else has it before it is served.

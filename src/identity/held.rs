@@ -21,7 +21,7 @@ use crate::projects::{consents, users};
 use crate::session::delete_user::guards::{self, Kept};
 use crate::store::consents::Listed;
 use crate::store::events::Filter as EventFilter;
-use crate::store::held::{self, Credential, OfDeletion};
+use crate::store::held::{self, AdminRole, Credential, OfDeletion};
 use crate::store::mail_links;
 
 /// Rows of one read, and how many of a kind there are at most; the newest events.
@@ -67,6 +67,9 @@ pub struct Held {
     pub links: Vec<Mailed>,
     /// What keeps the person from being deleted.
     pub guards: Vec<Kept>,
+    /// Of a user of the built-in project; nobody else has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub admin_roles: Vec<AdminRole>,
     pub deletions: Vec<OfDeletion>,
     pub events: Vec<OwnEvent>,
     /// Sign-ins, refreshes and failures.
@@ -117,9 +120,10 @@ pub async fn gather(ctx: &Ctx, user: UserId) -> Result<Held> {
     let project = ctx.project.id;
     let rows = |conn| async move {
         let credentials = held::credentials(&conn, project, user).await?;
-        Ok((credentials, held::deletions(&conn, project, user, PAGE).await?))
+        let admin_roles = held::admin_roles(&conn, project, user, PAGE).await?;
+        Ok((credentials, admin_roles, held::deletions(&conn, project, user, PAGE).await?))
     };
-    let (credentials, deletions) = ctx.app.db.read(rows).await?;
+    let (credentials, admin_roles, deletions) = ctx.app.db.read(rows).await?;
     let mut held = Held {
         made_at: ctx.now,
         issuer: ctx.project.issuer.clone(),
@@ -133,6 +137,7 @@ pub async fn gather(ctx: &Ctx, user: UserId) -> Result<Held> {
         remembered: remembered(ctx, user).await?,
         links: mailed(ctx, user).await?,
         guards: guards::kept(ctx, user).await?,
+        admin_roles,
         deletions,
         events: events_of(ctx, user).await?,
         sign_ins: sign_ins(ctx, user).await?,

@@ -49,3 +49,30 @@ pub async fn deletions(conn: &Conn, project: ProjectId, user: UserId, limit: i64
         limit
     )
 }
+
+/// A role of a user of the built-in project.
+#[derive(Clone, Debug, FromRow, Serialize)]
+pub struct AdminRole {
+    pub role: String,
+    /// `None`: in every project.
+    pub project: Option<ProjectId>,
+    pub created_at: Timestamp,
+}
+
+pub async fn admin_roles(
+    conn: &Conn,
+    project: ProjectId,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<AdminRole>> {
+    fetch_all!(
+        conn,
+        AdminRole,
+        "SELECT role, NULLIF(for_project, $3) AS project, created_at FROM admin_grants
+         WHERE project_id = $1 AND user_id = $2 ORDER BY id LIMIT $4",
+        project,
+        user,
+        ProjectId::INSTANCE,
+        limit
+    )
+}

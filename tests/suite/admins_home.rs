@@ -65,13 +65,19 @@ async fn lesser_admins_change_nobody_in_it(engine: Engine) {
         app.admin(admin, Method::PUT, path, letter).await.refused(403, "forbidden", OWNERS);
         let reason = json!({"user": alice, "reason": "in the way of me"});
         app.bearer(&hall.console, "delete-user", admin, reason).await.refused(403, "forbidden", OWNERS);
-        // Looking is as everywhere.
+        // Looking is as everywhere, but for what is all there is of somebody.
+        app.admin_get(admin, &format!("{one}/export")).await.refused(403, "forbidden", OWNERS);
         app.admin_get(admin, "/projects/admin/users").await.ok();
     }
     let refused = "SELECT count(*) AS n FROM audit_log WHERE action = 'user.deletion_refused'";
     assert_eq!(number(&app.app.db, refused).await, 4, "each of them left a trace");
     // Owners of everything do, keys and people alike.
     let (_, token) = hall.admin("olga", "owner", None).await;
+    let held = app.admin_get(&token, &format!("{one}/export")).await.ok();
+    assert_eq!(
+        (&held["admin_roles"][0]["role"], &held["admin_roles"][0]["project"]),
+        (&json!("owner"), &json!(null))
+    );
     for owner in [&hall.owner, &token] {
         app.admin_patch(owner, &one, json!({"nickname": "Al"})).await.ok();
         app.admin_patch(owner, &one, json!({"nickname": null})).await.ok();

@@ -14,7 +14,7 @@ use crate::config::Sources;
 use crate::ids::AdminGrantId;
 use crate::model::sign_in_policy::SecondFactor;
 use crate::projects::admins::grants::{self, NewGrant, project_of};
-use crate::projects::admins::{Within, home};
+use crate::projects::admins::{Within, home, name};
 use crate::projects::users::{self, NewUser};
 use crate::store::admin_grants::GrantRow;
 
@@ -95,12 +95,12 @@ pub async fn run(command: &Command, sources: Sources) -> anyhow::Result<()> {
         Command::Revoke { id, common } => {
             let (_, ctx) = open(common, sources).await?;
             let row = grants::revoke(&ctx, &Actor::command_line(), &Within::All, *id).await?;
-            let mut shown = shown(&row);
+            let mut shown = shown(&ctx, &row);
             shown["revoked_at"] = json!(ctx.now);
             common.show(&shown)
         }
         Command::List { project, common } => {
-            let (app, _) = open(common, sources).await?;
+            let (app, ctx) = open(common, sources).await?;
             let within = reach(&app, project.as_deref()).await?;
             let mut after = None;
             loop {
@@ -108,7 +108,7 @@ pub async fn run(command: &Command, sources: Sources) -> anyhow::Result<()> {
                 let Some(last) = page.last() else { return Ok(()) };
                 after = Some(last.id);
                 for row in &page {
-                    common.row(&shown(row), &["id", "role", "project", "username"])?;
+                    common.row(&shown(&ctx, row), &["id", "role", "project", "username"])?;
                 }
             }
         }
@@ -124,10 +124,10 @@ async fn open(common: &Common, sources: Sources) -> anyhow::Result<(Arc<App>, Ct
 }
 
 async fn give(common: &Common, ctx: &Ctx, new: NewGrant) -> anyhow::Result<()> {
-    common.show(&shown(&grants::grant(ctx, &Actor::command_line(), None, new).await?))
+    common.show(&shown(ctx, &grants::grant(ctx, &Actor::command_line(), None, new).await?))
 }
 
-fn shown(row: &GrantRow) -> Value {
-    json!({"id": row.id, "user": row.user_id, "username": row.username, "role": row.role, "project": project_of(row),
+fn shown(ctx: &Ctx, row: &GrantRow) -> Value {
+    json!({"id": row.id, "user": row.user_id, "username": row.username, "name_in_log": name(ctx, row.user_id), "role": row.role, "project": project_of(row),
         "created_at": row.created_at})
 }

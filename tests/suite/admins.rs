@@ -38,6 +38,8 @@ async fn a_person_with_a_role_is_an_admin(engine: Engine) {
     let event = app.admin_get(&token, "/projects/shop/audit").await.ok()["items"][0].clone();
     assert_eq!((text(&event, "action"), text(&event, "actor_kind")), ("project.changed", "admin"));
     assert!(text(&event, "actor").starts_with("admin:") && !event.to_string().contains("alice"), "{event}");
+    let listed = app.admin_get(&hall.owner, "/admins").await.ok();
+    assert_eq!(listed["items"][0]["name_in_log"], event["actor"]);
 
     // The admin's calls of the session API.
     let judged = app.bearer(&shop, "verifyaccesstoken", &token, json!({"access_token": "x"})).await.ok();

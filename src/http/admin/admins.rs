@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::admin_keys::named_project;
 use super::fields::Fields;
 use super::paging::{Page, limit, page};
+use crate::app::Ctx;
 use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -16,6 +17,7 @@ use crate::ids::{AdminGrantId, ProjectId, UserId};
 use crate::model::role::Permission;
 use crate::model::timestamp::Timestamp;
 use crate::projects::admins::grants::{self, NewGrant, project_of};
+use crate::projects::admins::name;
 use crate::store::admin_grants::GrantRow;
 
 #[derive(Serialize)]
@@ -23,17 +25,19 @@ pub struct Shown {
     id: AdminGrantId,
     user: UserId,
     username: Option<String>,
+    /// As the audit log names them when they act.
+    name_in_log: String,
     role: String,
     /// `null`: every project.
     project: Option<ProjectId>,
     created_at: Timestamp,
 }
 
-impl From<GrantRow> for Shown {
-    fn from(row: GrantRow) -> Self {
-        let project = project_of(&row);
+impl Shown {
+    fn new(ctx: &Ctx, row: GrantRow) -> Self {
+        let (project, name_in_log) = (project_of(&row), name(ctx, row.user_id));
         let GrantRow { id, user_id, username, role, created_at, .. } = row;
-        Self { id, user: user_id, username, role, project, created_at }
+        Self { id, user: user_id, username, name_in_log, role, project, created_at }
     }
 }
 
@@ -56,7 +60,8 @@ pub async fn list(call: Call) -> Result<Response> {
     };
     let found = grants::list(&call.app, within, query.after, limit + 1).await?;
     let Page { items, next } = page(found, limit, |row: &GrantRow| row.id.to_string());
-    Ok(ok(&Page { items: items.into_iter().map(Shown::from).collect(), next }))
+    let ctx = grants::home(&call.app, &call.request_id).await?;
+    Ok(ok(&Page { items: items.into_iter().map(|row| Shown::new(&ctx, row)).collect(), next }))
 }
 
 pub async fn create(call: Call) -> Result<Response> {
@@ -69,13 +74,14 @@ pub async fn create(call: Call) -> Result<Response> {
     let ctx = grants::home(&call.app, &call.request_id).await?;
     let new = NewGrant { user: find_user(&ctx, user).await?, role, project };
     let made = grants::grant(&ctx, &call.actor(&admin), Some(&admin), new).await?;
-    Ok((StatusCode::CREATED, ok(&Shown::from(made))).into_response())
+    Ok((StatusCode::CREATED, ok(&Shown::new(&ctx, made))).into_response())
 }
 
 pub async fn read(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
     let found = grants::get(&call.app, &admin.within(Permission::Own), call.path("id")?).await?;
-    Ok(ok(&Shown::from(found)))
+    let ctx = grants::home(&call.app, &call.request_id).await?;
+    Ok(ok(&Shown::new(&ctx, found)))
 }
 
 pub async fn revoke(call: Call) -> Result<Response> {

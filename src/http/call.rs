@@ -275,6 +275,11 @@ impl Call {
         client_address(&self.app, self.connection.as_deref(), &self.headers)
     }
 
+    /// Whether it comes from this very machine, by no proxy's word.
+    pub fn is_from_here(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.peer.ip().to_canonical().is_loopback())
+    }
+
     /// Where a user calls from: personal, so the audit log keeps it sealed.
     pub fn origin(&self) -> Value {
         json!({"address": self.client_address(), "user_agent": self.user_agent()})

@@ -112,16 +112,18 @@ fn letter(ctx: &Ctx, user: &UserRow, kind: Kind, letter: Letter, address: &str) 
 
 /// The letter to a new address counts for the account, or an account could be used to fill the mailboxes of others.
 async fn store(ctx: &Ctx, conn: &Conn, user: UserId, link: &NewLink, order: &Order) -> Result<()> {
-    if !may_write(conn, ctx, user.0.as_bytes()).await? {
+    if !may_write(conn, ctx, order.letter, user.0.as_bytes()).await? {
         return Err(conflict("too many letters were asked for; try again in an hour"));
     }
     link.store(ctx, conn).await?;
     notices::send(ctx, conn, user, order).await
 }
 
-/// Does what a link of these kinds is for. `false`: it is used up, or something has moved since it was made.
-pub async fn confirm(ctx: &Ctx, link: &Found) -> Result<bool> {
+/// Does what a link of these kinds is for. `origin`: where whoever follows it calls from, kept sealed. `false`: it is used
+/// up, or something has moved since it was made.
+pub async fn confirm(ctx: &Ctx, link: &Found, origin: &Value) -> Result<bool> {
     let moves = link.row.kind == Kind::ChangeAddress.as_str();
+    let personal = &link.sealed_origin(ctx, origin).await;
     ctx.app
         .db
         .unit(|conn| async move {
@@ -144,7 +146,10 @@ pub async fn confirm(ctx: &Ctx, link: &Found) -> Result<bool> {
             let changed = users::update(&conn, ctx.project.id, ctx.now, row.id, &record_of).await?;
             follow_own_change(ctx, &conn, row.id, (row.version, changed.version)).await?;
             let action = if moves { "user.address_changed" } else { "user.address_verified" };
-            record(ctx, &conn, &Actor::user(ctx, row.id), row.id, action, json!({})).await?;
+            let target = audit::user_name(ctx, row.id);
+            let actor = Actor::user(ctx, row.id);
+            let event = actor.did(action, &target).sealing(personal.as_ref());
+            audit::append(&conn, ctx.project.id, ctx.now, &event).await?;
             Ok(true)
         })
         .await

@@ -15,16 +15,21 @@ use crate::store::remembered_devices::{self};
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
+/// Browsers that are remembered for one user; the oldest is forgotten.
+const MOST: i64 = 50;
+
 /// A device that will be remembered when the sign-in is done.
 pub struct NewDevice {
     /// What its cookie will be.
     pub cookie: Secret,
+    /// What its cookie was. Nobody can show it any more, so what it stood for goes, whoever that was.
+    former: Option<Secret>,
     row: RememberedDevice,
 }
 
 impl NewDevice {
     /// `None`: the project remembers none.
-    pub fn of(ctx: &Ctx, sign_in: &SignIn) -> Result<Option<Self>> {
+    pub fn of(ctx: &Ctx, sign_in: &SignIn, former: Option<Secret>) -> Result<Option<Self>> {
         let days = ctx.project.settings.sign_in.remember_device_days;
         if days == 0 {
             return Ok(None);
@@ -37,7 +42,7 @@ impl NewDevice {
             last_used_at: ctx.now,
             expires_at: ctx.now.plus_seconds(days * DAY),
         };
-        Ok(Some(Self { cookie: ctx.app.entropy.token("")?, row }))
+        Ok(Some(Self { cookie: ctx.app.entropy.token("")?, former, row }))
     }
 
     /// Seconds that its cookie lives.
@@ -46,9 +51,13 @@ impl NewDevice {
     }
 
     pub(super) async fn store(&self, conn: &Conn, ctx: &Ctx, sign_in: &SignIn) -> Result<()> {
-        let user = (sign_in.user_id, sign_in.browser_epoch);
-        let hash = self.cookie.sha256();
-        remembered_devices::insert(conn, ctx.project.id, user, &hash, &self.row).await.map(drop)
+        let (project, user) = (ctx.project.id, sign_in.user_id);
+        if let Some(former) = &self.former {
+            remembered_devices::replace(conn, project, &former.sha256()).await?;
+        }
+        let (of, hash) = ((user, sign_in.browser_epoch), self.cookie.sha256());
+        remembered_devices::insert(conn, project, of, &hash, &self.row).await?;
+        remembered_devices::trim(conn, project, user, MOST).await.map(drop)
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! The new password ends everything that the old one had begun, and skips no second factor: its owner signs in afresh.
 
-use serde_json::json;
+use serde_json::Value;
 
 use super::links::{Content, Found, Kind, NewLink};
 use super::requests::{Request, finish, may_write};
+use super::tries::{self, Bound};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::Result;
@@ -38,7 +39,7 @@ pub(super) async fn answer(ctx: &Ctx, id: OutboxId, request: &Request) -> Result
                 return Ok(());
             }
             for (user, link, order) in written {
-                if may_write(&conn, ctx, user.id.0.as_bytes()).await? {
+                if may_write(&conn, ctx, Letter::NewPassword, user.id.0.as_bytes()).await? {
                     link.store(ctx, &conn).await?;
                     notices::send(ctx, &conn, user.id, order).await?;
                 }
@@ -73,38 +74,66 @@ fn letter<'a>(
     Ok(Some((user, link, order)))
 }
 
-/// Sets the password that was chosen, ends every session of the account, and tells its owner. `false`: the link is used up,
-/// or something has moved since it was made.
+/// Passwords that may be tried with one link: each is hashed, and once for every former one.
+const MOST_CHOICES: i64 = 10;
+
+/// What became of a choice.
+pub enum Chosen {
+    Set,
+    /// The link is used up, or something has moved since it was made.
+    Gone,
+    /// The password breaks a rule of the project.
+    Weak(Fault),
+    /// Too many were tried.
+    TooMany,
+}
+
+/// Sets the password that was chosen, ends every session of the account, and tells its owner. `origin`: where whoever
+/// follows the link calls from, kept sealed.
 ///
 /// # Errors
 /// 503 when the queue of the hasher is full.
-pub async fn set(ctx: &Ctx, link: &Found, username: &str, password: Secret) -> Result<Result<bool, Fault>> {
+pub async fn set(
+    ctx: &Ctx,
+    link: &Found,
+    username: &str,
+    password: Secret,
+    origin: &Value,
+) -> Result<Chosen> {
+    let bound = &[Bound::new(
+        ctx,
+        "new password",
+        link.row.id.0.as_bytes(),
+        MOST_CHOICES,
+        Kind::NewPassword.seconds(),
+    )];
+    if ctx.app.db.unit(|conn| async move { tries::count(&conn, ctx, bound).await }).await?.is_some() {
+        return Ok(Chosen::TooMany);
+    }
     let owner = Owner { id: link.row.user_id, username, email: Some(&link.content.address) };
     let password = match new_password::prepare(ctx, owner, password).await? {
         Ok(password) => password,
-        Err(fault) => return Ok(Err(fault)),
+        Err(fault) => return Ok(Chosen::Weak(fault)),
     };
-    let password = &password;
-    let set = ctx
-        .app
+    let (password, personal) = (&password, &link.sealed_origin(ctx, origin).await);
+    ctx.app
         .db
         .unit(|conn| async move {
-            let Some(user) = link.take_of_user(ctx, &conn).await? else { return Ok(false) };
+            let Some(user) = link.take_of_user(ctx, &conn).await? else { return Ok(Chosen::Gone) };
             // Who had the address has it no more, and with it went the proof.
             let same = user.email.as_deref().map(folded) == Some(folded(&link.content.address));
             if !same || !user.email_verified {
-                return Ok(false);
+                return Ok(Chosen::Gone);
             }
             let (project, now) = (ctx.project.id, ctx.now);
-            password.store(&conn, ctx, user.id).await?;
+            password.store_by_mail(&conn, ctx, user.id).await?;
             logout_tokens::owe_for_user(&conn, project, now, user.id).await?;
             users::raise_epochs(&conn, project, now, user.id, true).await?;
             notices::queue_to(ctx, &conn, &user, Notice::PasswordChanged).await?;
             let (actor, target) = (Actor::user(ctx, user.id), audit::user_name(ctx, user.id));
-            let event = actor.did("user.password_recovered", &target).with(json!({}));
+            let event = actor.did("user.password_recovered", &target).sealing(personal.as_ref());
             audit::append(&conn, project, now, &event).await?;
-            Ok(true)
+            Ok(Chosen::Set)
         })
-        .await?;
-    Ok(Ok(set))
+        .await
 }

@@ -1,21 +1,21 @@
 //! How often a password may be guessed: counted in the store, so for all nodes together, and told of to nobody but the owner.
 //!
-//! From a place where the user has signed in before, a guess is judged by what was counted at this place alone; from
-//! anywhere else by what strangers have tried at the account, and by what this address has tried at all accounts. So no
-//! stranger keeps an owner out who comes back to a known place. Ten failures cost nothing, and each further one a wait twice
-//! as long as the last, during which the right password is answered like a wrong one. A name that nobody has is counted
-//! in the same way.
+//! In a browser or from a place where the user has signed in before ([`super::known`]), a guess is judged by what was counted
+//! there alone; from anywhere else by what strangers have tried at the account, and by what this address has tried at all
+//! accounts. So no stranger keeps an owner out who comes back to a known browser or place. Ten failures cost nothing, and
+//! each further one a wait twice as long as the last, during which the right password is answered like a wrong one. A name
+//! that nobody has is counted in the same way.
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::known;
 use super::tries::{self, Bound, Width, networks};
 use crate::app::Ctx;
 use crate::error::Result;
-use crate::ids::UserId;
 use crate::mail::notices::{self, Notice};
 use crate::model::names::folded;
+use crate::secret::Secret;
 use crate::store::db::Conn;
-use crate::store::known_places::{self, Place};
 use crate::store::sign_in_failures::{self, Counting, count};
 use crate::store::users::PasswordProof;
 
@@ -27,35 +27,33 @@ const ACCOUNT: Counting = Counting { free: 10, doublings: 12, longest_seconds: 3
 const HOST: Counting = Counting { free: 50, doublings: 10, longest_seconds: 900, forgotten_seconds: 3600 };
 const SITE: Counting = Counting { free: 150, ..HOST };
 
-/// How long a place is known after the last sign-in from there; written down again when half of it has passed.
-const KNOWN_SECONDS: i64 = 90 * DAY;
-
 /// Whence a guess comes.
 pub struct Origin {
     site: Option<Vec<u8>>,
     host: Option<Vec<u8>>,
     /// The address as a place of a user's; `None` for a server that does not know its peer.
     place: Option<Vec<u8>>,
+    /// What the browser says to be known by.
+    browser: Option<Vec<u8>>,
 }
 
 impl Origin {
-    pub fn of(ctx: &Ctx, address: &str) -> Self {
-        let mut origin = Self { site: None, host: None, place: None };
+    pub fn of(ctx: &Ctx, address: &str, known_by: Option<&Secret>) -> Self {
+        let browser = known_by.map(|cookie| known::browser(ctx, cookie));
+        let mut origin = Self { site: None, host: None, place: known::place(ctx, address), browser };
         for (width, network) in networks(address) {
             let network = network.as_bytes();
             match width {
                 Width::Site => origin.site = Some(subject(ctx, "site", &[network])),
-                Width::Host => {
-                    origin.host = Some(subject(ctx, "host", &[network]));
-                    origin.place = Some(subject(ctx, "place", &[network]));
-                }
+                Width::Host => origin.host = Some(subject(ctx, "host", &[network])),
             }
         }
         origin
     }
 
-    pub fn place(&self) -> Option<&[u8]> {
-        self.place.as_deref()
+    /// What a user may be known by: the browser, and the place.
+    pub fn known_by(&self) -> [Option<&[u8]>; 2] {
+        [self.browser.as_deref(), self.place.as_deref()]
     }
 }
 
@@ -64,26 +62,28 @@ pub struct Guess<'a> {
     ctx: &'a Ctx,
     origin: &'a Origin,
     user: Option<&'a PasswordProof>,
-    /// What is counted for whom: of the account, or of the account at this place.
+    /// What is counted for whom: of the account, or of the account in this browser or at this place.
     own: Vec<u8>,
-    is_known_place: bool,
+    is_known: bool,
 }
 
 impl<'a> Guess<'a> {
     /// `user` is whom the name belongs to.
     pub fn new(ctx: &'a Ctx, origin: &'a Origin, name: &str, user: Option<&'a PasswordProof>) -> Self {
-        let is_known_place =
-            user.is_some_and(|user| user.place_known_until.is_some_and(|until| until > ctx.now));
-        let place = origin.place().filter(|_| is_known_place).unwrap_or_default();
+        let until = user.map_or([None, None], |user| [user.browser_known_until, user.place_known_until]);
+        // The browser first: whoever shares the place has not its cookie.
+        let known_by = origin.known_by().into_iter().zip(until);
+        let known_by = known_by.filter(|(_, until)| until.is_some_and(|until| until > ctx.now));
+        let known_by = known_by.filter_map(|(by, _)| by).next();
         let own = match user {
             // Whatever raises the epoch, a reset of the password above all, begins the count anew.
             Some(user) => {
                 let (id, epoch) = (user.user_id.0.into_bytes(), user.browser_epoch.to_be_bytes());
-                subject(ctx, "account", &[&id, &epoch, place])
+                subject(ctx, "account", &[&id, &epoch, known_by.unwrap_or_default()])
             }
             None => subject(ctx, "name", &[folded(name).as_bytes()]),
         };
-        Self { ctx, origin, user, own, is_known_place }
+        Self { ctx, origin, user, own, is_known: known_by.is_some() }
     }
 
     /// Whether the guess is taken. A right one is not while it has to wait, and what is not taken is counted.
@@ -105,7 +105,7 @@ impl<'a> Guess<'a> {
 
     fn judged_by(&self) -> [&[u8]; 3] {
         let own = self.own.as_slice();
-        let of_address = |subject: &'a Option<Vec<u8>>| match (self.is_known_place, subject) {
+        let of_address = |subject: &'a Option<Vec<u8>>| match (self.is_known, subject) {
             (false, Some(subject)) => subject.as_slice(),
             _ => own,
         };
@@ -116,18 +116,9 @@ impl<'a> Guess<'a> {
     async fn settle(&self, is_right: bool) -> Result<Option<i64>> {
         let Ctx { app, project, now, .. } = self.ctx;
         let (project, now, judged) = (project.id, *now, self.judged_by());
-        let is_fresh = self.user.and_then(|user| user.place_known_until);
-        let is_fresh = is_fresh.is_some_and(|until| until > now.plus_seconds(KNOWN_SECONDS / 2));
-        let Some(place) = self.origin.place().filter(|_| !is_fresh) else {
-            let look = |conn| async move { sign_in_failures::standing(&conn, project, now, judged).await };
-            let standing = app.db.read(look).await?;
-            return Ok((is_right && standing.blocked == 0).then_some(standing.failures));
-        };
-        let user = self.user.map_or(UserId(uuid::Uuid::nil()), |user| user.user_id);
-        let place = &Place { user, place, until: now.plus_seconds(KNOWN_SECONDS) };
-        let remember =
-            |conn| async move { known_places::remember(&conn, project, now, place, is_right, judged).await };
-        app.db.write(remember).await
+        let look = |conn| async move { sign_in_failures::standing(&conn, project, now, judged).await };
+        let standing = app.db.read(look).await?;
+        Ok((is_right && standing.blocked == 0).then_some(standing.failures))
     }
 
     async fn forgive(&self) -> Result<()> {
@@ -137,14 +128,15 @@ impl<'a> Guess<'a> {
     }
 
     /// The widest first: an address that has to wait counts for no account. A right password that has to wait is no failure,
-    /// and takes the same statements.
+    /// nor is a wrong one of somebody who is known here for the address; both take the same statements.
     async fn count(&self, is_failure: bool) -> Result<()> {
         let counts = |conn: Conn| async move {
             let (project, now) = (self.ctx.project.id, self.ctx.now);
-            for (subject, counting) in [(&self.origin.site, SITE), (&self.origin.host, HOST)] {
-                if let (Some(subject), false) = (subject, self.is_known_place)
-                    && count(&conn, project, now, subject, counting, is_failure).await?.is_none()
-                {
+            let of_address = [(&self.origin.site, SITE), (&self.origin.host, HOST)];
+            for (subject, counting) in of_address {
+                let Some(subject) = subject else { continue };
+                let counted = is_failure && !self.is_known;
+                if count(&conn, project, now, subject, counting, counted).await?.is_none() && !self.is_known {
                     return Ok(None);
                 }
             }

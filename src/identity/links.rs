@@ -2,14 +2,17 @@
 //! is for is done when the page is posted, once, and only while nothing has moved since the link was made.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::app::Ctx;
+use crate::audit::Personal;
 use crate::error::{Error, Result};
 use crate::ids::{ClientId, DeletionId, MailLinkId, ProjectId, UserId};
 use crate::keys::master::Place;
 use crate::model::timestamp::Timestamp;
 use crate::model::user::UserRow;
 use crate::secret::{Secret, encode_base64url, equal_in_constant_time};
+use crate::session::sign_out::sealed_origin;
 use crate::store::db::Conn;
 use crate::store::mail_links::{self, MailLink};
 use crate::store::users;
@@ -213,6 +216,11 @@ impl Found {
         let epochs = (Some(row.token_epoch), Some(row.browser_epoch));
         let stands = row.status == "active" && epochs == (self.row.user_epoch, self.row.browser_epoch);
         Ok(if stands && self.take(ctx, conn).await? { Some(row) } else { None })
+    }
+
+    /// Where whoever follows the link of a user calls from, sealed for the audit log.
+    pub(super) async fn sealed_origin(&self, ctx: &Ctx, origin: &Value) -> Option<Personal> {
+        sealed_origin(ctx, self.row.user_id?, origin).await
     }
 
     /// The same of a link that belongs to nobody yet.

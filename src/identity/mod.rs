@@ -13,6 +13,7 @@ pub mod fresh;
 pub mod guesses;
 pub mod held;
 pub mod invitations;
+pub mod known;
 pub mod links;
 pub mod needed;
 pub mod new_password;

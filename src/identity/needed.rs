@@ -149,12 +149,20 @@ impl Situation<'_> {
         kinds.filter(|kind| self.asked != SecondFactor::Off && is_enough(*kind) && of(*kind)).collect()
     }
 
-    const fn has(&self, kind: FactorKind) -> bool {
+    fn has(&self, kind: FactorKind) -> bool {
         match kind {
             FactorKind::Totp => self.held.totp > 0,
-            FactorKind::EmailCode => self.held.address,
+            // Beside a password that came by mail it proves the mailbox once more, and stands in for nothing else.
+            FactorKind::EmailCode => self.held.address && !(self.held.mailed_password && self.has_other()),
             FactorKind::Passkey => self.held.passkeys > 0,
         }
+    }
+
+    /// Whether the person has made a factor that counts.
+    fn has_other(&self) -> bool {
+        [FactorKind::Totp, FactorKind::Passkey]
+            .into_iter()
+            .any(|kind| self.policy.counts(kind) && self.has(kind))
     }
 
     /// While signing in. An address is verified elsewhere.
@@ -173,9 +181,12 @@ mod tests {
     use crate::model::proven::{self, Proof};
     use FactorKind::{EmailCode, Passkey, Totp};
 
-    const APP: Held = Held { totp: 1, passkeys: 0, recovery_codes: 10, address: false };
-    const KEY: Held = Held { totp: 0, passkeys: 1, recovery_codes: 0, address: false };
-    const NONE: Held = Held { totp: 0, passkeys: 0, recovery_codes: 0, address: false };
+    const APP: Held =
+        Held { totp: 1, passkeys: 0, recovery_codes: 10, address: false, mailed_password: false };
+    const KEY: Held =
+        Held { totp: 0, passkeys: 1, recovery_codes: 0, address: false, mailed_password: false };
+    const NONE: Held =
+        Held { totp: 0, passkeys: 0, recovery_codes: 0, address: false, mailed_password: false };
 
     fn needed(asked: SecondFactor, (least, wished): (Acr, Acr), held: Held, remembered: bool) -> Needed {
         let policy = &SignInPolicy::default();

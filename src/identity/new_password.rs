@@ -96,6 +96,15 @@ pub async fn prepare(
 impl NewPassword {
     /// In the unit that holds the user's row.
     pub async fn store(&self, conn: &Conn, ctx: &Ctx, user: UserId) -> Result<()> {
+        self.put(conn, ctx, user, false).await
+    }
+
+    /// The same of a password that whoever reads the user's mail has chosen.
+    pub async fn store_by_mail(&self, conn: &Conn, ctx: &Ctx, user: UserId) -> Result<()> {
+        self.put(conn, ctx, user, true).await
+    }
+
+    async fn put(&self, conn: &Conn, ctx: &Ctx, user: UserId, by_mail: bool) -> Result<()> {
         let (project, now) = (ctx.project.id, ctx.now);
         // The present one counts as well.
         let kept = ctx.project.settings.sign_in.password.history.saturating_sub(1).max(0);
@@ -103,7 +112,7 @@ impl NewPassword {
             password_history::keep(conn, project, now, self.former, user).await?;
         }
         password_history::trim(conn, project, user, kept).await?;
-        users::set_password(conn, project, now, self.credential, user, &self.phc).await.map(drop)
+        users::set_password(conn, project, now, self.credential, user, (&self.phc, by_mail)).await.map(drop)
     }
 }
 

@@ -38,6 +38,8 @@ const MOST_FAILURES: i64 = 5;
 /// Wrong codes of one user, in all sign-ins. Nobody gets here without the password or a session.
 const MOST_OF_USER: [(i64, i64); 2] = [(15, 900), (60, DAY_SECONDS)];
 const DAY_SECONDS: i64 = 86_400;
+/// Sign-ins of one user that wait; the oldest goes.
+const MOST_WAITING: i64 = 50;
 
 /// Whether somebody signs in, or a browser that is signed in proves more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,11 @@ pub async fn begin(
         created_at: ctx.now,
         expires_at: ctx.now.plus_seconds(LIVES_SECONDS),
     };
-    ctx.app.db.unit(|conn| async move { stored::put(&conn, ctx.project.id, row).await }).await.map(drop)
+    let unit = |conn: Conn| async move {
+        stored::put(&conn, ctx.project.id, row).await?;
+        stored::trim(&conn, ctx.project.id, row.user_id, MOST_WAITING).await
+    };
+    ctx.app.db.unit(unit).await.map(drop)
 }
 
 /// What is in progress in the browser with this cookie; nothing, once its user has been signed out, disabled or given

@@ -63,14 +63,17 @@ fn random_code(ctx: &Ctx) -> Result<Zeroizing<String>> {
     Ok(code)
 }
 
-/// What a code uses up. `None`: it is not one, or its owner has none. Whether it was used is for the unit that uses it up.
+/// What a code uses up. `None`: it is none of its owner's, or was used before. Of many who show it at once, the unit that
+/// uses it up finds the first.
 pub(super) async fn check(ctx: &Ctx, user: UserId, typed: &Secret) -> Result<Option<Spend>> {
     let Some(code) = normalized(typed) else { return Ok(None) };
     let project = ctx.project.id;
     let find = |conn| async move { recovery_codes::find_key(&conn, project, user).await };
     let Some(sealed) = ctx.app.db.read(find).await? else { return Ok(None) };
     let key = ctx.app.master_keys.open(&place(project, &user.to_string()), &sealed)?;
-    Ok(Some(Spend::RecoveryCode { hash: hash(&key, &code) }))
+    let hash = &hash(&key, &code);
+    let find = |conn| async move { recovery_codes::is_unused(&conn, project, user, hash).await };
+    Ok(ctx.app.db.read(find).await?.then(|| Spend::RecoveryCode { hash: hash.clone() }))
 }
 
 /// However it is typed: in capitals, with blanks or hyphens elsewhere.

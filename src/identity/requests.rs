@@ -6,13 +6,14 @@ use std::slice;
 
 use serde::{Deserialize, Serialize};
 
-use super::links::GoOn;
+use super::links::{GoOn, Kind};
 use super::tries::{self, Bound};
 use super::{forgotten, sign_up};
 use crate::app::Ctx;
 use crate::error::Result;
 use crate::ids::OutboxId;
 use crate::jobs::outbox::seal_request;
+use crate::mail::Letter;
 use crate::model::names::folded;
 use crate::store::db::Conn;
 use crate::store::outbox;
@@ -45,7 +46,7 @@ const HOUR: i64 = 3600;
 const MOST_OF_HOST: i64 = 20;
 const MOST_FOR_ONE: i64 = 3;
 
-/// Letters of this kind that somebody gets in an hour, however they are asked for.
+/// Letters of one kind that somebody gets, however they are asked for.
 const MOST_LETTERS: i64 = 5;
 
 /// Takes a request in. Gives the seconds to wait when the address has asked too often; of who has been asked for too often
@@ -87,8 +88,25 @@ pub(super) async fn finish(conn: &Conn, ctx: &Ctx, id: OutboxId) -> Result<bool>
     Ok(outbox::mark_delivered(conn, ctx.project.id, ctx.now, id).await? == 1)
 }
 
-/// Whether another letter of this kind may go to somebody: nobody's mailbox is filled through us.
-pub(super) async fn may_write(conn: &Conn, ctx: &Ctx, whose: &[u8]) -> Result<bool> {
-    let bound = Bound::new(ctx, "letters", whose, MOST_LETTERS, HOUR);
+/// Whether another letter of this kind may go to somebody: nobody's mailbox is filled through us. No kind uses up another's.
+pub(super) async fn may_write(conn: &Conn, ctx: &Ctx, letter: Letter, whose: &[u8]) -> Result<bool> {
+    let seconds = match letter {
+        // As long as the links of those that came before are good: nobody keeps somebody else from having one.
+        Letter::NewPassword => Kind::NewPassword.seconds(),
+        _ => HOUR,
+    };
+    let bound = Bound::new(ctx, &format!("letters {}", letter.name()), whose, MOST_LETTERS, seconds);
     Ok(tries::count(conn, ctx, slice::from_ref(&bound)).await?.is_none())
+}
+
+/// Whether another letter may go out because somebody asked for an account: nor are those of many filled, or a list of
+/// addresses is a list of recipients.
+pub(super) async fn may_take_in(conn: &Conn, ctx: &Ctx) -> Result<bool> {
+    let most = ctx.project.settings.sign_in.sign_up_letters_per_hour;
+    let bound = Bound::new(ctx, "sign-up letters", b"", most, HOUR);
+    let may = tries::count(conn, ctx, slice::from_ref(&bound)).await?.is_none();
+    if !may {
+        tracing::warn!(project = %ctx.project.slug, "a sign-up is not answered: sign_up_letters_per_hour is reached");
+    }
+    Ok(may)
 }

@@ -3,6 +3,7 @@
 use super::consent::{self, asked};
 use super::devices::NewDevice;
 use super::guesses::{Guess, Origin};
+use super::known::{self, KnownBrowser};
 use super::progress::{self, Progress};
 use super::spend::Spend;
 use crate::app::Ctx;
@@ -33,7 +34,7 @@ pub struct Browser {
     pub address: String,
 }
 
-/// Checks the password. `None` for an unknown user, a disabled one, a wrong password and one guess too many alike.
+/// Checks the password, in a browser that may be known by a cookie. `None` for an unknown user, a disabled one, a wrong password and one guess too many alike.
 ///
 /// The epochs are read together with the hash, before the hashing: a sign-out or a reset while the password waits in the
 /// queue makes the session that follows impossible.
@@ -41,17 +42,17 @@ pub async fn prove_password(
     ctx: &Ctx,
     username: &str,
     password: Secret,
-    browser: Browser,
+    (browser, known_by): (Browser, Option<&Secret>),
 ) -> Result<Option<SignIn>> {
     let name = username.trim();
-    let origin = &Origin::of(ctx, &browser.address);
+    let origin = &Origin::of(ctx, &browser.address, known_by);
     // What cannot be a user name is nobody's, and costs the same.
     let proof = match check_username(name) {
         Ok(()) => {
             ctx.app
                 .db
                 .read(|conn| async move {
-                    users::find_password(&conn, ctx.project.id, name, origin.place()).await
+                    users::find_password(&conn, ctx.project.id, name, origin.known_by()).await
                 })
                 .await?
         }
@@ -158,6 +159,8 @@ pub struct Beginning<'a> {
     pub last: Option<(&'a Progress, &'a Spend)>,
     /// The browser is to be remembered.
     pub device: Option<&'a NewDevice>,
+    /// What the browser is known by from now on.
+    pub known_by: &'a KnownBrowser,
 }
 
 /// What became of it.
@@ -188,7 +191,7 @@ pub async fn begin(ctx: &Ctx, beginning: &Beginning<'_>) -> Result<Outcome> {
 }
 
 async fn begin_within(conn: &Conn, ctx: &Ctx, beginning: &Beginning<'_>) -> Result<Outcome> {
-    let Beginning { sign_in, cookie, replaced, code, last, device } = beginning;
+    let Beginning { sign_in, cookie, replaced, code, last, device, known_by } = beginning;
     let (project, now, user) = (ctx.project.id, ctx.now, sign_in.user_id);
     if let Some((progress, spend)) = last {
         if !spend.take(conn, ctx, user).await? {
@@ -222,6 +225,7 @@ async fn begin_within(conn: &Conn, ctx: &Ctx, beginning: &Beginning<'_>) -> Resu
     if let Some(device) = device {
         device.store(conn, ctx, sign_in).await?;
     }
+    known::remember(conn, ctx, sign_in, known_by).await?;
     if let Some((_, spend)) = last {
         spend.record(conn, ctx, user).await?;
     }

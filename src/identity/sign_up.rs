@@ -4,7 +4,7 @@
 use serde_json::{Map, json};
 
 use super::links::{Content, Found, Kind, NewLink};
-use super::requests::{Request, finish, may_write};
+use super::requests::{Request, finish, may_take_in, may_write};
 use super::tries::{self, Bound};
 use crate::app::Ctx;
 use crate::audit::Actor;
@@ -18,6 +18,7 @@ use crate::model::names::{check_email, folded};
 use crate::model::sign_in_policy::SignUp;
 use crate::projects::users::{NewUser, prepare};
 use crate::secret::Secret;
+use crate::store::db::Conn;
 use crate::store::{outbox, users};
 
 /// Accounts that are told when somebody asks for another one with their address.
@@ -49,12 +50,15 @@ pub(super) async fn answer(ctx: &Ctx, id: OutboxId, request: &Request) -> Result
                 return Ok(());
             }
             for user in known {
-                if may_write(&conn, ctx, user.id.0.as_bytes()).await? {
+                let whose = user.id.0.as_bytes();
+                if may_write(&conn, ctx, Letter::SignUpKnown, whose).await? && may_take_in(&conn, ctx).await?
+                {
                     notices::queue_to(ctx, &conn, user, Notice::SignUpKnown).await?;
                 }
             }
             if let Some((link, letter)) = new
-                && may_write(&conn, ctx, key.as_bytes()).await?
+                && may_write(&conn, ctx, Letter::SignUp, key.as_bytes()).await?
+                && may_take_in(&conn, ctx).await?
             {
                 link.store(ctx, &conn).await?;
                 let (project, kind) = (ctx.project.id, letter.kind.as_str());
@@ -99,6 +103,8 @@ pub enum Joined {
     Made(UserId),
     /// Somebody else has this user name.
     NameTaken,
+    /// It could be somebody else's mail address.
+    NotTheirs,
     /// The password breaks a rule of the project.
     Weak(Fault),
     /// Too many names were tried.
@@ -107,12 +113,18 @@ pub enum Joined {
     Gone,
 }
 
-/// Makes the account that a link promises.
+/// Makes the account that a link promises. A name that somebody chooses and that has an `@` is the address that they have
+/// proved: people are found by both.
 ///
 /// # Errors
 /// `invalid_request` naming the bound of a user name; 503 when the queue of the hasher is full.
 pub async fn join(ctx: &Ctx, link: &Found, username: &str, password: Secret) -> Result<Joined> {
     let invited = link.content.invited.clone().unwrap_or_default();
+    let key = &folded(&link.content.address);
+    let chosen = folded(username.trim());
+    if invited.username.is_none() && chosen.contains('@') && chosen != *key {
+        return Ok(Joined::NotTheirs);
+    }
     let new = NewUser {
         username: invited.username.unwrap_or_else(|| username.trim().to_owned()),
         email: Some(link.content.address.clone()),
@@ -140,7 +152,7 @@ pub async fn join(ctx: &Ctx, link: &Found, username: &str, password: Secret) -> 
         .app
         .db
         .unit(|conn| async move {
-            if !link.take(ctx, &conn).await? {
+            if !link.take(ctx, &conn).await? || is_proved(ctx, &conn, key).await? {
                 return Ok(false);
             }
             prepared.store(ctx, &conn, actor, json!({"by": how})).await.map(|_| true)
@@ -156,4 +168,15 @@ pub async fn join(ctx: &Ctx, link: &Found, username: &str, password: Secret) -> 
         Err(error) if matches!(error.field(), Some("roles" | "groups")) => Ok(Joined::Gone),
         Err(error) => Err(error),
     }
+}
+
+/// Whether somebody has an account with this address by now, because a letter that came before or after was followed. Those
+/// who follow two at once take turns: all of them count here.
+async fn is_proved(ctx: &Ctx, conn: &Conn, key: &str) -> Result<bool> {
+    let turn = Bound::new(ctx, "joins", key.as_bytes(), i64::MAX, Kind::SignUp.seconds());
+    tries::count(conn, ctx, std::slice::from_ref(&turn)).await?;
+    let known = users::list_known_as(conn, ctx.project.id, key, MOST_TOLD).await?;
+    Ok(known
+        .iter()
+        .any(|user| user.email_verified && user.email.as_deref().map(folded).as_deref() == Some(key)))
 }

@@ -18,6 +18,8 @@ pub struct SignInPolicy {
     pub remember_device_days: i64,
     pub password: PasswordPolicy,
     pub sign_up: SignUp,
+    /// Letters in an hour that sign-ups cause, whoever gets them: 1 to 100000. Beyond that nothing is sent, and nothing said.
+    pub sign_up_letters_per_hour: i64,
 }
 
 impl Default for SignInPolicy {
@@ -29,6 +31,7 @@ impl Default for SignInPolicy {
             remember_device_days: 0,
             password: PasswordPolicy::default(),
             sign_up: SignUp::default(),
+            sign_up_letters_per_hour: 500,
         }
     }
 }
@@ -126,6 +129,7 @@ impl SignInPolicy {
         let password = &self.password;
         for (name, value, least, most) in [
             ("remember_device_days", self.remember_device_days, 0, 90),
+            ("sign_up_letters_per_hour", self.sign_up_letters_per_hour, 1, 100_000),
             ("password.min_length", password.min_length, 8, 128),
             ("password.min_strength", password.min_strength, 0, 4),
             ("password.history", password.history, 0, 24),

@@ -14,6 +14,8 @@ pub struct Held {
     pub recovery_codes: i64,
     /// Whether there is a verified mail address.
     pub address: bool,
+    /// Whether the password was set by a mailed link.
+    pub mailed_password: bool,
 }
 
 pub async fn held(conn: &Conn, project: ProjectId, user: UserId) -> Result<Option<Held>> {
@@ -25,8 +27,10 @@ pub async fn held(conn: &Conn, project: ProjectId, user: UserId) -> Result<Optio
            (SELECT count(*) FROM passkeys WHERE project_id = $1 AND user_id = $2) AS passkeys,
            (SELECT count(*) FROM recovery_codes WHERE project_id = $1 AND user_id = $2 AND used_at IS NULL)
              AS recovery_codes,
-           email_verified AS address
-         FROM users WHERE project_id = $1 AND id = $2",
+           u.email_verified AS address, COALESCE(c.by_mail, FALSE) AS mailed_password
+         FROM users u
+         LEFT JOIN credentials c ON c.project_id = u.project_id AND c.user_id = u.id AND c.kind = 'password'
+         WHERE u.project_id = $1 AND u.id = $2",
         project,
         user
     )

@@ -1,55 +1,46 @@
-//! Where users have signed in from.
+//! Where users have signed in: places, and browsers by what they are known by, all of them as keyed hashes.
 
-use sqlx::FromRow;
-
-use super::db::{Conn, fetch_optional};
+use super::db::{Conn, execute};
 use crate::error::Result;
 use crate::ids::{ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 
-/// A place, and until when it is known.
-pub struct Place<'a> {
-    pub user: UserId,
-    pub place: &'a [u8],
-    pub until: Timestamp,
-}
-
-#[derive(FromRow)]
-struct Failures {
-    failures: i64,
-}
-
-/// Remembers the place of a good sign-in, unless one of the counts that it is judged by is blocked. Gives what the first of
-/// them has counted; `None`: blocked. When it is no good, the same statement changes nothing, and takes as long.
+/// Remembers one until a moment.
 pub async fn remember(
     conn: &Conn,
     project: ProjectId,
-    now: Timestamp,
-    place: &Place<'_>,
-    is_good: bool,
-    [first, second, third]: [&[u8]; 3],
-) -> Result<Option<i64>> {
-    let row = fetch_optional!(
+    (now, until): (Timestamp, Timestamp),
+    user: UserId,
+    place: &[u8],
+) -> Result<u64> {
+    execute!(
         conn,
-        Failures,
-        "INSERT INTO known_places (project_id, user_id, place, created_at, expires_at)
-         SELECT p.id, $2, $3, $4, $5 FROM projects p
-         WHERE p.id = $1 AND $6 AND NOT EXISTS (
-           SELECT 1 FROM sign_in_failures f
-           WHERE f.project_id = $1 AND f.subject IN ($7, $8, $9) AND f.blocked_until > $10)
-         ON CONFLICT (project_id, user_id, place) DO UPDATE SET expires_at = $5
-         RETURNING (SELECT COALESCE(MAX(f.failures), 0) FROM sign_in_failures f
-                    WHERE f.project_id = $1 AND f.subject = $7) AS failures",
+        "INSERT INTO known_places (project_id, user_id, place, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (project_id, user_id, place) DO UPDATE SET expires_at = $5",
         project,
-        place.user,
-        place.place,
+        user,
+        place,
         now,
-        place.until,
-        is_good,
-        first,
-        second,
-        third,
-        now.micros()
-    )?;
-    Ok(row.map(|row| row.failures))
+        until
+    )
+}
+
+/// Forgets one that has another name now, and the longest unused beyond `most`.
+pub async fn trim(
+    conn: &Conn,
+    project: ProjectId,
+    user: UserId,
+    former: Option<&[u8]>,
+    most: i64,
+) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM known_places WHERE project_id = $1 AND user_id = $2 AND (place = $3 OR place NOT IN (
+           SELECT place FROM known_places WHERE project_id = $1 AND user_id = $2
+           ORDER BY expires_at DESC, created_at DESC LIMIT $4))",
+        project,
+        user,
+        former,
+        most
+    )
 }

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_optional};
+use super::db::{Conn, execute, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
@@ -52,6 +52,25 @@ pub async fn replace(
         )?;
     }
     Ok(())
+}
+
+#[derive(FromRow)]
+struct Count {
+    n: i64,
+}
+
+/// Whether it is one of the user's that is still good.
+pub async fn is_unused(conn: &Conn, project: ProjectId, user: UserId, hash: &[u8]) -> Result<bool> {
+    let count = fetch_one!(
+        conn,
+        Count,
+        "SELECT count(*) AS n FROM recovery_codes
+         WHERE project_id = $1 AND user_id = $2 AND code_hash = $3 AND used_at IS NULL",
+        project,
+        user,
+        hash
+    )?;
+    Ok(count.n > 0)
 }
 
 /// Uses a code up. No row: it is none of the user's, or was used before.

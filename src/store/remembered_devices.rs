@@ -43,6 +43,23 @@ pub async fn insert(
     )
 }
 
+/// Forgets the device behind a cookie that has another one now.
+pub async fn replace(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<u64> {
+    execute!(conn, "DELETE FROM remembered_devices WHERE project_id = $1 AND token_hash = $2", project, hash)
+}
+
+/// Forgets the oldest beyond `most`.
+pub async fn trim(conn: &Conn, project: ProjectId, user: UserId, most: i64) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM remembered_devices WHERE project_id = $1 AND user_id = $2 AND id NOT IN (
+           SELECT id FROM remembered_devices WHERE project_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT $3)",
+        project,
+        user,
+        most
+    )
+}
+
 /// The device behind a cookie, if it is remembered for this user and nothing has ended that.
 pub async fn find(
     conn: &Conn,
@@ -76,7 +93,7 @@ pub async fn list(
         RememberedDevice,
         "SELECT d.id, d.user_agent, d.address, d.created_at, d.last_used_at, d.expires_at FROM remembered_devices d
          JOIN users u ON u.project_id = d.project_id AND u.id = d.user_id AND u.browser_epoch = d.browser_epoch
-         WHERE d.project_id = $1 AND d.user_id = $2 AND d.expires_at > $3 ORDER BY d.id LIMIT 100",
+         WHERE d.project_id = $1 AND d.user_id = $2 AND d.expires_at > $3 ORDER BY d.id",
         project,
         user,
         now

@@ -63,6 +63,18 @@ pub async fn put(conn: &Conn, project: ProjectId, row: &Row) -> Result<u64> {
     )
 }
 
+/// Ends the oldest of a user beyond `most`.
+pub async fn trim(conn: &Conn, project: ProjectId, user: UserId, most: i64) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM sign_ins_in_progress WHERE project_id = $1 AND user_id = $2 AND id NOT IN (
+           SELECT id FROM sign_ins_in_progress WHERE project_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT $3)",
+        project,
+        user,
+        most
+    )
+}
+
 /// The one behind a cookie, while what it was begun under is as it was: the epochs, and for a step-up the session.
 pub async fn find(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8]) -> Result<Option<Row>> {
     fetch_optional!(

@@ -18,7 +18,8 @@ pub struct PasswordProof {
     pub browser_epoch: i64,
     pub project_epoch: i64,
     pub secret: String,
-    /// Until when the place that was asked about is known as one of theirs.
+    /// Until when the browser and the place that were asked about are known as theirs.
+    pub browser_known_until: Option<Timestamp>,
     pub place_known_until: Option<Timestamp>,
 }
 
@@ -26,20 +27,22 @@ pub async fn find_password(
     conn: &Conn,
     project: ProjectId,
     username: &str,
-    place: Option<&[u8]>,
+    [browser, place]: [Option<&[u8]>; 2],
 ) -> Result<Option<PasswordProof>> {
     fetch_optional!(
         conn,
         PasswordProof,
         "SELECT u.id AS user_id, u.status, u.token_epoch, u.browser_epoch, p.token_epoch AS project_epoch, c.secret,
-                k.expires_at AS place_known_until
+                b.expires_at AS browser_known_until, k.expires_at AS place_known_until
          FROM users u
          JOIN projects p ON p.id = u.project_id
          JOIN credentials c ON c.project_id = u.project_id AND c.user_id = u.id AND c.kind = 'password'
-         LEFT JOIN known_places k ON k.project_id = u.project_id AND k.user_id = u.id AND k.place = $3
+         LEFT JOIN known_places b ON b.project_id = u.project_id AND b.user_id = u.id AND b.place = $3
+         LEFT JOIN known_places k ON k.project_id = u.project_id AND k.user_id = u.id AND k.place = $4
          WHERE u.project_id = $1 AND u.username_key = $2",
         project,
         folded(username),
+        browser,
         place
     )
 }
@@ -216,25 +219,27 @@ pub async fn set_holdings(
     )
 }
 
-/// Sets the password, whether there was one or not.
+/// Sets the password, whether there was one or not; `by_mail`: by whoever followed a mailed link.
 pub async fn set_password(
     conn: &Conn,
     project: ProjectId,
     now: Timestamp,
     id: CredentialId,
     user: UserId,
-    phc: &str,
+    (phc, by_mail): (&str, bool),
 ) -> Result<u64> {
     execute!(
         conn,
-        "INSERT INTO credentials (project_id, id, user_id, kind, secret, created_at, updated_at)
-         VALUES ($1, $2, $3, 'password', $4, $5, $5)
-         ON CONFLICT (project_id, user_id) WHERE kind = 'password' DO UPDATE SET secret = $4, updated_at = $5",
+        "INSERT INTO credentials (project_id, id, user_id, kind, secret, by_mail, created_at, updated_at)
+         VALUES ($1, $2, $3, 'password', $4, $6, $5, $5)
+         ON CONFLICT (project_id, user_id) WHERE kind = 'password'
+           DO UPDATE SET secret = $4, by_mail = $6, updated_at = $5",
         project,
         id,
         user,
         phc,
-        now
+        now,
+        by_mail
     )
 }
 

@@ -92,7 +92,7 @@ sections! {
 
     form_post: FormPost { lead, title }
 
-    join: Join { done, done_title, lead, no_name, submit, taken, title }
+    join: Join { done, done_title, lead, no_name, not_yours, submit, taken, title }
 
     logout: Logout { asks, effect, stay, submit, title }
 

@@ -18,6 +18,10 @@ both_engines!(
     invitations_are_bounded_and_typed,
     an_invitation_is_withdrawn,
     of_many_who_join_at_once_one_does,
+    one_mailbox_makes_one_account,
+    nobody_calls_themselves_by_the_address_of_others,
+    an_open_project_is_no_mail_cannon,
+    strangers_use_up_no_letters_of_others,
     an_address_is_verified,
     an_address_is_changed,
     whoever_changes_a_password_is_told,
@@ -325,6 +329,106 @@ async fn of_many_who_join_at_once_one_does(engine: Engine) {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 400, 400, 400, 400]);
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM users").await, 2);
+}
+
+/// Two letters to one mailbox make one account, one after the other and at once.
+async fn one_mailbox_makes_one_account(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let (shop, _) = shop(&app, "open").await;
+    let (first, second) =
+        (link(&app, &mailbox, &shop, NEW).await, link(&app, &mailbox, &shop, "NEW@example.com").await);
+    assert_eq!(app.follow_link(&first, &choice("newcomer", NEW_PASSWORD)).await.status, 200);
+    let late = app.follow_link(&second, &choice("another", NEW_PASSWORD)).await;
+    assert_eq!((late.status, late.message().as_str()), (400, GONE));
+    let (third, fourth) = (
+        link(&app, &mailbox, &shop, "two@example.com").await,
+        link(&app, &mailbox, &shop, "two@example.com").await,
+    );
+    let node = app.second_node().await;
+    let there = fourth.replace(&app.base, &node.base);
+    let (one, two) = (choice("one", NEW_PASSWORD), choice("two", NEW_PASSWORD));
+    let (one, two) = tokio::join!(app.follow_link(&third, &one), node.follow_link(&there, &two));
+    let mut statuses = [one.status, two.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400]);
+    assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM users").await, 3);
+}
+
+/// People are found by user name and by address: a name that is somebody else's address would be asked for theirs.
+async fn nobody_calls_themselves_by_the_address_of_others(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let (shop, _) = shop(&app, "open").await;
+    let link = link(&app, &mailbox, &shop, NEW).await;
+    let (cookie, sealed, _) = app.open_form(&link, None).await;
+    for name in ["bob@example.com", "bob＠example.com", " bob@example.com", "@"] {
+        let posted = app.post_form(&link, (&cookie, &sealed), &choice(name, NEW_PASSWORD)).await;
+        let why = "A user name with an @ is your own mail address. Please choose another one.";
+        Seen::of(posted).await.asks_again(400, why);
+    }
+    let own = app.post_form(&link, (&cookie, &sealed), &choice("New@Example.com", NEW_PASSWORD)).await;
+    assert_eq!(own.status(), 200);
+    assert!(app.signs_in(&shop, (NEW, NEW_PASSWORD)).await);
+}
+
+/// However many addresses are asked for, and from wherever, a project writes so many letters in an hour; nobody sees from
+/// outside which.
+async fn an_open_project_is_no_mail_cannon(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let (shop, key) = shop(&app, "open").await;
+    let other = app.shop("other", "confidential").await;
+    app.verify_alice(&shop).await;
+    let body = json!({"settings": {"sign_in": {"sign_up_letters_per_hour": 4}}});
+    app.admin(&key, Method::PATCH, "/projects/shop", body).await.ok();
+    let mut pages = Vec::new();
+    for who in ["one", "two", "alice", "three", "four", "five", "alice"] {
+        let seen = ask(&app, &shop, &format!("{who}@example.com")).await;
+        pages.push((seen.status, seen.text));
+    }
+    pages.dedup();
+    assert_eq!(pages.len(), 1, "the same page for everybody");
+    let written: Vec<_> = mailbox.take(&app).await.into_iter().map(|letter| letter.to).collect();
+    assert_eq!(written.len(), 4, "{written:?}");
+    // Other letters go out all the same, and so do those of others.
+    app.forget(&shop, "alice").await;
+    assert_eq!(mailbox.one(&app, "alice@example.com").await.subject, "Choose a new password for shop");
+    let theirs = app.key(Some(other.project), "admin").await;
+    policy(&app, &theirs, "other", "open").await;
+    ask(&app, &other, NEW).await;
+    assert_eq!(mailbox.one(&app, NEW).await.subject, "Your account at other");
+    app.app.clock.advance(3600);
+    ask(&app, &shop, NEW).await;
+    assert_eq!(mailbox.one(&app, NEW).await.subject, "Your account at shop");
+}
+
+/// Each kind of letter has a count of its own, and whoever gets no further link has one that is good.
+async fn strangers_use_up_no_letters_of_others(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let (shop, _) = shop(&app, "open").await;
+    app.verify_alice(&shop).await;
+    let mut told = 0;
+    for _ in 0..3 {
+        for _ in 0..3 {
+            ask(&app, &shop, "alice@example.com").await;
+        }
+        told += mailbox.take(&app).await.len();
+        app.app.clock.advance(900);
+    }
+    assert_eq!(told, 5);
+    // All that a stranger can ask for.
+    for who in ["alice", "alice@example.com"] {
+        for _ in 0..3 {
+            app.forget(&shop, who).await;
+        }
+    }
+    let letters = mailbox.take(&app).await;
+    assert_eq!(letters.len(), 5);
+    app.app.clock.advance(1790);
+    let good = Seen::of(app.http.get(link_of(&app, &letters[4])).send().await.unwrap()).await;
+    assert_eq!(good.status, 200);
+    app.app.clock.advance(10);
+    app.forget(&shop, "alice").await;
+    let letter = mailbox.one(&app, "alice@example.com").await;
+    assert_eq!(letter.subject, "Choose a new password for shop");
 }
 
 fn with_subject<'a>(letters: &'a [Kept], subject: &str) -> &'a Kept {

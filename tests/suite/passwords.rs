@@ -22,7 +22,7 @@ const WRONG: &str = "That user name and password do not match.";
 
 async fn stored_hash(app: &TestApp, shop: &Shop) -> String {
     let project = shop.project;
-    let find = async |conn| users::find_password(&conn, project, "alice", None).await;
+    let find = async |conn| users::find_password(&conn, project, "alice", [None, None]).await;
     app.app.db.read(find).await.unwrap().unwrap().secret
 }
 

@@ -21,6 +21,7 @@ both_engines!(
     // C048 C050
     an_old_session_shows_again_who_it_is,
     a_device_is_remembered,
+    devices_do_not_pile_up,
     admins_see_and_reset,
 );
 
@@ -306,6 +307,46 @@ async fn an_old_session_shows_again_who_it_is(engine: Engine) {
     assert_eq!(claims_of(got["id_token"].as_str().unwrap())["auth_time"], app.app.clock.now().unix());
 }
 
+/// The cookie of a browser that is remembered, as it is set.
+fn device_of(answer: &reqwest::Response) -> Option<String> {
+    let mut lines = answer.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
+    lines.find(|line| line.contains("-device=")).map(str::to_owned)
+}
+
+/// Each browser has one row, and each person so many.
+async fn devices_do_not_pile_up(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let enrolled = app.enrolled(&shop).await;
+    app.policy(&shop, json!({"remember_device_days": 30})).await;
+    let rows = async || count(&app, "SELECT count(*) FROM remembered_devices").await;
+    // The password, a code and the tick, in a browser with this cookie.
+    let remembered = async |device: &str| {
+        app.app.clock.advance(30);
+        let middle = app.half_signed_in(&shop, "&acr_values=2").await;
+        let (sealed, code) = (middle.sealed(), enrolled.authenticator.code(&app));
+        let form = [("request", sealed.as_str()), ("factor", "totp"), ("code", &code), ("remember", "yes")];
+        let cookie = format!("{}; {device}", middle.cookie);
+        let answer = app.post_page(&shop, "/second-factor", &cookie, &form).await;
+        device_of(&answer).unwrap().split(';').next().unwrap().to_owned()
+    };
+    let asked = async |device: &str| {
+        let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+        let answer = app.submit(&shop, &format!("{cookie}; {device}"), &sealed, PASSWORD).await;
+        answer.headers()["location"].to_str().unwrap().ends_with("/second-factor")
+    };
+    let first = remembered("").await;
+    assert_eq!(rows().await, 1);
+    let second = remembered(&first).await;
+    assert_eq!(rows().await, 1, "the browser has the second one now");
+    assert!(asked(&first).await && !asked(&second).await);
+    for _ in 0..52 {
+        remembered("").await;
+    }
+    assert_eq!(rows().await, 50);
+    assert!(asked(&second).await, "the oldest is forgotten");
+}
+
 async fn a_device_is_remembered(engine: Engine) {
     let app = TestApp::new(engine).await;
     let shop = app.shop("shop", "confidential").await;
@@ -318,13 +359,13 @@ async fn a_device_is_remembered(engine: Engine) {
     // A project that remembers none offers it to nobody, and nobody gets it.
     let middle = app.half_signed_in(&shop, "").await;
     assert!(!middle.page.text.contains("remember"));
-    assert_eq!(tick(&middle).await.headers().get_all("set-cookie").iter().count(), 1);
+    assert_eq!(device_of(&tick(&middle).await), None);
     app.policy(&shop, json!({"remember_device_days": 30})).await;
     app.app.clock.advance(30);
     let middle = app.half_signed_in(&shop, "").await;
     assert!(middle.page.text.contains("for 30 days"));
     let answer = tick(&middle).await;
-    let device = answer.headers().get_all("set-cookie").iter().nth(1).unwrap().to_str().unwrap().to_owned();
+    let device = device_of(&answer).unwrap();
     assert!(device.ends_with("; HttpOnly; SameSite=Lax; Max-Age=2592000"), "{device}");
     let device = device.split(';').next().unwrap().to_owned();
     assert!(device.split('=').next().unwrap().ends_with("-device"));

@@ -24,6 +24,8 @@ both_engines!(
     codes_of_one_user_are_limited,
     // C053
     the_cookie_is_replaced_at_each_proof,
+    guesses_at_recovery_codes_are_told,
+    unfinished_sign_ins_are_bounded,
 );
 
 const WRONG: &str = "That code is not right, or was used before.";
@@ -115,6 +117,56 @@ async fn a_recovery_code_counts_once(engine: Engine) {
     let again = app.half_signed_in(&shop, "").await;
     Seen::of(app.show(&shop, &again, "recovery_code", &enrolled.codes[0]).await).await.asks_again(400, WRONG);
     assert_eq!(app.show(&shop, &again, "recovery_code", &enrolled.codes[1]).await.status(), 303);
+}
+
+/// Codes that could be ones are guesses like any others: five end the sign-in, and the owner is told.
+async fn guesses_at_recovery_codes_are_told(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let enrolled = app.enrolled(&shop).await;
+    let letters = async || {
+        let letters = "SELECT count(*) FROM outbox WHERE kind = 'mail'";
+        app.app.db.read(|conn| async move { fetch_one!(conn, (i64,), letters) }).await.unwrap().0
+    };
+    let middle = app.half_signed_in(&shop, "").await;
+    let before = letters().await;
+    for n in 2..6 {
+        let code = format!("bcdf-ghjk-mnp{n}");
+        Seen::of(app.show(&shop, &middle, "recovery_code", &code).await).await.asks_again(400, WRONG);
+    }
+    assert_eq!(letters().await, before);
+    let last = app.show(&shop, &middle, "recovery_code", "bcdf-ghjk-mnp6").await;
+    Seen::of(last).await.refused(400, OVER);
+    assert_eq!(letters().await, before + 1);
+    let right = app.show(&shop, &middle, "recovery_code", &enrolled.codes[0]).await;
+    Seen::of(right).await.refused(400, OUT_OF_DATE);
+    // None of this has used one up.
+    let middle = app.half_signed_in(&shop, "").await;
+    assert_eq!(app.show(&shop, &middle, "recovery_code", &enrolled.codes[0]).await.status(), 303);
+}
+
+/// Whoever has the password begins as often as they like, and keeps no more than so many waiting.
+async fn unfinished_sign_ins_are_bounded(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let other = app.shop("other", "confidential").await;
+    let enrolled = app.enrolled(&shop).await;
+    app.enrolled(&other).await;
+    let elsewhere = app.half_signed_in(&other, "").await;
+    let first = app.half_signed_in(&shop, "").await;
+    app.app.clock.advance(1);
+    let second = app.half_signed_in(&shop, "").await;
+    app.app.clock.advance(1);
+    for _ in 0..49 {
+        app.half_signed_in(&shop, "").await;
+    }
+    let rows = "SELECT count(*) FROM sign_ins_in_progress";
+    let rows = app.app.db.read(|conn| async move { fetch_one!(conn, (i64,), rows) }).await.unwrap().0;
+    assert_eq!(rows, 51, "fifty here, and one there");
+    Seen::of(app.get_page(&shop, "/second-factor", &first.cookie).await).await.refused(400, STALE);
+    let code = enrolled.authenticator.code(&app);
+    assert_eq!(app.show(&shop, &second, "totp", &code).await.status(), 303);
+    assert_eq!(app.get_page(&other, "/second-factor", &elsewhere.cookie).await.status(), 200);
 }
 
 /// After the password the browser is not signed in, whichever page it asks for and whatever it posts.

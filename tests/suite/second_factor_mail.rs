@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use crate::support::oauth::claims_of;
-use crate::support::{Engine, Mailbox, Middle, Seen, Shop, TestApp, both_engines, code_of};
+use crate::support::{
+    Engine, Mailbox, Middle, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, both_engines, code_of, link_of,
+};
 
 both_engines!(
     a_code_by_mail_is_a_second_factor,
@@ -13,6 +15,7 @@ both_engines!(
     codes_are_mailed_where_they_may_be,
     a_mailbox_is_not_filled_with_codes,
     owners_are_told_of_their_factors,
+    one_mailbox_is_no_two_factors,
 );
 
 const WRONG: &str = "That code is not right, or was used before.";
@@ -120,7 +123,7 @@ async fn codes_are_mailed_where_they_may_be(engine: Engine) {
     let shop = app.shop("shop", "confidential").await;
     let leads_to_enrolment = async || {
         let (cookie, sealed) = app.sign_in_page(&shop, "").await;
-        let answer = app.submit(&shop, &cookie, &sealed, crate::support::PASSWORD).await;
+        let answer = app.submit(&shop, &cookie, &sealed, PASSWORD).await;
         answer.headers()["location"].to_str().unwrap().ends_with("/enrol")
     };
     // An address that nobody has confirmed is nobody's.
@@ -132,7 +135,7 @@ async fn codes_are_mailed_where_they_may_be(engine: Engine) {
     assert!(leads_to_enrolment().await);
     // Whoever has asked for nothing has a mailbox too: nobody is asked for a code that only might be wanted.
     app.policy(&shop, json!({"second_factor": "optional", "factors": ["totp", "email_code"]})).await;
-    assert!(app.signs_in(&shop, ("alice", crate::support::PASSWORD)).await);
+    assert!(app.signs_in(&shop, ("alice", PASSWORD)).await);
     // The address is taken away in between.
     app.policy(&shop, json!({"second_factor": "required"})).await;
     let middle = app.half_signed_in(&shop, "").await;
@@ -157,6 +160,53 @@ async fn a_mailbox_is_not_filled_with_codes(engine: Engine) {
     }
     assert_eq!((sent, refused), (10, 2));
     assert_eq!(mailbox.take(&app).await.len(), 10);
+}
+
+/// Whoever reads somebody's mail gets a new password and a code by mail. With an authenticator app beside, that is not enough.
+async fn one_mailbox_is_no_two_factors(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let shop = shop(&app).await;
+    app.policy(&shop, json!({"factors": ["totp"]})).await;
+    let enrolled = app.enrolled(&shop).await;
+    app.policy(&shop, json!({"second_factor": "required", "factors": ["totp", "email_code"]})).await;
+    mailbox.take(&app).await;
+    let offered = async |password: &str| {
+        let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+        app.asked_for_more(&app.submit(&shop, &cookie, &sealed, password).await).await
+    };
+    let usual = offered(PASSWORD).await;
+    assert!(usual.page.text.contains("with=email_code"), "{}", usual.page.text);
+    app.forget(&shop, "alice").await;
+    let link = link_of(&app, &mailbox.one(&app, "alice@example.com").await);
+    let chosen = [("password", NEW_PASSWORD), ("again", NEW_PASSWORD)];
+    assert_eq!(app.follow_link(&link, &chosen).await.status, 200);
+    mailbox.take(&app).await;
+    let middle = offered(NEW_PASSWORD).await;
+    assert!(!middle.page.text.contains("email_code"), "{}", middle.page.text);
+    assert_eq!(ask(&app, &shop, &middle).await, 400);
+    assert!(mailbox.take(&app).await.is_empty());
+    Seen::of(app.show(&shop, &middle, "email_code", "000000").await)
+        .await
+        .refused(400, "The form is not complete.");
+    // The app is enough, and with a password that was not chosen by mail so is a code again.
+    app.app.clock.advance(30);
+    let done = app.show(&shop, &middle, "totp", &enrolled.authenticator.code(&app)).await;
+    assert_eq!(done.status(), 303);
+    let desk = app.desk(&shop, "user_manager").await;
+    let reset = format!("/users/{}/set-password", shop.user);
+    desk.post(&reset, json!({"password": PASSWORD})).await.ok();
+    assert!(offered(PASSWORD).await.page.text.contains("with=email_code"));
+    // Where the app does not count, and for whoever has none, the mailbox is all that there is.
+    app.policy(&shop, json!({"factors": ["email_code"]})).await;
+    app.forget(&shop, "alice").await;
+    let letters = mailbox.take(&app).await;
+    let letter = letters.iter().find(|letter| letter.subject.starts_with("Choose")).unwrap();
+    assert_eq!(app.follow_link(&link_of(&app, letter), &chosen).await.status, 200);
+    mailbox.take(&app).await;
+    let middle = offered(NEW_PASSWORD).await;
+    assert_eq!(ask(&app, &shop, &middle).await, 303);
+    let code = mailed(&app, &mailbox).await;
+    assert_eq!(app.show(&shop, &middle, "email_code", &code).await.status(), 303);
 }
 
 async fn owners_are_told_of_their_factors(engine: Engine) {

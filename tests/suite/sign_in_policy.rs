@@ -22,7 +22,7 @@ async fn settings_have_bounds(engine: Engine) {
     let desk = app.desk(&shop, "admin").await;
     let usual = desk.get("").await.ok()["settings"]["sign_in"].clone();
     let expected = json!({"second_factor": "optional", "factors": ["totp", "passkey"], "passkey_sign_in": true,
-        "remember_device_days": 0, "sign_up": "closed",
+        "remember_device_days": 0, "sign_up": "closed", "sign_up_letters_per_hour": 500,
         "password": {"min_length": 8, "min_strength": 2, "blocklist": [], "history": 0}});
     assert_eq!(usual, expected);
     let words = |count: usize| json!({"password": {"blocklist": vec!["word"; count]}});
@@ -37,6 +37,16 @@ async fn settings_have_bounds(engine: Engine) {
         (json!({"passkey_sign_in": "yes"}), "passkey_sign_in", "F must be a boolean"),
         (json!({"remember_device_days": -1}), "remember_device_days", &format!("F {days}")),
         (json!({"remember_device_days": 91}), "remember_device_days", &format!("F {days}")),
+        (
+            json!({"sign_up_letters_per_hour": 0}),
+            "sign_up_letters_per_hour",
+            "F must lie between 1 and 100000",
+        ),
+        (
+            json!({"sign_up_letters_per_hour": 100_001}),
+            "sign_up_letters_per_hour",
+            "F must lie between 1 and 100000",
+        ),
         (json!({"password": {"min_length": 7}}), "password.min_length", "F must lie between 8 and 128"),
         (json!({"password": {"min_length": 129}}), "password.min_length", "F must lie between 8 and 128"),
         (json!({"password": {"min_strength": 5}}), "password.min_strength", "F must lie between 0 and 4"),

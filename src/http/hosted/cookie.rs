@@ -1,6 +1,6 @@
 //! The one cookie per project: it binds the form before the sign-in and names the browser session after it. The value is
 //! another one after each proof, so a value that somebody planted before is worth nothing. A browser that is remembered has
-//! a second one, which names nobody and lets nobody in.
+//! a second one, and one in which somebody has signed in a third; these name nobody and let nobody in.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
@@ -8,6 +8,7 @@ use axum::response::Response;
 use crate::app::Ctx;
 use crate::error::{Error, Result};
 use crate::identity::devices::NewDevice;
+use crate::identity::known::KNOWN_SECONDS;
 use crate::identity::sign_in::BROWSER_SESSION_SECONDS;
 use crate::secret::{Secret, sha256};
 
@@ -36,6 +37,15 @@ fn device_name(ctx: &Ctx) -> String {
     format!("{}-device", name(ctx))
 }
 
+/// The value that says that somebody has signed in here before.
+pub fn read_known(ctx: &Ctx, headers: &HeaderMap) -> Option<Secret> {
+    value_of(&known_name(ctx), headers)
+}
+
+fn known_name(ctx: &Ctx) -> String {
+    format!("{}-known", name(ctx))
+}
+
 fn value_of(name: &str, headers: &HeaderMap) -> Option<Secret> {
     headers
         .get_all(header::COOKIE)
@@ -56,6 +66,11 @@ pub fn set(ctx: &Ctx, value: &Secret) -> Result<HeaderValue> {
 /// For as long as the device is remembered.
 pub fn set_device(ctx: &Ctx, device: &NewDevice) -> Result<HeaderValue> {
     header_of(ctx, &device_name(ctx), device.cookie.expose(), device.lives())
+}
+
+/// For as long as the browser is known.
+pub fn set_known(ctx: &Ctx, value: &Secret) -> Result<HeaderValue> {
+    header_of(ctx, &known_name(ctx), value.expose(), KNOWN_SECONDS)
 }
 
 /// Takes the cookie out of the browser.

@@ -68,8 +68,8 @@ fn answer(outcome: Result<Response, Error>) -> Response {
     outcome.unwrap_or_else(|error| pages::error(frame(), &error))
 }
 
-/// Links to new passwords lie here, so only this machine's own names lead to it: a name that somebody else has pointed at
-/// this address is another site, whose script could read along.
+/// Links to new passwords lie here, so only this machine comes to it, and only by its own names: a name that somebody else
+/// has pointed at this address is another site, whose script could read along.
 fn directory(call: &Call) -> Result<&Path> {
     let Mailer::Files(directory) = &call.app.mailer else { return Err(not_found("no mailbox is kept")) };
     let host = call.header("host").unwrap_or_default();
@@ -78,7 +78,7 @@ fn directory(call: &Call) -> Result<&Path> {
             true => host,
             false => "",
         });
-    match ["localhost", "127.0.0.1", "[::1]"].contains(&host) {
+    match ["localhost", "127.0.0.1", "[::1]"].contains(&host) && call.is_from_here() {
         true => Ok(directory),
         false => Err(not_found("the mailbox is for this machine")),
     }

@@ -75,6 +75,11 @@ impl Page {
         cookie::read_device(&self.ctx, &self.call.headers)
     }
 
+    /// What says that somebody has signed in in this browser before.
+    pub fn known_by(&self) -> Option<Secret> {
+        cookie::read_known(&self.ctx, &self.call.headers)
+    }
+
     pub fn browser(&self) -> Browser {
         Browser { user_agent: self.call.user_agent(), address: self.call.client_address() }
     }

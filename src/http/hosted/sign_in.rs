@@ -160,7 +160,7 @@ async fn judge(page: &Page) -> Result<Response> {
     let again = |status, text| {
         render(ctx, client.as_ref(), &asked, Some(cookie.clone()), (&username, status, Some(text)))
     };
-    let proven = prove_password(ctx, &username, password, page.browser()).await;
+    let proven = prove_password(ctx, &username, password, (page.browser(), page.known_by().as_ref())).await;
     // Nobody else will do, where it is known who it is.
     let is_meant = |sign_in: &SignIn| asked.user.is_none_or(|user| user == sign_in.user_id);
     match proven.map(|sign_in| sign_in.filter(is_meant)) {

@@ -13,6 +13,7 @@ use crate::app::Ctx;
 use crate::error::{Code, Error, Result};
 use crate::identity::consent::is_missing;
 use crate::identity::devices::NewDevice;
+use crate::identity::known::KnownBrowser;
 use crate::identity::needed::{Demand, Needed, needed};
 use crate::identity::progress::{self, Progress, Purpose};
 use crate::identity::sign_in::{Beginning, NewCode, Outcome, begin};
@@ -113,7 +114,7 @@ async fn next(page: &Page, carried: &Carried, client: Option<&Client>, step: &St
     let ctx = &page.ctx;
     let (who, device) = ((step.sign_in.user_id, step.proven()), page.device().filter(|_| !step.is_step_up()));
     match needed(ctx, client, demand_of(&carried.aim), who, device.as_ref()).await? {
-        Needed::Nothing => enter(ctx, &carried.aim, client, step).await,
+        Needed::Nothing => enter(page, &carried.aim, client, step).await,
         Needed::Unmet => Err(unmet()),
         more => ask_for_more(ctx, carried, &more, step).await,
     }
@@ -139,8 +140,8 @@ async fn ask_for_more(ctx: &Ctx, carried: &Carried, more: &Needed, step: &Step<'
 }
 
 /// The browser session under a new cookie, and the way on. The request is judged again, by who has signed in.
-async fn enter(ctx: &Ctx, aim: &Aim, client: Option<&Client>, step: &Step<'_>) -> Result<Gone> {
-    let sign_in = &step.sign_in;
+async fn enter(page: &Page, aim: &Aim, client: Option<&Client>, step: &Step<'_>) -> Result<Gone> {
+    let (ctx, sign_in) = (&page.ctx, &step.sign_in);
     let code = match (aim, client) {
         (Aim::Code(request), Some(client)) => {
             if !is_meant(ctx, client, request, sign_in.user_id)? {
@@ -155,9 +156,10 @@ async fn enter(ctx: &Ctx, aim: &Aim, client: Option<&Client>, step: &Step<'_>) -
         _ => None,
     };
     let device = match step.remember && !step.is_step_up() {
-        true => NewDevice::of(ctx, sign_in)?,
+        true => NewDevice::of(ctx, sign_in, page.device())?,
         false => None,
     };
+    let known_by = KnownBrowser::after(ctx, page.known_by())?;
     let cookie = ctx.app.entropy.token("")?;
     let replaced =
         step.last.map_or_else(|| step.cookie.sha256(), |(progress, _)| progress.replaces().to_vec());
@@ -168,6 +170,7 @@ async fn enter(ctx: &Ctx, aim: &Aim, client: Option<&Client>, step: &Step<'_>) -
         code: code.as_ref(),
         last: step.last,
         device: device.as_ref(),
+        known_by: &known_by,
     };
     match begin(ctx, &beginning).await? {
         Outcome::Begun => {}
@@ -179,6 +182,7 @@ async fn enter(ctx: &Ctx, aim: &Aim, client: Option<&Client>, step: &Step<'_>) -
     if let Some(device) = &device {
         response.headers_mut().append(header::SET_COOKIE, cookie::set_device(ctx, device)?);
     }
+    response.headers_mut().append(header::SET_COOKIE, cookie::set_known(ctx, &known_by.cookie)?);
     Ok(Gone::On(response))
 }
 

@@ -40,7 +40,7 @@ pub fn render(shown: &Shown<'_>, kind: Kind) -> Result<Response> {
 /// `None`: the link is no longer good.
 pub async fn submit(page: &Page, kind: Kind, found: &Found) -> Result<Option<Response>> {
     let ctx = &page.ctx;
-    if !addresses::confirm(ctx, found).await? {
+    if !addresses::confirm(ctx, found, &page.call.origin()).await? {
         return Ok(None);
     }
     let t = &ctx.texts.confirm_address;

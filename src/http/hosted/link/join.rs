@@ -78,6 +78,7 @@ pub async fn submit(page: &Page, mut posted: PostedLink, found: &Found) -> Resul
         Ok(Joined::Made(_)) => arrived(ctx, found, &posted.cookie).map(Some),
         Ok(Joined::Gone) => Ok(None),
         Ok(Joined::NameTaken) => again(400, t.taken.as_str(), Some("username")),
+        Ok(Joined::NotTheirs) => again(400, t.not_yours.as_str(), Some("username")),
         Ok(Joined::Weak(fault)) => again(400, &faults::in_words(ctx, fault), Some("password")),
         Ok(Joined::TooMany) => again(429, ctx.texts.common.too_often.as_str(), None),
         Err(error) if error.field() == Some("username") => again(400, t.no_name.as_str(), Some("username")),

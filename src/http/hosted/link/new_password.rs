@@ -11,7 +11,7 @@ use crate::http::hosted::frame::Frame;
 use crate::http::hosted::note::note;
 use crate::http::hosted::page::Page;
 use crate::http::hosted::{cookie, pages};
-use crate::identity::forgotten;
+use crate::identity::forgotten::{self, Chosen};
 use crate::identity::links::Found;
 use crate::secret::Secret;
 use crate::store::users;
@@ -52,20 +52,21 @@ pub fn render(shown: &Shown<'_>, username: &str, status: u16, error: Option<&str
 pub async fn submit(page: &Page, mut posted: PostedLink, found: &Found) -> Result<Option<Response>> {
     let ctx = &page.ctx;
     let username = owner(ctx, found).await?;
-    let again = |error: &str| {
+    let again = |status, error: &str| {
         cookie::bind(ctx, Some(posted.cookie.clone()), |cookie| {
-            render(&Shown::new(ctx, &posted.content, found, cookie)?, &username, 400, Some(error))
+            render(&Shown::new(ctx, &posted.content, found, cookie)?, &username, status, Some(error))
         })
         .map(Some)
     };
     let password = Secret::new(posted.fields.take("password"));
     if posted.fields.take("again") != password.expose() {
-        return again(ctx.texts.passwords.differ.as_str());
+        return again(400, ctx.texts.passwords.differ.as_str());
     }
-    match forgotten::set(ctx, found, &username, password).await? {
-        Err(fault) => again(&faults::in_words(ctx, fault)),
-        Ok(false) => Ok(None),
-        Ok(true) => {
+    match forgotten::set(ctx, found, &username, password, &page.call.origin()).await? {
+        Chosen::Weak(fault) => again(400, &faults::in_words(ctx, fault)),
+        Chosen::TooMany => again(429, ctx.texts.common.too_often.as_str()),
+        Chosen::Gone => Ok(None),
+        Chosen::Set => {
             let t = &ctx.texts.new_password;
             let way = found.content.go_on.as_ref().map(|go_on| go_on.path_in(ctx, Some(&posted.cookie)));
             let way = way.as_deref().map(|way| (way, &ctx.texts.sign_in.title));

@@ -1,0 +1,186 @@
+//! Who is here is told by the sign-in page to nobody: not in what it says, not in what it costs, not by the clock.
+
+use std::time::Instant;
+
+use reqwest::Response;
+use serde_json::{Value, json};
+use tessera::identity::passwords::Hasher;
+use tessera::store::db::StatementCounts;
+
+use crate::support::{
+    Account, Engine, PASSWORD, Seen, Shop, TestApp, between, both_engines, cookie_of, sealed_of,
+};
+
+both_engines!(a_refused_sign_in_tells_nothing, a_refused_sign_in_takes_as_long, no_letter_believes_a_host,);
+
+const WRONG: &str = "That user name and password do not match.";
+
+/// Whoever there is to be told apart from nobody, whose name is the first.
+const NAMES: [&str; 6] = ["ghost", "alice", "frank", "grace", "heidi", "trudy"];
+
+/// People of all kinds: disabled, without a password, with an authenticator app, and known at this place.
+async fn people(app: &TestApp) -> Shop {
+    let shop = app.shop("shop", "confidential").await;
+    let desk = app.desk(&shop, "user_manager").await;
+    for name in ["frank", "grace", "heidi", "trudy"] {
+        let mut user =
+            json!({"username": name, "email": format!("{name}@example.com"), "email_verified": true});
+        if name != "grace" {
+            user["password"] = json!(PASSWORD);
+        }
+        let made = desk.post("/users", user).await.created();
+        let path = format!("/users/{}", made["id"].as_str().unwrap());
+        match name {
+            "frank" => {
+                desk.patch(&path, json!({"status": "disabled"})).await.ok();
+            }
+            "heidi" => add_app(app, &shop).await,
+            _ => {}
+        }
+    }
+    shop
+}
+
+/// Somebody with a second factor.
+async fn add_app(app: &TestApp, shop: &Shop) {
+    let tokens = app.sign_in_as(shop, "heidi").await;
+    let heidi = Account::with(app, shop, &tokens);
+    let begun = heidi.post("/factors/app", json!({})).await.ok();
+    let authenticator = crate::support::Authenticator::of(begun["key"].as_str().unwrap());
+    let confirm = json!({"enrolment": begun["enrolment"], "code": authenticator.code(app), "name": "Phone"});
+    assert!(heidi.post("/factors/app/confirm", confirm).await.status < 300);
+}
+
+async fn post(app: &TestApp, shop: &Shop, form: &(String, String), who: (&str, &str)) -> Response {
+    app.submit_as(shop, &form.0, &form.1, who).await
+}
+
+/// What can be told apart by whoever posts: status, headers and page, but for what was typed and what is sealed anew.
+async fn told(name: &str, answer: Response) -> (u16, Vec<String>, String) {
+    let line = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+        format!("{name}: {}", value.to_str().unwrap())
+    };
+    let of_every_request = ["x-request-id", "date"];
+    let headers = answer.headers().iter().filter(|(name, _)| !of_every_request.contains(&name.as_str()));
+    let mut headers: Vec<_> = headers.map(line).collect();
+    headers.sort();
+    let seen = Seen::of(answer).await;
+    seen.asks_again(400, WRONG);
+    let mut text = seen.text.replace(&format!(r#"value="{name}""#), r#"value="""#);
+    let sealed = sealed_of(&text);
+    text = text.replace(&sealed, "");
+    if text.contains(r#"name="challenge""#) {
+        let challenge = between(&text, r#"name="challenge" value=""#, "\"").to_owned();
+        let options = between(&text, r#"data-options=""#, "\"").to_owned();
+        text = text.replace(&challenge, "").replace(&options, "");
+    }
+    (seen.status, headers, text)
+}
+
+async fn a_refused_sign_in_tells_nothing(engine: Engine) {
+    let app = TestApp::named(engine).await;
+    let shop = people(&app).await;
+    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+    let form = (cookie, sealed);
+    for round in 0..10 {
+        let mut all = Vec::new();
+        for name in NAMES {
+            // A right password of somebody who is disabled is a wrong one.
+            let password = if name == "frank" { PASSWORD } else { "wrong" };
+            let StatementCounts { reads, writes, units } = app.app.db.statements();
+            let answer = post(&app, &shop, &form, (name, password)).await;
+            let after = app.app.db.statements();
+            let cost = (after.reads - reads, after.writes - writes, after.units - units);
+            all.push((cost, told(name, answer).await));
+        }
+        let first = all[0].clone();
+        for (one, name) in all.into_iter().zip(NAMES) {
+            assert_eq!(one, first, "{name}, round {round}");
+        }
+    }
+}
+
+/// Many samples, in turns, so that what else the machine does falls on all alike. The hash takes a good part of the time, as
+/// it does in earnest: whoever is not hashed for would be seen at once.
+async fn a_refused_sign_in_takes_as_long(engine: Engine) {
+    const ROUNDS: usize = 90;
+    let change = |app: &mut tessera::app::App| {
+        app.hasher = Hasher::new(&app.entropy, 8192, 1, 2, 64).unwrap();
+    };
+    let app = TestApp::changed(engine, change).await;
+    let shop = people(&app).await;
+    let mut form = app.sign_in_page(&shop, "").await;
+    let mut times = vec![Vec::new(); NAMES.len()];
+    for round in 0..ROUNDS {
+        // The counts of guesses are not what is measured.
+        if round % 8 == 0 {
+            app.app.clock.advance(86_401);
+            form = app.sign_in_page(&shop, "").await;
+        }
+        for turn in 0..NAMES.len() {
+            let which = (turn + round) % NAMES.len();
+            let begun = Instant::now();
+            let answer = post(&app, &shop, &form, (NAMES[which], "wrong")).await;
+            let taken = begun.elapsed().as_micros();
+            assert_eq!(answer.status(), 400);
+            answer.bytes().await.unwrap();
+            times[which].push(taken);
+        }
+    }
+    let medians = times.iter_mut().map(|times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    let medians: Vec<_> = medians.collect();
+    let ghost = medians[0];
+    for (median, name) in medians.iter().zip(NAMES) {
+        assert!(median.abs_diff(ghost) * 5 < ghost, "{name}: {median} and {ghost} µs");
+    }
+}
+
+/// Every letter with a link, asked for with a host that is not ours.
+async fn no_letter_believes_a_host(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let desk = app.verify_alice(&shop).await;
+    desk.patch("", json!({"settings": {"sign_in": {"sign_up": "open"}}})).await.ok();
+    let headers = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "host=evil.example;proto=https"),
+        ("origin", "https://evil.example"),
+        ("referer", "https://evil.example/"),
+    ];
+    for (name, value) in headers {
+        app.app.clock.advance(3600);
+        // By a page.
+        for (path, field) in [("/forgotten-password", "who"), ("/sign-up", "email")] {
+            let url = app.project_url(&shop, path);
+            let page = app.http.get(&url).header(name, value).send().await.unwrap();
+            let (cookie, sealed) = (cookie_of(&page), sealed_of(&page.text().await.unwrap()));
+            let who = if field == "who" { "alice" } else { "new@example.com" };
+            let form = [("request", sealed.as_str()), (field, who)];
+            let post = app.http.post(&url).header("cookie", cookie).header(name, value).form(&form);
+            assert_eq!(post.send().await.unwrap().status(), 200, "{name} {path}");
+        }
+        // By the API: an admin's, and the person's own.
+        let send = async |path: String, key: &str, body: Value| {
+            let request = app.http.post(path).bearer_auth(key).header(name, value).json(&body);
+            request.send().await.unwrap().status().as_u16()
+        };
+        let invite = format!("{}/admin/projects/shop/invitations", app.base);
+        assert_eq!(send(invite, &desk.key, json!({"email": "guest@example.com"})).await, 201, "{name}");
+        let own = app.project_url(&shop, "/api/account/email");
+        let tokens = app.sign_in(&shop).await;
+        let asked = send(own, tokens.get("access_token"), json!({"email": "moved@example.com"})).await;
+        assert!(asked < 300, "{name}: {asked}");
+        let letters = mailbox.take(&app).await;
+        let with_link: Vec<_> = letters.iter().filter(|letter| letter.text.contains("://")).collect();
+        assert_eq!(with_link.len(), 4, "{name}");
+        for letter in with_link {
+            assert!(!letter.text.contains("evil"), "{name}: {}", letter.text);
+            crate::support::link_of(&app, letter);
+        }
+    }
+}

@@ -103,7 +103,7 @@ async fn node(engine: Engine) -> (TestApp, Mailbox) {
 /// A project of its own for each form.
 async fn project(app: &TestApp, path: &str, slug: &str) -> Shop {
     let shop = match path {
-        "/device" | "/device/confirm" => app.device_shop(slug, "public").await,
+        "/device" | "/device/confirm" => app.device_shop(slug, "confidential").await,
         "/consent" => app.shop_with(slug, "confidential", consents::settings()).await,
         _ => app.shop(slug, "confidential").await,
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Response;
+use reqwest::{Method, Response};
 use serde_json::json;
 use tessera::http::router;
 use tessera::model::consent::Permission;
@@ -11,20 +11,22 @@ use tessera::store::db::Conn;
 
 use crate::consents;
 use crate::support::{
-    Authenticator, Engine, Mailbox, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, Visit, between,
+    Authenticator, Engine, Mailbox, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, Visit, Way, between,
     both_engines, number, sealed_of,
 };
 
 both_engines!(every_form_is_known, forged_posts_do_nothing, a_form_is_for_one_use);
 
 /// Every address that takes a form of ours.
-const FORMS: [&str; 21] = [
+const FORMS: [&str; 23] = [
     "/account/consents",
     "/account/data",
     "/account/delete",
     "/account/email",
     "/account/factors",
     "/account/factors/app",
+    "/account/factors/passkey",
+    "/account/factors/passkey/{id}",
     "/account/password",
     "/account/profile",
     "/account/sessions",
@@ -108,7 +110,12 @@ async fn project(app: &TestApp, path: &str, slug: &str) -> Shop {
         _ => app.shop(slug, "confidential").await,
     };
     let settings = json!({"settings": {"self_deletion": true, "sign_in": {"sign_up": "open"}}});
-    app.desk(&shop, "owner").await.patch("", settings).await.ok();
+    let desk = app.desk(&shop, "owner").await;
+    desk.patch("", settings).await.ok();
+    if path.ends_with("{id}") {
+        // Her password alone is enough for what follows.
+        desk.count_no_factor().await;
+    }
     // Something that can be withdrawn.
     let (project, user, now) = (shop.project, shop.user, app.app.clock.now());
     if path == "/account/consents" {
@@ -133,13 +140,14 @@ async fn open(app: &TestApp, mailbox: &Mailbox, path: &str, shop: &Shop) -> Open
             (cookie, sealed, vec![("challenge", "AAAA"), ("credential", "{}")])
         }
         "/second-factor" => {
+            app.policy(shop, json!({"factors": ["totp"]})).await;
             let enrolled = app.enrolled(shop).await;
             let middle = app.half_signed_in(shop, "").await;
             let code = enrolled.authenticator.code(app);
             (middle.cookie.clone(), middle.sealed(), vec![("factor", "totp"), ("code", kept(code))])
         }
         "/enrol" => {
-            app.policy(shop, json!({"second_factor": "required"})).await;
+            app.policy(shop, json!({"second_factor": "required", "factors": ["totp"]})).await;
             let middle = app.half_signed_in(shop, "").await;
             let key = between(&middle.page.text, r#"<pre id="key" dir="ltr">"#, "</pre>");
             let code = kept(Authenticator::of(key).code(app));
@@ -187,8 +195,13 @@ async fn open(app: &TestApp, mailbox: &Mailbox, path: &str, shop: &Shop) -> Open
         }
         account => {
             let visit = Visit::new(app, shop).await;
-            let page = visit.open(account.strip_prefix("/account").unwrap()).await.text;
+            address = address.replace("{id}", &passkey_of(app, shop, account).await);
+            let page = visit.open(address.strip_prefix("/account").unwrap()).await.text;
             let mut fields = account_fields(account);
+            if account == "/account/factors/passkey" {
+                let challenge = between(&page, r#"name="challenge" value=""#, "\"");
+                fields.push(("challenge", kept(challenge.to_owned())));
+            }
             if account == "/account/factors/app" {
                 fields.push((
                     "enrolment",
@@ -202,6 +215,17 @@ async fn open(app: &TestApp, mailbox: &Mailbox, path: &str, shop: &Shop) -> Open
     Open { url: app.project_url(shop, &address), cookie, sealed, fields }
 }
 
+/// One to be named, where the address asks for it.
+async fn passkey_of(app: &TestApp, shop: &Shop, path: &str) -> String {
+    if !path.ends_with("{id}") {
+        return String::new();
+    }
+    let token = app.sign_in(shop).await.get("access_token").to_owned();
+    app.new_passkey(shop, &token, &Way::default()).await;
+    let listed = app.passkeys(shop, &token, Method::GET, "", None).await.ok();
+    listed["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
 /// For as long as the tests run.
 fn kept(text: String) -> &'static str {
     text.leak()
@@ -210,6 +234,8 @@ fn kept(text: String) -> &'static str {
 fn account_fields(path: &str) -> Vec<(&'static str, &'static str)> {
     match path {
         "/account/profile" => vec![("claim.name", "Mallory")],
+        "/account/factors/passkey" => vec![("credential", "{}"), ("name", "Mallory")],
+        "/account/factors/passkey/{id}" => vec![("name", "Mallory")],
         "/account/password" => vec![
             ("current_password", PASSWORD),
             ("new_password", NEW_PASSWORD),
@@ -233,6 +259,12 @@ fn addresses(app: &TestApp) -> BTreeSet<String> {
     under.filter(|path| !path.contains("__private")).map(|path| format!("/{path}")).collect()
 }
 
+/// An address of the kind.
+fn somewhere(path: &str) -> String {
+    let nobody = uuid::Uuid::nil().to_string();
+    path.replace("{kind}", "new-password").replace("{id}", &nobody).replace(['{', '}'], "")
+}
+
 /// Whatever takes a post and answers with a page is a form.
 async fn every_form_is_known(engine: Engine) {
     let (app, _mailbox) = node(engine).await;
@@ -241,7 +273,7 @@ async fn every_form_is_known(engine: Engine) {
     assert!(addresses.len() > 60 && addresses.contains("/oauth2/token"), "{addresses:?}");
     let mut forms = BTreeSet::new();
     for path in &addresses {
-        let url = app.project_url(&shop, &path.replace("{kind}", "new-password").replace(['{', '}'], ""));
+        let url = app.project_url(&shop, &somewhere(path));
         let answer = app.http.post(url).header("content-type", "text/plain").send().await.unwrap();
         let is_page = answer.headers()["content-type"] == "text/html; charset=utf-8";
         if is_page && answer.status() != 405 {
@@ -327,7 +359,7 @@ async fn a_form_is_for_one_use(engine: Engine) {
             if path.starts_with("/sign-in") && other.starts_with("/sign-in") {
                 continue;
             }
-            let url = app.project_url(&shop, &other.replace("{kind}", "new-password"));
+            let url = app.project_url(&shop, &somewhere(other));
             let there = Open { url, ..empty() };
             let answer = there.post(&app, &open.cookie, &open.with(&[&open.sealed]), "same-origin").await;
             refused(&app, &before, &format!("a form of {path} at {other}"), answer).await;

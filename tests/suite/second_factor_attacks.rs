@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 use tessera::store::db::fetch_one;
+use tessera::store::recovery_codes;
 
 use crate::support::{
     End, Engine, Middle, PASSWORD, Seen, Shop, TestApp, both_engines, code_of, cookie_of, location_of,
@@ -116,6 +117,12 @@ async fn a_recovery_code_counts_once(engine: Engine) {
     assert_eq!(through, 1);
     let again = app.half_signed_in(&shop, "").await;
     Seen::of(app.show(&shop, &again, "recovery_code", &enrolled.codes[0]).await).await.asks_again(400, WRONG);
+    // However many have looked before the first: the statement that uses it up finds it once.
+    let used = "SELECT code_hash FROM recovery_codes WHERE used_at IS NOT NULL";
+    let used = app.app.db.read(|conn| async move { fetch_one!(conn, (Vec<u8>,), used) }).await.unwrap().0;
+    let (project, user, now, used) = (shop.project, shop.user, app.app.clock.now(), &used);
+    let consume = |conn| async move { recovery_codes::consume(&conn, project, now, user, used).await };
+    assert_eq!(app.app.db.write(consume).await.unwrap(), 0);
     assert_eq!(app.show(&shop, &again, "recovery_code", &enrolled.codes[1]).await.status(), 303);
 }
 

@@ -62,6 +62,12 @@ pub async fn hold(conn: &Conn, home: ProjectId, user: UserId) -> Result<Vec<Held
     )
 }
 
+/// The same of everybody at once: what ends the sessions of the built-in project, or of one of its clients, waits for those
+/// who act, or is seen by them. Of another project there are none.
+pub async fn hold_all(conn: &Conn, project: ProjectId) -> Result<u64> {
+    execute!(conn, "UPDATE admin_grants SET role = role WHERE project_id = $1", project)
+}
+
 /// A grant as lists show it.
 #[derive(Clone, Debug, FromRow)]
 pub struct GrantRow {

@@ -4,6 +4,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::admin_grants;
 use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
 use crate::ids::{ClientId, ProjectId};
@@ -29,6 +30,7 @@ pub async fn begin_for_client(
     now: Timestamp,
     client: ClientId,
 ) -> Result<u64> {
+    admin_grants::hold_all(conn, project).await?;
     execute!(
         conn,
         "INSERT INTO endings (project_id, of_id, epoch, ended_at, told_up_to)
@@ -44,6 +46,7 @@ pub async fn begin_for_client(
 
 /// Before the project's epoch rises, in the unit that raises it.
 pub async fn begin_for_project(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
+    admin_grants::hold_all(conn, project).await?;
     execute!(
         conn,
         "INSERT INTO endings (project_id, of_id, epoch, ended_at, told_up_to)

@@ -215,6 +215,17 @@ pub async fn extend(
     )
 }
 
+/// Keeps a live family from being revoked until the unit ends. No row: it was revoked. An update that changes nothing, because
+/// that is what both engines have.
+pub async fn hold(conn: &Conn, project: ProjectId, id: FamilyId) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE token_families SET seq = seq WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL",
+        project,
+        id
+    )
+}
+
 pub async fn revoke(
     conn: &Conn,
     project: ProjectId,

@@ -73,6 +73,9 @@ async fn lesser_admins_change_nobody_in_it(engine: Engine) {
     assert_eq!(number(&app.app.db, refused).await, 4, "each of them left a trace");
     // Owners of everything do, keys and people alike.
     let (_, token) = hall.admin("olga", "owner", None).await;
+    let judged =
+        app.bearer(&hall.console, "verifyaccesstoken", &token, json!({"access_token": "x"})).await.ok();
+    assert_eq!(judged["reason"], "malformed");
     let held = app.admin_get(&token, &format!("{one}/export")).await.ok();
     assert_eq!(
         (&held["admin_roles"][0]["role"], &held["admin_roles"][0]["project"]),
@@ -127,6 +130,8 @@ async fn it_stays_as_it_is(engine: Engine) {
         (json!({"sign_in": {"second_factor": "off"}}), "sign_in.second_factor", "is optional at least"),
         (json!({"sign_in": {"sign_up": "open"}}), "sign_in.sign_up", "is closed"),
         (json!({"sign_in": {"sign_up": "invitation"}}), "sign_in.sign_up", "is closed"),
+        (json!({"sign_in": {"factors": ["totp", "email_code"]}}), "sign_in.factors", "has no email_code"),
+        (json!({"sign_in": {"remember_device_days": 1}}), "sign_in.remember_device_days", "is 0"),
         (json!({"self_deletion": true}), "self_deletion", "is off"),
         (json!({"deletion_protection": false}), "deletion_protection", "is on"),
     ] {

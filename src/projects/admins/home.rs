@@ -13,7 +13,7 @@ use crate::keys::provide::Change;
 use crate::model::client::{Client, ClientKind, ClientSettings, GrantType};
 use crate::model::project::{Project, ProjectKind, ProjectSettings};
 use crate::model::scope::{Names, Scope};
-use crate::model::sign_in_policy::{SecondFactor, SignInPolicy, SignUp};
+use crate::model::sign_in_policy::{FactorKind, SecondFactor, SignInPolicy, SignUp};
 use crate::model::signing_key::{Alg, KeyState, SigningKey};
 use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
@@ -170,6 +170,10 @@ pub async fn check_project(ctx: &Ctx, new: &Project) -> Result<()> {
     let (settings, policy) = (&new.settings, &new.settings.sign_in);
     let refused = if policy.second_factor < SecondFactor::Optional {
         ("settings.sign_in.second_factor", "of the built-in project admin is optional at least")
+    } else if policy.counts(FactorKind::EmailCode) {
+        ("settings.sign_in.factors", "of the built-in project admin has no email_code")
+    } else if policy.remember_device_days > 0 {
+        ("settings.sign_in.remember_device_days", "of the built-in project admin is 0")
     } else if policy.sign_up != SignUp::Closed {
         ("settings.sign_in.sign_up", "of the built-in project admin is closed")
     } else if settings.self_deletion {

@@ -17,7 +17,7 @@ use crate::session::person::still_granted;
 use crate::session::verify::{Live, require_live, require_still_live};
 use crate::store::admin_grants::{self, HeldRow};
 use crate::store::db::Conn;
-use crate::store::users;
+use crate::store::{families, users};
 
 /// A person of the built-in project, as their token and the store have it.
 pub struct Person {
@@ -116,6 +116,8 @@ impl Person {
         if !self.held.iter().all(is_held) {
             return Err(not_valid());
         }
+        // Whoever revokes it waits too. That it was revoked is said with the reason.
+        families::hold(conn, project, self.live.family.id).await?;
         require_still_live(&self.ctx, conn, &self.live).await
     }
 }

@@ -223,8 +223,8 @@ fn own_event(event: audit::Shown, name: &str) -> OwnEvent {
     let by_user = event.actor == name;
     let mut detail = event.detail;
     if let Some(detail) = detail.as_object_mut() {
-        // Names of those who work with accounts are theirs.
-        for key in ["requested_by", "confirmed_by"] {
+        // Names of those who work with accounts are theirs, and so is why somebody is not told.
+        for key in ["requested_by", "confirmed_by", "notify_reason"] {
             detail.remove(key);
         }
     }

@@ -332,14 +332,22 @@ pub async fn mark_swept(conn: &Conn, project: ProjectId, now: Timestamp, id: Del
     execute!(conn, "UPDATE deletions SET swept_at = $1 WHERE project_id = $2 AND id = $3", now, project, id)
 }
 
-/// Closes whatever is open for a user who has been erased by the ledger.
-pub async fn close_erased(conn: &Conn, project: ProjectId, now: Timestamp, user: UserId) -> Result<u64> {
+/// Closes whatever is open for a user who has been erased by the ledger: the deletion that its line names was executed, and
+/// no other was.
+pub async fn close_erased(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    user: UserId,
+    executed: DeletionId,
+) -> Result<u64> {
     execute!(
         conn,
-        "UPDATE deletions SET state = 'executed', finished_at = $1
+        "UPDATE deletions SET state = CASE WHEN id = $4 THEN 'executed' ELSE 'cancelled' END, finished_at = $1
          WHERE project_id = $2 AND user_id = $3 AND state IN ('pending', 'scheduled')",
         now,
         project,
-        user
+        user,
+        executed
     )
 }

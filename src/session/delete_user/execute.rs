@@ -146,7 +146,7 @@ pub async fn erase_again(conn: &Conn, ctx: &Ctx, erased: &Erased) -> Result<bool
         return Ok(false);
     }
     erasing::hold(conn, project, user).await?;
-    deletions::close_erased(conn, project, ctx.now, user).await?;
+    deletions::close_erased(conn, project, ctx.now, user, erased.deletion).await?;
     erase(ctx, conn, user).await?;
     Ok(true)
 }

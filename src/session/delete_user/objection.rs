@@ -9,6 +9,7 @@ use crate::audit::Actor;
 use crate::error::Result;
 use crate::identity::links::{Content, Found, NewLink};
 use crate::mail::notices::{self, Notice, language_of};
+use crate::model::names::folded;
 use crate::model::timestamp::Timestamp;
 use crate::session::sign_out::sealed_origin;
 use crate::store::db::Conn;
@@ -57,6 +58,12 @@ pub async fn object(ctx: &Ctx, link: &Found, origin: &Value) -> Result<bool> {
         .unit(|conn| async move {
             // The row first, like a confirmation and an execution: what is done at the last second is done whole.
             erasing::hold(&conn, project, user).await?;
+            // A mailbox that an admin has taken the account away from has no say any more.
+            let row = users::find(&conn, project, user).await?;
+            let address = row.and_then(|row| row.email).map(|address| folded(&address));
+            if address != Some(folded(&link.content.address)) {
+                return Ok(false);
+            }
             if mail_links::consume_objection(&conn, project, ctx.now, link.row.id).await? == 0 {
                 return Ok(false);
             }

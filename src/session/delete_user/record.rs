@@ -83,7 +83,8 @@ pub async fn erasure_record(ctx: &Ctx, id: DeletionId) -> Result<String> {
             Ok((deletion, find_deleted(&conn, project, &user).await?))
         })
         .await?;
-    if state(ctx, &deletion)? != State::Executed {
+    // One that a restored backup had open, and the ledger closed, was confirmed by nobody that this store knows of.
+    if state(ctx, &deletion)? != State::Executed || deletion.confirmed_at.is_none() {
         return Err(conflict("this deletion has not been executed"));
     }
     let user = audit::user_name(ctx, deletion.user_id);

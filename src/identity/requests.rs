@@ -100,10 +100,11 @@ pub(super) async fn may_write(conn: &Conn, ctx: &Ctx, letter: Letter, whose: &[u
 }
 
 /// Whether another letter may go out because somebody asked for an account: nor are those of many filled, or a list of
-/// addresses is a list of recipients.
-pub(super) async fn may_take_in(conn: &Conn, ctx: &Ctx) -> Result<bool> {
+/// addresses is a list of recipients. Strangers, who get links, and people who are here already are counted apart. Counted
+/// before [`may_write`], once for each request: who gets nothing uses nothing up, and locks are taken in one order.
+pub(super) async fn may_take_in(conn: &Conn, ctx: &Ctx, letter: Letter) -> Result<bool> {
     let most = ctx.project.settings.sign_in.sign_up_letters_per_hour;
-    let bound = Bound::new(ctx, "sign-up letters", b"", most, HOUR);
+    let bound = Bound::new(ctx, "sign-up letters", letter.name().as_bytes(), most, HOUR);
     let may = tries::count(conn, ctx, slice::from_ref(&bound)).await?.is_none();
     if !may {
         tracing::warn!(project = %ctx.project.slug, "a sign-up is not answered: sign_up_letters_per_hour is reached");

@@ -49,16 +49,17 @@ pub(super) async fn answer(ctx: &Ctx, id: OutboxId, request: &Request) -> Result
             if !finish(&conn, ctx, id).await? || !is_open {
                 return Ok(());
             }
+            let first = if new.is_some() { Letter::SignUp } else { Letter::SignUpKnown };
+            if !may_take_in(&conn, ctx, first).await? {
+                return Ok(());
+            }
             for user in known {
-                let whose = user.id.0.as_bytes();
-                if may_write(&conn, ctx, Letter::SignUpKnown, whose).await? && may_take_in(&conn, ctx).await?
-                {
+                if may_write(&conn, ctx, Letter::SignUpKnown, user.id.0.as_bytes()).await? {
                     notices::queue_to(ctx, &conn, user, Notice::SignUpKnown).await?;
                 }
             }
             if let Some((link, letter)) = new
                 && may_write(&conn, ctx, Letter::SignUp, key.as_bytes()).await?
-                && may_take_in(&conn, ctx).await?
             {
                 link.store(ctx, &conn).await?;
                 let (project, kind) = (ctx.project.id, letter.kind.as_str());

@@ -1,4 +1,4 @@
-//! Signed checkpoints: what the project's ES256 key says of its chain. Whoever keeps one outside of the store can prove
+//! Signed checkpoints: what the project's ES256 key says of its chain; of the instance's, that of the project `admin`. Whoever keeps one outside of the store can prove
 //! later that nothing before it was changed, and nothing cut off the end.
 //!
 //! A checkpoint is a compact JWS. Its header has the public key, and `kid` is that key's thumbprint (RFC 7638), so it can
@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::app::{App, Ctx};
+use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ids::ProjectId;
 use crate::keys::jwks::thumbprint;
@@ -18,7 +18,8 @@ use crate::keys::verify::Unproven;
 use crate::model::signing_key::SigningKey;
 use crate::model::timestamp::Timestamp;
 use crate::secret::{decode_base64url, encode_base64url};
-use crate::store::audit_checkpoints::{self, CheckpointRow};
+use crate::store::audit_checkpoints::{self, CheckpointRow, Signatory};
+use crate::store::db::Conn;
 use crate::store::signing_keys;
 
 /// No token of ours has this type, so that neither is taken for the other (RFC 8725, 3.11).
@@ -96,19 +97,28 @@ fn proven(jws: &str, typ: &str) -> Option<(String, Claims)> {
     Some((kid, unproven.claims().ok()?))
 }
 
-/// Signed by the project's current key, and that key's `kid`; `None`: it has none any more.
-fn sign(
-    app: &App,
-    project: ProjectId,
+/// Who signs, with the keys for it.
+struct Hand {
+    by: Signatory,
     keys: Vec<SigningKey>,
-    (typ, claims): (&str, &Claims),
-) -> Result<Option<(String, String)>> {
-    let current = keys.into_iter().find(|key| key.alg == Alg::ES256 && key.is_current());
-    let Some(key) = current else { return Ok(None) };
-    let private = app.master_keys.open(&place(project, &key.kid), &key.sealed_private)?;
-    let signer = Signer::new(Alg::ES256, &key.kid, &private)?;
-    let jwk = serde_json::from_str(&key.public_jwk).map_err(Error::internal)?;
-    Ok(Some((signer.sign_with_key(typ, &jwk, claims)?, key.kid)))
+}
+
+impl Hand {
+    async fn find(conn: &Conn, project: ProjectId) -> Result<Option<Self>> {
+        let Some(by) = audit_checkpoints::signatory(conn, project).await? else { return Ok(None) };
+        let keys = signing_keys::list(conn, by.project).await?;
+        Ok(Some(Self { by, keys }))
+    }
+
+    /// Signed by the current key, and that key's `kid`; `None`: there is none any more.
+    fn sign(&self, app: &App, typ: &str, claims: &Claims) -> Result<Option<(String, String)>> {
+        let current = self.keys.iter().find(|key| key.alg == Alg::ES256 && key.is_current());
+        let Some(key) = current else { return Ok(None) };
+        let private = app.master_keys.open(&place(self.by.project, &key.kid), &key.sealed_private)?;
+        let signer = Signer::new(Alg::ES256, &key.kid, &private)?;
+        let jwk = serde_json::from_str(&key.public_jwk).map_err(Error::internal)?;
+        Ok(Some((signer.sign_with_key(typ, &jwk, claims)?, key.kid.clone())))
+    }
 }
 
 /// What the entry of a cut says, if the checkpoint that it is made at is the project's own.
@@ -120,16 +130,16 @@ pub(super) async fn sign_cut(
 ) -> Result<Option<Value>> {
     let read = app.db.read(|conn| async move {
         let row = audit_checkpoints::find(&conn, project, through).await?;
-        Ok((row, audit_checkpoints::head(&conn, project).await?, signing_keys::list(&conn, project).await?))
+        Ok((row, Hand::find(&conn, project).await?))
     });
-    let (Some(row), Some(head), keys) = read.await? else { return Ok(None) };
+    let (Some(row), Some(hand)) = read.await? else { return Ok(None) };
     let Some(checkpoint) = Checkpoint::read(&row.jws) else { return Ok(None) };
     if (checkpoint.project, checkpoint.seq) != (project, through) {
         return Ok(None);
     }
     let hash = encode_base64url(&checkpoint.hash);
-    let claims = Claims { iss: head.issuer, project, seq: through, hash, at: now };
-    let signed = sign(app, project, keys, (CUT_TYPE, &claims))?;
+    let claims = Claims { iss: hand.by.issuer.clone(), project, seq: through, hash, at: now };
+    let signed = hand.sign(app, CUT_TYPE, &claims)?;
     Ok(signed.map(|(proof, _)| json!({"through": through, "proof": proof})))
 }
 
@@ -140,15 +150,16 @@ pub async fn make(app: &App, project: ProjectId, now: Timestamp) -> Result<Optio
         let head = audit_checkpoints::head(&conn, project).await?;
         let Some(head) = head.filter(|head| head.seq > 0) else { return Ok(None) };
         let known = audit_checkpoints::find(&conn, project, head.seq).await?;
-        Ok(Some((head, known, signing_keys::list(&conn, project).await?)))
+        Ok(Some((head, known, Hand::find(&conn, project).await?)))
     });
-    let Some((head, known, keys)) = read.await? else { return Ok(None) };
+    let Some((head, known, hand)) = read.await? else { return Ok(None) };
     if let Some(known) = known {
         return Ok(Some((known, false)));
     }
-    let claims =
-        Claims { iss: head.issuer, project, seq: head.seq, hash: encode_base64url(&head.hash), at: now };
-    let Some((jws, kid)) = sign(app, project, keys, (TYPE, &claims))? else { return Ok(None) };
+    let Some(hand) = hand else { return Ok(None) };
+    let (iss, hash) = (hand.by.issuer.clone(), encode_base64url(&head.hash));
+    let claims = Claims { iss, project, seq: head.seq, hash, at: now };
+    let Some((jws, kid)) = hand.sign(app, TYPE, &claims)? else { return Ok(None) };
     let made = &CheckpointRow { seq: head.seq, at: now, kid, jws };
     let insert = |conn| async move { audit_checkpoints::insert(&conn, project, made).await };
     if app.db.write(insert).await? == 1 {
@@ -158,8 +169,12 @@ pub async fn make(app: &App, project: ProjectId, now: Timestamp) -> Result<Optio
     Ok(app.db.read(find).await?.map(|row| (row, false)))
 }
 
-/// The project's checkpoints, newest first, beyond the number `after`.
-pub async fn list(ctx: &Ctx, after: Option<i64>, limit: i64) -> Result<Vec<CheckpointRow>> {
-    let project = ctx.project.id;
-    ctx.app.db.read(|conn| async move { audit_checkpoints::list(&conn, project, after, limit).await }).await
+/// The checkpoints of a chain, newest first, beyond the number `after`.
+pub async fn list(
+    app: &App,
+    project: ProjectId,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<CheckpointRow>> {
+    app.db.read(|conn| async move { audit_checkpoints::list(&conn, project, after, limit).await }).await
 }

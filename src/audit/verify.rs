@@ -40,7 +40,13 @@ async fn prove(db: &Db, project: ProjectId, demands: &Demands) -> Result<i64, St
     // In this order: entries and checkpoints that come while we walk lie beyond.
     let last = db.read(|conn| async move { audit_checkpoints::list(&conn, project, None, 1).await }).await?;
     let head = db.read(|conn| async move { find_head(&conn, project).await }).await?;
-    let known = db.read(|conn| async move { signing_keys::list(&conn, project).await }).await?;
+    let known = db.read(|conn| async move {
+        match audit_checkpoints::signatory(&conn, project).await? {
+            Some(by) => signing_keys::list(&conn, by.project).await,
+            None => Ok(Vec::new()),
+        }
+    });
+    let known = known.await?;
     let known = known.into_iter().filter(|key| key.alg == Alg::ES256).map(|key| key.kid).collect();
     let mut walk = Walk::new(project, demands, known)?;
     loop {

@@ -36,14 +36,18 @@ Examples:
   tessera audit export --project shop > shop.jsonl
   tessera audit export --project shop --after 1200 >> shop.jsonl      what has come since entry 1200")]
     Export(export::Export),
-    /// Signs the end of a project's chain with the project's key, and prints it: keep it outside of the store.
+    /// Signs the end of a chain with the project's key, and prints it: keep it outside of the store.
     #[command(after_help = "\
-Example:
-  tessera audit checkpoint --project shop > shop.checkpoint")]
+Examples:
+  tessera audit checkpoint --project shop > shop.checkpoint
+  tessera audit checkpoint --instance > instance.checkpoint      signed by the project admin")]
     Checkpoint {
         /// Slug or id of the project.
-        #[arg(long, value_name = "SLUG")]
-        project: String,
+        #[arg(long, value_name = "SLUG", required_unless_present = "instance")]
+        project: Option<String>,
+        /// The chain of the instance itself.
+        #[arg(long, conflicts_with = "project")]
+        instance: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -66,7 +70,9 @@ pub async fn run(audit: &Audit, sources: Sources) -> anyhow::Result<()> {
     match audit {
         Audit::Verify(command) => verify::run(command, sources).await,
         Audit::Export(command) => export::run(command, sources).await,
-        Audit::Checkpoint { project, common } => export::checkpoint(project, common, sources).await,
+        Audit::Checkpoint { project, common, .. } => {
+            export::checkpoint(project.as_deref(), common, sources).await
+        }
         Audit::Cut { project, common } => export::cut(project, common, sources).await,
     }
 }

@@ -108,6 +108,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     own(Method::DELETE, "/admin/admins/{id}", Permission::Own),
     instance(Method::GET, "/admin/audit", Permission::Read),
     instance(Method::GET, "/admin/audit/export", Permission::Read),
+    instance(Method::GET, "/admin/audit/checkpoints", Permission::Read),
+    instance(Method::POST, "/admin/audit/checkpoints", Permission::Read),
     instance(Method::GET, "/admin/jobs", Permission::Read),
     endpoint(Method::POST, "/admin/projects/{project}/users", Permission::ManageUsers),
     endpoint(Method::GET, "/admin/projects/{project}/users", Permission::ReadUsers),

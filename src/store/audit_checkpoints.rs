@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::admin_grants;
 use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
 use crate::ids::ProjectId;
@@ -15,23 +16,44 @@ pub struct CheckpointRow {
     pub jws: String,
 }
 
-/// The end of a chain, and what its signature needs.
+/// The end of a chain.
 #[derive(Clone, Debug, FromRow)]
 pub struct Head {
     pub seq: i64,
     pub hash: Vec<u8>,
-    pub issuer: String,
 }
 
-/// `None`: no such project, or nothing has happened in it.
+/// `None`: nothing has happened in it.
 pub async fn head(conn: &Conn, project: ProjectId) -> Result<Option<Head>> {
     fetch_optional!(
         conn,
         Head,
-        "SELECT h.seq, h.hash, p.issuer FROM audit_heads h JOIN projects p ON p.id = h.project_id
-         WHERE h.project_id = $1",
+        "SELECT seq, hash FROM audit_heads WHERE project_id = $1",
         project
     )
+}
+
+/// Who signs for a project: the project itself.
+#[derive(Clone, Debug, FromRow)]
+pub struct Signatory {
+    pub project: ProjectId,
+    pub issuer: String,
+}
+
+/// For the instance, the built-in project of its admins does, once it is made. `None`: no such project.
+pub async fn signatory(conn: &Conn, project: ProjectId) -> Result<Option<Signatory>> {
+    if project == ProjectId::INSTANCE {
+        let home = admin_grants::find_home(conn).await?;
+        return Ok(home.map(|home| Signatory { project: home.project_id, issuer: home.issuer }));
+    }
+    fetch_optional!(conn, Signatory, "SELECT id AS project, issuer FROM projects WHERE id = $1", project)
+}
+
+/// Whether the chain has grown since its last checkpoint, as [`due_projects`] judges it.
+pub async fn is_due(conn: &Conn, project: ProjectId, aged: Timestamp, most: i64) -> Result<bool> {
+    let Some(head) = head(conn, project).await? else { return Ok(false) };
+    let last = list(conn, project, None, 1).await?.into_iter().next();
+    Ok(last.is_none_or(|last| head.seq > last.seq && (last.at <= aged || head.seq - last.seq >= most)))
 }
 
 /// Adds one; no row when somebody else was faster.

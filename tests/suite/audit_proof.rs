@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tessera::audit::{Checkpoint, Demands, Proof, Verdict, checkpoint, verify, verify_export, verify_with};
 use tessera::ids::ProjectId;
 use tessera::keys::rotate;
+use tessera::model::sign_in_policy::SecondFactor;
 use tessera::model::signing_key::Alg;
+use tessera::projects::admins::home;
 use tessera::store::db::Conn;
 
 use crate::jobs::{row, run_well};
@@ -22,6 +24,7 @@ both_engines!(
     a_changed_store_is_found,
     a_changed_export_is_found,
     exports_go_on_where_they_ended,
+    the_chain_of_the_instance_is_signed_as_well,
     what_no_role_or_project_may,
     two_nodes_write_one_chain,
 );
@@ -382,6 +385,42 @@ async fn exports_go_on_where_they_ended(engine: Engine) {
     assert_eq!(part(&holding(&[early])).verdict, Verdict::Broken { seq: 5, why });
     let of_all = app.admin_request(&auditor, reqwest::Method::GET, "/audit/export").send().await.unwrap();
     assert_eq!(of_all.text().await.unwrap().lines().count(), 2, "the keys that were made");
+}
+
+async fn the_chain_of_the_instance_is_signed_as_well(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, auditor) = shop_with_log(&app).await;
+    let ask = async |key: &str| app.admin_post(key, "/audit/checkpoints", json!({})).await;
+    let nobody = "there is no key to sign with, or nothing to sign";
+    ask(&auditor).await.refused(409, "conflict", nobody);
+    home::ensure(&app.app, SecondFactor::Required).await.unwrap();
+    let made = ask(&auditor).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(ask(&auditor).await.body, made.body);
+    let listed = app.admin_get(&auditor, "/audit/checkpoints").await.ok();
+    assert_eq!(listed, json!({"items": [made.body], "next": null}));
+    let held = read(&made.body);
+    assert_eq!(held.project, ProjectId::INSTANCE);
+    let foreign = app.admin_key(Some(shop.project), "owner").await;
+    for refused in [ask(&foreign).await, app.admin_get(&foreign, "/audit/checkpoints").await] {
+        refused.refused(403, "forbidden", "a key for one project may not do this");
+    }
+    // What has come since is signed by the job.
+    app.admin_key(None, "auditor").await;
+    app.app.clock.advance(7200);
+    run_well(&app.app).await;
+    let listed = app.admin_get(&auditor, "/audit/checkpoints").await.ok();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    let whole = async |held: &[Checkpoint]| {
+        verify_with(&app.app.db, ProjectId::INSTANCE, &holding(held)).await.unwrap()
+    };
+    assert!(matches!(whole(std::slice::from_ref(&held)).await, Verdict::Whole { .. }));
+    assert!(matches!(whole(&[]).await, Verdict::Whole { .. }));
+    for edit in ["DELETE FROM audit_log", "DELETE FROM audit_heads", "DELETE FROM audit_checkpoints"] {
+        run(&app.app.db, edit).await;
+    }
+    let why = "the end has been cut off: a checkpoint covers more";
+    assert_eq!(whole(&[held]).await, Verdict::Broken { seq: 1, why });
 }
 
 async fn what_no_role_or_project_may(engine: Engine) {

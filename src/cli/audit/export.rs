@@ -43,11 +43,18 @@ pub async fn run(command: &Export, sources: Sources) -> anyhow::Result<()> {
     }
 }
 
-pub async fn checkpoint(project: &str, common: &Common, sources: Sources) -> anyhow::Result<()> {
+/// Without a project, of the instance.
+pub async fn checkpoint(project: Option<&str>, common: &Common, sources: Sources) -> anyhow::Result<()> {
     let app = common.app(sources).await?;
-    let ctx = context(&app, project).await?;
-    let made = audit::checkpoint::make(&app, ctx.project.id, ctx.now).await?;
-    let (row, _) = made.context("the project has no key to sign with")?;
+    let (chain, now) = match project {
+        Some(project) => {
+            let ctx = context(&app, project).await?;
+            (ctx.project.id, ctx.now)
+        }
+        None => (ProjectId::INSTANCE, app.clock.now()),
+    };
+    let made = audit::checkpoint::make(&app, chain, now).await?;
+    let (row, _) = made.context("there is no key to sign with, or nothing to sign")?;
     Ok(writeln!(std::io::stdout(), "{}", row.jws)?)
 }
 

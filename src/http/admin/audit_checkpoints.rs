@@ -1,4 +1,4 @@
-//! `/admin/projects/{project}/audit/checkpoints`: what the project's key has signed of its chain.
+//! `…/audit/checkpoints`: what a key has signed of a chain.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -12,6 +12,8 @@ use crate::audit::checkpoint;
 use crate::error::{Result, conflict};
 use crate::http::answer::ok;
 use crate::http::call::Call;
+use crate::ids::ProjectId;
+use crate::model::timestamp::Timestamp;
 use crate::store::audit_checkpoints::CheckpointRow;
 
 #[derive(Deserialize)]
@@ -25,9 +27,18 @@ struct Listing {
 pub async fn list(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     call.project_admin(&ctx).await?;
+    listed(&call, ctx.project.id).await
+}
+
+pub async fn list_of_instance(call: Call) -> Result<Response> {
+    call.admin().await?;
+    listed(&call, ProjectId::INSTANCE).await
+}
+
+async fn listed(call: &Call, chain: ProjectId) -> Result<Response> {
     let query: Listing = call.query()?;
     let limit = limit(query.limit)?;
-    let found = checkpoint::list(&ctx, query.after, limit + 1).await?;
+    let found = checkpoint::list(&call.app, chain, query.after, limit + 1).await?;
     let Page { items, next } = page(found, limit, |row: &CheckpointRow| row.seq.to_string());
     let items: Vec<Value> = items.iter().map(shown).collect();
     Ok(ok(&Page { items, next }))
@@ -37,9 +48,18 @@ pub async fn list(call: Call) -> Result<Response> {
 pub async fn make(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     call.project_admin(&ctx).await?;
-    Fields::of_optional(&call)?.finish()?;
-    let made = checkpoint::make(&ctx.app, ctx.project.id, ctx.now).await?;
-    let (row, new) = made.ok_or_else(|| conflict("the project has no key to sign with"))?;
+    made(&call, ctx.project.id, ctx.now).await
+}
+
+pub async fn make_of_instance(call: Call) -> Result<Response> {
+    call.admin().await?;
+    made(&call, ProjectId::INSTANCE, call.app.clock.now()).await
+}
+
+async fn made(call: &Call, chain: ProjectId, now: Timestamp) -> Result<Response> {
+    Fields::of_optional(call)?.finish()?;
+    let made = checkpoint::make(&call.app, chain, now).await?;
+    let (row, new) = made.ok_or_else(|| conflict("there is no key to sign with, or nothing to sign"))?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(shown(&row))).into_response())
 }

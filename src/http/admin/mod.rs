@@ -88,6 +88,10 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/admins/{id}", get(admins::read).delete(admins::revoke))
         .route("/admin/audit", get(audit::of_instance))
         .route("/admin/audit/export", get(audit_export::of_instance))
+        .route(
+            "/admin/audit/checkpoints",
+            get(audit_checkpoints::list_of_instance).post(audit_checkpoints::make_of_instance),
+        )
         .route("/admin/jobs", get(jobs::list))
         .merge(people::routes())
         .merge(mail::routes())

@@ -138,6 +138,20 @@ fn audit() -> Vec<Operation> {
         .answers(201, signed())
         .or_ok(),
         operation(
+            "GET /admin/audit/checkpoints",
+            "list_instance_audit_checkpoints",
+            "What the key of the project admin has signed of the instance's log, newest first",
+        )
+        .paged(),
+        operation(
+            "POST /admin/audit/checkpoints",
+            "make_instance_audit_checkpoint",
+            "Signs the end of the instance's log; 200 with the last one when nothing has happened since",
+        )
+        .optional_body([])
+        .answers(201, signed())
+        .or_ok(),
+        operation(
             &format!("GET {PROJECT}/events"),
             "list_events",
             "Sign-ins, refreshes and failures, newest first",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::links::{self, Content, Invited, Kind, NewLink};
+use super::links::{self, Content, Invited, Kind, NewLink, address_key};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, not_found};
@@ -76,7 +76,8 @@ pub async fn invite(ctx: &Ctx, actor: &Actor, new: NewInvitation) -> Result<Invi
             require_free(ctx, &conn, content).await?;
             link.store(ctx, &conn).await?;
             let (project, kind) = (ctx.project.id, letter.kind.as_str());
-            outbox::enqueue(&conn, project, ctx.now, letter.id, kind, &letter.body).await?;
+            let (to, key) = ((letter.id, kind), &address_key(ctx, &content.address));
+            outbox::enqueue_to_address(&conn, project, ctx.now, to, key, &letter.body).await?;
             record(ctx, &conn, actor, "invitation.sent", row.id).await
         })
         .await?;

@@ -9,6 +9,7 @@ use crate::audit::Personal;
 use crate::error::{Error, Result};
 use crate::ids::{ClientId, DeletionId, MailLinkId, ProjectId, UserId};
 use crate::keys::master::Place;
+use crate::model::names::folded;
 use crate::model::timestamp::Timestamp;
 use crate::model::user::UserRow;
 use crate::secret::{Secret, encode_base64url, equal_in_constant_time};
@@ -127,7 +128,7 @@ impl NewLink {
     /// For somebody who has an account.
     pub fn of_user(ctx: &Ctx, kind: Kind, user: &UserRow, content: &Content) -> Result<Self> {
         let mut link = Self::new(ctx, kind, content, kind.seconds())?;
-        link.row.user_id = Some(user.id);
+        (link.row.user_id, link.row.address_key) = (Some(user.id), None);
         (link.row.user_epoch, link.row.browser_epoch) = (Some(user.token_epoch), Some(user.browser_epoch));
         Ok(link)
     }
@@ -141,6 +142,7 @@ impl NewLink {
     ) -> Result<Self> {
         let mut link = Self::new(ctx, Kind::Objection, content, until.seconds_since(ctx.now))?;
         (link.row.user_id, link.row.deletion_id) = (Some(user), Some(deletion));
+        link.row.address_key = None;
         Ok(link)
     }
 
@@ -159,6 +161,7 @@ impl NewLink {
             user_epoch: None,
             browser_epoch: None,
             deletion_id: None,
+            address_key: Some(address_key(ctx, &content.address)),
             sealed_content,
             created_at: ctx.now,
             expires_at: ctx.now.plus_seconds(seconds),
@@ -174,6 +177,11 @@ impl NewLink {
     pub async fn store(&self, ctx: &Ctx, conn: &Conn) -> Result<()> {
         mail_links::insert(conn, ctx.project.id, &self.row, &self.hash).await.map(drop)
     }
+}
+
+/// By which links and letters of somebody without an account are found again, and nothing else is.
+pub fn address_key(ctx: &Ctx, address: &str) -> Vec<u8> {
+    ctx.app.master_keys.keyed_hash(ctx.project.id, "mail/address", folded(address.trim()).as_bytes())
 }
 
 /// A link that may still be followed.

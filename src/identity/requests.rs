@@ -6,7 +6,7 @@ use std::slice;
 
 use serde::{Deserialize, Serialize};
 
-use super::links::{GoOn, Kind};
+use super::links::{GoOn, Kind, address_key};
 use super::tries::{self, Bound};
 use super::{forgotten, sign_up};
 use crate::app::Ctx;
@@ -68,7 +68,8 @@ pub async fn ask(ctx: &Ctx, request: &Request, address: &str) -> Result<Option<u
             if tries::count(&conn, ctx, slice::from_ref(who)).await?.is_none() {
                 let (project, kind) = (ctx.project.id, sealed.kind.as_str());
                 // By the clock of the job that answers.
-                outbox::enqueue(&conn, project, ctx.wall, sealed.id, kind, &sealed.body).await?;
+                let (it, key) = ((sealed.id, kind), &address_key(ctx, &request.who));
+                outbox::enqueue_to_address(&conn, project, ctx.wall, it, key, &sealed.body).await?;
             }
             Ok(None)
         })

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, json};
 
-use super::links::{Content, Found, Kind, NewLink};
+use super::links::{Content, Found, Kind, NewLink, address_key};
 use super::requests::{Request, finish, may_take_in, may_write};
 use super::tries::{self, Bound};
 use crate::app::Ctx;
@@ -63,7 +63,8 @@ pub(super) async fn answer(ctx: &Ctx, id: OutboxId, request: &Request) -> Result
             {
                 link.store(ctx, &conn).await?;
                 let (project, kind) = (ctx.project.id, letter.kind.as_str());
-                outbox::enqueue(&conn, project, ctx.now, letter.id, kind, &letter.body).await?;
+                let (to, key) = ((letter.id, kind), &address_key(ctx, address));
+                outbox::enqueue_to_address(&conn, project, ctx.now, to, key, &letter.body).await?;
             }
             Ok(())
         })

@@ -18,9 +18,8 @@ pub(super) async fn sign(run: &Run) -> Result<Done> {
     let now = run.app.clock.now();
     let aged = now.plus_seconds(-AGED_SECONDS);
     let (mut made, mut failure, mut after) = (0, None, ProjectId::INSTANCE);
-    let of_instance = |conn| async move {
-        audit_checkpoints::is_due(&conn, ProjectId::INSTANCE, aged, MOST_ENTRIES).await
-    };
+    let of_instance =
+        |conn| async move { audit_checkpoints::is_due(&conn, ProjectId::INSTANCE, aged, MOST_ENTRIES).await };
     if run.app.db.read(of_instance).await? {
         made += u64::from(checkpoint::make(&run.app, ProjectId::INSTANCE, now).await?.is_some());
     }

@@ -25,12 +25,7 @@ pub struct Head {
 
 /// `None`: nothing has happened in it.
 pub async fn head(conn: &Conn, project: ProjectId) -> Result<Option<Head>> {
-    fetch_optional!(
-        conn,
-        Head,
-        "SELECT seq, hash FROM audit_heads WHERE project_id = $1",
-        project
-    )
+    fetch_optional!(conn, Head, "SELECT seq, hash FROM audit_heads WHERE project_id = $1", project)
 }
 
 /// Who signs for a project: the project itself.

@@ -115,6 +115,18 @@ pub async fn restore_user(
     )
 }
 
+/// What waits for somebody without an account under an address: links, and letters that have not left yet.
+pub async fn delete_of_address(conn: &Conn, project: ProjectId, address_key: &[u8]) -> Result<()> {
+    execute!(
+        conn,
+        "DELETE FROM mail_links WHERE project_id = $1 AND address_key = $2",
+        project,
+        address_key
+    )?;
+    execute!(conn, "DELETE FROM outbox WHERE project_id = $1 AND address_key = $2", project, address_key)?;
+    Ok(())
+}
+
 /// Of these a user may have many.
 const MANY: [&str; 11] = [
     "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (

@@ -19,6 +19,8 @@ pub struct MailLink {
     pub browser_epoch: Option<i64>,
     /// To which the link objects.
     pub deletion_id: Option<DeletionId>,
+    /// The keyed hash of the address, of somebody who has no account yet.
+    pub address_key: Option<Vec<u8>>,
     pub sealed_content: Vec<u8>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
@@ -26,7 +28,7 @@ pub struct MailLink {
 
 macro_rules! columns {
     () => {
-        "l.id, l.kind, l.user_id, l.project_epoch, l.user_epoch, l.browser_epoch, l.deletion_id, l.sealed_content, \
+        "l.id, l.kind, l.user_id, l.project_epoch, l.user_epoch, l.browser_epoch, l.deletion_id, l.address_key, l.sealed_content, \
          l.created_at, l.expires_at"
     };
 }
@@ -35,8 +37,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, link: &MailLink, hash: &[u8
     execute!(
         conn,
         "INSERT INTO mail_links (project_id, id, kind, token_hash, user_id, project_epoch, user_epoch, browser_epoch,
-           deletion_id, sealed_content, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+           deletion_id, address_key, sealed_content, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         project,
         link.id,
         &link.kind,
@@ -46,6 +48,7 @@ pub async fn insert(conn: &Conn, project: ProjectId, link: &MailLink, hash: &[u8
         link.user_epoch,
         link.browser_epoch,
         link.deletion_id,
+        link.address_key.as_deref(),
         &link.sealed_content,
         link.created_at,
         link.expires_at

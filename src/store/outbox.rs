@@ -61,6 +61,25 @@ pub async fn enqueue(
     )
 }
 
+/// The same of what is meant for somebody without an account, which goes with whoever has the address when they are deleted.
+pub async fn enqueue_to_address(
+    conn: &Conn,
+    project: ProjectId,
+    now: Timestamp,
+    (id, kind): (OutboxId, &str),
+    address_key: &[u8],
+    sealed_body: &[u8],
+) -> Result<u64> {
+    enqueue(conn, project, now, id, kind, sealed_body).await?;
+    execute!(
+        conn,
+        "UPDATE outbox SET address_key = $1 WHERE project_id = $2 AND id = $3",
+        address_key,
+        project,
+        id
+    )
+}
+
 /// The same of a letter to a user, which goes with the user.
 pub async fn enqueue_to(
     conn: &Conn,

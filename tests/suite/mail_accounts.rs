@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tessera::mail::files::Kept;
 
 use crate::support::{
-    Account, Desk, Engine, Mailbox, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, between, both_engines,
-    link_of, number,
+    Account, Deleting, Desk, Engine, Mailbox, NEW_PASSWORD, PASSWORD, REASON, Seen, Shop, TestApp, between,
+    both_engines, link_of, number,
 };
 
 both_engines!(
@@ -15,6 +15,7 @@ both_engines!(
     a_closed_project_takes_nobody_in,
     user_names_are_not_to_be_listed,
     an_invitation_makes_an_account,
+    what_waits_for_an_address_goes_with_its_owner,
     invitations_are_bounded_and_typed,
     an_invitation_is_withdrawn,
     of_many_who_join_at_once_one_does,
@@ -229,6 +230,35 @@ async fn an_invitation_makes_an_account(engine: Engine) {
     let late = app.follow_link(&link, &choice("second", NEW_PASSWORD)).await;
     assert_eq!((late.status, late.message().as_str()), (400, GONE));
     assert_eq!(user(&desk, "second").await, json!(null));
+}
+
+/// Invited twice and joined by one of the letters: the other one, and its link, do not outlive the person.
+async fn what_waits_for_an_address_goes_with_its_owner(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let (shop, _) = shop(&app, "invitation").await;
+    let desk = app.desk(&shop, "user_manager").await;
+    invite(&desk, json!({"email": NEW, "username": "newcomer"})).await;
+    let link = link_of(&app, &mailbox.one(&app, NEW).await);
+    invite(&desk, json!({"email": NEW.to_uppercase(), "username": "other"})).await;
+    invite(&desk, json!({"email": "two@example.com"})).await;
+    let joined = app.follow_link(&link, &choice("newcomer", NEW_PASSWORD)).await;
+    assert_eq!(joined.status, 200, "{}", joined.text);
+    let deleting = Deleting::new(&app, &shop).await;
+    let asked = json!({"user": {"username": "newcomer"}, "reason": REASON});
+    let asked = deleting.post("delete-user", asked).await;
+    assert_eq!(asked.status, 202, "{}", asked.body);
+    let waiting = "SELECT count(*) AS n FROM outbox WHERE kind = 'mail' AND state = 'waiting'";
+    assert_eq!(number(&app.app.db, waiting).await, 2);
+    deleting.confirm(asked.body["deletion_id"].as_str().unwrap(), "newcomer").await.ok();
+    let left = desk.get("/invitations").await.ok();
+    let addresses: Vec<_> =
+        left["items"].as_array().unwrap().iter().map(|one| one["email"].clone()).collect();
+    assert_eq!(addresses, ["two@example.com"]);
+    // Of the two letters that waited one is left, and the notice of the deletion is new.
+    assert_eq!(number(&app.app.db, waiting).await, 2);
+    let of_nobody =
+        "SELECT count(*) AS n FROM outbox WHERE kind = 'mail' AND state = 'waiting' AND address_key IS NULL";
+    assert_eq!(number(&app.app.db, of_nobody).await, 1);
 }
 
 async fn invitations_are_bounded_and_typed(engine: Engine) {

@@ -8,6 +8,7 @@ use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result};
 use crate::events;
+use crate::identity::links::address_key;
 use crate::ids::{DeletionId, ProjectId, UserId};
 use crate::jobs::outbox::{Sealed, seal_letter};
 use crate::ledger::{self, Erased, Line};
@@ -77,6 +78,10 @@ pub(super) async fn set_impact(
 /// lived is told to its clients, by ids alone.
 async fn erase(ctx: &Ctx, conn: &Conn, user: UserId) -> Result<()> {
     logout_tokens::owe_for_user(conn, ctx.project.id, ctx.now, user).await?;
+    let person = erasing::find_person(conn, ctx.project.id, user).await?;
+    if let Some(address) = person.and_then(|person| person.email) {
+        erasing::delete_of_address(conn, ctx.project.id, &address_key(ctx, &address)).await?;
+    }
     erasing::erase_user(conn, ctx.project.id, ctx.now, user).await?;
     erasing::delete_belongings(conn, ctx.project.id, user, BATCH).await.map(|_| ())
 }

@@ -130,16 +130,16 @@ pub enum DeletionConfirmation {
     /// The key that asked types the user name again.
     #[default]
     Typed,
-    /// Another admin's key confirms.
-    SecondPerson,
     /// The factor of an admin who is a person. A key alone has none.
     SecondFactor,
+    /// Another admin confirms: whatever one person can prove, they are one.
+    SecondPerson,
 }
 
 impl FromStr for DeletionConfirmation {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        let all = [Self::Typed, Self::SecondPerson, Self::SecondFactor];
+        let all = [Self::Typed, Self::SecondFactor, Self::SecondPerson];
         let known = all.into_iter().find(|method| method.as_str() == text);
         known.ok_or_else(|| Error::internal("an unknown way of confirming in the store"))
     }

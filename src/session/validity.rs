@@ -12,6 +12,7 @@ use crate::error::{Error, Result, stale};
 use crate::ids::ClientId;
 use crate::model::project::next_number;
 use crate::model::validity::Validity;
+use crate::projects::admins::home;
 use crate::projects::clients as registered;
 use crate::store::{clients, families};
 
@@ -155,6 +156,7 @@ pub async fn change(
     seen: Option<i64>,
     change: &Change,
 ) -> Result<(i64, Shown)> {
+    home::check_change_of_client(ctx, id).await?;
     let client = registered::get_seen(ctx, seen, id).await?;
     let mut settings = client.settings;
     let old = settings.validity;

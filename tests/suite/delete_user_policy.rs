@@ -19,7 +19,7 @@ async fn only_owners_weaken_it(engine: Engine) {
     for (body, setting) in [
         (settings("typed", 7), "deletion_confirmation"),
         (settings("second_person", 6), "deletion_restore_days"),
-        (settings("second_factor", 0), "deletion_restore_days"),
+        (settings("second_factor", 7), "deletion_confirmation"),
         (null("deletion_confirmation"), "deletion_confirmation"),
         (null("deletion_restore_days"), "deletion_restore_days"),
     ] {

@@ -65,6 +65,10 @@ ids! {
     ResourceServerId,
     /// One requested deletion of a user.
     DeletionId,
+    /// What waits to be confirmed before it ends.
+    ConfirmationId,
+    /// The deletion of many users at once.
+    BulkId,
     /// A device that waits for somebody to sign in elsewhere.
     DeviceGrantId,
     /// A message waiting in the outbox.

@@ -236,12 +236,22 @@ impl Call {
 
     /// The caller of an admin endpoint of one project: with a role in this project or in all of them.
     pub async fn project_admin(&self, ctx: &Ctx) -> Result<Admin> {
-        let admin = self.admin().await?;
-        self.check_reach(ctx, &admin)?;
+        let admin = self.proven_admin().await?;
+        if !self.is_let(ctx, &admin)? {
+            self.check_role(&admin)?;
+            self.check_reach(ctx, &admin)?;
+        }
         if !self.endpoint()?.permission.reads() && home::is_home(ctx).await? {
             self.check_at_home(&admin)?;
         }
         Ok(admin)
+    }
+
+    /// Whether the project lets the role do what it otherwise may not.
+    fn is_let(&self, ctx: &Ctx, admin: &Admin) -> Result<bool> {
+        let (project, permission) = (ctx.project.id, self.endpoint()?.permission);
+        let role = admin.role_in(project);
+        Ok(admin.reaches(project) && role.may_if_let(permission, &ctx.project.settings))
     }
 
     /// Who changes the admins' own project could make themselves one, or take another's place: owners of everything alone do,

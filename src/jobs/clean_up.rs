@@ -39,13 +39,14 @@ enum Kind {
     RevokedTokens,
     UsedJtis,
     UnconfirmedDeletions,
+    Confirmations,
     Messages,
     CaughtMessages,
     Users,
 }
 
 impl Kind {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Codes,
         Self::PushedRequests,
         Self::InitialAccessTokens,
@@ -64,6 +65,7 @@ impl Kind {
         Self::RevokedTokens,
         Self::UsedJtis,
         Self::UnconfirmedDeletions,
+        Self::Confirmations,
         Self::Messages,
         Self::CaughtMessages,
         Self::Users,
@@ -89,6 +91,7 @@ impl Kind {
             Self::RevokedTokens => "revoked_tokens",
             Self::UsedJtis => "used_jtis",
             Self::UnconfirmedDeletions => "unconfirmed deletions",
+            Self::Confirmations => "confirmations",
             Self::Messages => "outbox",
             Self::CaughtMessages => "outbox of sandboxes",
             Self::Users => "deleted users",
@@ -116,7 +119,7 @@ impl Kind {
             Self::RevokedTokens | Self::UsedJtis => HOUR,
             // Until then an admin sees how often it was used.
             Self::InitialAccessTokens | Self::UnconfirmedDeletions => DAY,
-            Self::Messages => 30 * DAY,
+            Self::Messages | Self::Confirmations => 30 * DAY,
             Self::CaughtMessages => 7 * DAY,
         }
     }
@@ -151,6 +154,7 @@ impl Kind {
                 Self::RevokedTokens => expired::delete_revoked_tokens(&conn, end).await,
                 Self::UsedJtis => expired::delete_used_jtis(&conn, end).await,
                 Self::UnconfirmedDeletions => expired::delete_unconfirmed_deletions(&conn, end).await,
+                Self::Confirmations => expired::delete_confirmations(&conn, end).await,
                 Self::Messages => expired::delete_finished_messages(&conn, end).await,
                 Self::CaughtMessages => expired::delete_caught_messages(&conn, end).await,
                 Self::Users => remove_users(&conn, end).await,

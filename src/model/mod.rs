@@ -8,6 +8,7 @@ pub mod client;
 mod client_places;
 mod client_settings;
 pub mod colour;
+pub mod confirmation;
 pub mod consent;
 pub mod deletion;
 pub mod delivery;

@@ -72,6 +72,10 @@ pub struct ProjectSettings {
     pub deletion_restore_days: i64,
     /// Whether people may delete their own accounts, by their user name typed again.
     pub self_deletion: bool,
+    /// Whether the role `user_manager` may delete users, one by one.
+    pub user_managers_may_delete: bool,
+    /// Users that may be deleted within an hour, 1 to 1000, before each further one asks for the strongest confirmation at hand.
+    pub deletion_mass_threshold: i64,
     /// DPoP proofs have a nonce of ours (RFC 9449, 8), whatever their client.
     pub require_dpop_nonce: bool,
     /// Whether applications may register themselves (RFC 7591).
@@ -90,6 +94,8 @@ pub struct ProjectSettings {
 /// The longest restore window.
 pub const MOST_RESTORE_DAYS: i64 = 90;
 
+const MOST_MASS_THRESHOLD: i64 = 1000;
+
 const MOST_REASONS: usize = 50;
 const MOST_REASON_CHARACTERS: usize = 100;
 
@@ -100,6 +106,8 @@ impl Default for ProjectSettings {
             deletion_confirmation: DeletionConfirmation::default(),
             deletion_restore_days: 0,
             self_deletion: false,
+            user_managers_may_delete: false,
+            deletion_mass_threshold: 10,
             require_dpop_nonce: false,
             dynamic_registration: DynamicRegistration::default(),
             sign_in: SignInPolicy::default(),
@@ -165,6 +173,12 @@ impl ProjectSettings {
         if new.self_deletion && !self.self_deletion {
             return Some("settings.self_deletion");
         }
+        if new.user_managers_may_delete && !self.user_managers_may_delete {
+            return Some("settings.user_managers_may_delete");
+        }
+        if new.deletion_mass_threshold > self.deletion_mass_threshold {
+            return Some("settings.deletion_mass_threshold");
+        }
         if new.deletion_restore_days < self.deletion_restore_days {
             return Some("settings.deletion_restore_days");
         }
@@ -185,6 +199,10 @@ impl ProjectSettings {
         if !(0..=MOST_RESTORE_DAYS).contains(&self.deletion_restore_days) {
             let bound = "settings.deletion_restore_days must lie between 0 and 90";
             return Err(Error::invalid_field("settings.deletion_restore_days", bound));
+        }
+        if !(1..=MOST_MASS_THRESHOLD).contains(&self.deletion_mass_threshold) {
+            let bound = "settings.deletion_mass_threshold must lie between 1 and 1000";
+            return Err(Error::invalid_field("settings.deletion_mass_threshold", bound));
         }
         let is_reason = |reason: &String| {
             let length = reason.chars().count();

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::project::ProjectSettings;
 use crate::error::Error;
 
 /// The role of an admin, be it a key or a person.
@@ -35,11 +36,19 @@ impl Role {
     pub const fn may(self, permission: Permission) -> bool {
         match permission {
             Permission::Own => matches!(self, Self::Owner),
-            Permission::Administer => matches!(self, Self::Owner | Self::Admin),
+            Permission::Administer | Permission::DeleteUsers => matches!(self, Self::Owner | Self::Admin),
             Permission::ManageUsers => matches!(self, Self::Owner | Self::Admin | Self::UserManager),
-            Permission::Read => matches!(self, Self::Owner | Self::Admin | Self::Auditor),
+            Permission::Read | Permission::ReadDeletions => {
+                matches!(self, Self::Owner | Self::Admin | Self::Auditor)
+            }
             Permission::ReadUsers => true,
         }
+    }
+
+    /// Whether a project's settings let the role do what it otherwise may not.
+    pub const fn may_if_let(self, permission: Permission, settings: &ProjectSettings) -> bool {
+        let deletes = matches!(permission, Permission::DeleteUsers | Permission::ReadDeletions);
+        deletes && matches!(self, Self::UserManager) && settings.user_managers_may_delete
     }
 }
 
@@ -57,8 +66,12 @@ impl FromStr for Role {
 pub enum Permission {
     /// Admin keys, the deletion of a project, and the end of a legal hold.
     Own,
-    /// Projects, clients, definitions, roles, groups, and the deletion of users.
+    /// Projects, clients, definitions, roles, groups, and the deletion of many users at once.
     Administer,
+    /// The deletion of one user: whoever administers, and user managers where the project says so.
+    DeleteUsers,
+    /// How such a deletion stands: whoever reads, and user managers where they delete.
+    ReadDeletions,
     /// Users, their attributes and sessions.
     ManageUsers,
     /// Reads of everything, the audit log among it.
@@ -70,6 +83,6 @@ pub enum Permission {
 impl Permission {
     /// Whether it is one to look, and no more.
     pub const fn reads(self) -> bool {
-        matches!(self, Self::Read | Self::ReadUsers)
+        matches!(self, Self::Read | Self::ReadDeletions | Self::ReadUsers)
     }
 }

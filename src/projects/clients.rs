@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::admins::home;
 pub use super::client_secrets::{Old, Rotated, list_secrets, remove_secret, rotate_secret};
+use super::confirmations::{self, Subject, Waiting};
 use super::initial_access_tokens::not_valid;
 use super::sector;
 use crate::app::{App, Ctx};
@@ -13,6 +14,7 @@ use crate::ids::{ClientId, InitialAccessTokenId, ProjectId};
 use crate::keys::client_keys::ClientKeys;
 use crate::keys::provide::{self, Change};
 use crate::model::client::{Client, ClientKind, ClientSettings, GrantType, SCOPES, unknown_scope};
+use crate::model::confirmation::What;
 use crate::model::merge::{differences, merged};
 use crate::model::names::check_display_name;
 use crate::model::project::next_number;
@@ -249,31 +251,47 @@ pub async fn living_families(ctx: &Ctx, id: ClientId) -> Result<i64> {
         .await
 }
 
-/// Deletes the client: its tokens, codes and secrets are dead. The row stays, so that verification can say why.
-pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -> Result<Client> {
-    let mut gone = get_seen(ctx, seen, id).await?;
+/// Asks for the deletion of a client, which waits for a confirmation.
+///
+/// # Errors
+/// 404 for one that is unknown; 412 when `seen` is no longer true; what [`confirmations::ask`] refuses.
+pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -> Result<Waiting> {
+    let client = get_seen(ctx, seen, id).await?;
     home::check_change_of_client(ctx, id).await?;
-    gone.status = Status::Deleted;
-    let asked = &gone;
-    ctx.app
-        .db
-        .unit(|conn| async move {
-            let project = ctx.project.id;
-            endings::begin_for_client(&conn, project, ctx.now, id).await?;
-            if clients::update(&conn, project, ctx.now, asked, true).await? == 0 {
-                return Err(stale(seen.is_some()));
-            }
-            client_secrets::delete_all(&conn, project, id).await?;
-            client_origins::replace(&conn, project, id, &[]).await?;
-            registrations::delete(&conn, project, id).await?;
-            let target = target(id);
-            let event = actor.did("client.deleted", &target).with(json!({"client_name": asked.name}));
-            audit::append(&conn, project, ctx.now, &event).await.map(|_| ())
-        })
-        .await?;
-    gone.version = next_number(gone.version, ctx.now);
-    gone.updated_at = ctx.now;
-    Ok(gone)
+    let families = confirmations::counted(living_families(ctx, id).await)?;
+    let subject = Subject { what: What::Client, id: id.0, version: client.version, reason: "" };
+    confirmations::ask(ctx, actor, subject, json!({"families": families})).await
+}
+
+/// Deletes a client that ends itself.
+pub async fn delete(ctx: &Ctx, actor: &Actor, id: ClientId) -> Result<()> {
+    let gone = &get(ctx, id).await?;
+    home::check_change_of_client(ctx, id).await?;
+    ctx.app.db.unit(|conn| async move { delete_confirmed(ctx, &conn, actor, gone, json!({})).await }).await
+}
+
+/// Deletes the client: its tokens, codes and secrets are dead. The row stays, so that verification can say why. It counts
+/// nothing: however much there is, it ends.
+pub(super) async fn delete_confirmed(
+    ctx: &Ctx,
+    conn: &Conn,
+    actor: &Actor,
+    client: &Client,
+    confirmed: Value,
+) -> Result<()> {
+    let (project, id) = (ctx.project.id, client.id);
+    let gone = Client { status: Status::Deleted, ..client.clone() };
+    endings::begin_for_client(conn, project, ctx.now, id).await?;
+    if clients::update(conn, project, ctx.now, &gone, true).await? == 0 {
+        return Err(stale(false));
+    }
+    client_secrets::delete_all(conn, project, id).await?;
+    client_origins::replace(conn, project, id, &[]).await?;
+    registrations::delete(conn, project, id).await?;
+    let target = target(id);
+    let detail = confirmations::merge(json!({"client_name": client.name}), confirmed);
+    let event = actor.did("client.deleted", &target).with(detail);
+    audit::append(conn, project, ctx.now, &event).await.map(|_| ())
 }
 
 /// Like [`get`], in the version that the caller has seen.

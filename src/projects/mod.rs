@@ -5,6 +5,7 @@ pub mod admins;
 pub mod attributes;
 mod client_secrets;
 pub mod clients;
+pub mod confirmations;
 pub mod consents;
 pub mod exports;
 pub mod holdings;
@@ -24,6 +25,7 @@ mod withdrawal;
 use serde_json::{Map, Value, json};
 
 use self::admins::{Within, home};
+use self::confirmations::{Subject, Waiting};
 pub use self::shorthand::{create_admin_key, create_client, create_project, create_user};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor, Event};
@@ -31,6 +33,7 @@ use crate::error::{Code, Error, Result, conflict, forbidden, not_found, stale};
 use crate::ids::ProjectId;
 use crate::keys::generate::RsaSize;
 use crate::keys::provide::Change;
+use crate::model::confirmation::What;
 use crate::model::merge::{differences, merged};
 use crate::model::names::{check_display_name, check_slug};
 use crate::model::project::{Project, ProjectKind, ProjectSettings, next_number};
@@ -232,41 +235,45 @@ pub async fn living(ctx: &Ctx) -> Result<Living> {
     ctx.app.db.read(|conn| async move { projects::count_living(&conn, id, ctx.now).await }).await
 }
 
-/// Deletes the project: from now on it is not found, and nothing of it lives. Its rows go later, in batches; its slug is
-/// never free again. The event stands in the instance's chain as well, because nobody can ask for the project's any more.
-pub async fn delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<()> {
-    let mut gone = current(ctx, seen)?.clone();
+/// Asks for the deletion of the project, which waits for a confirmation.
+///
+/// # Errors
+/// 409 for a protected project, and what [`confirmations::ask`] refuses; 412 when `seen` is no longer true.
+pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<Waiting> {
+    let project = current(ctx, seen)?;
     home::check_deletion(ctx).await?;
-    if gone.settings.deletion_protection {
-        let target = target(gone.id);
-        let event =
-            || actor.did("project.deletion_refused", &target).with(json!({"why": "deletion_protection"}));
-        let trace = |conn: Conn| async move { record(&conn, ctx.project.id, ctx.now, &event()).await };
-        ctx.app.db.unit(trace).await?;
+    if project.settings.deletion_protection {
+        confirmations::refused(ctx, actor, What::Project, project.id.0, "deletion_protection").await?;
         let why = "the project is protected from deletion: settings.deletion_protection";
         return Err(Error::new(Code::DeletionProtection, why));
     }
+    let impact = confirmations::counted(living(ctx).await)?;
+    let subject = Subject { what: What::Project, id: project.id.0, version: project.version, reason: "" };
+    confirmations::ask(ctx, actor, subject, impact).await
+}
+
+/// Deletes the project: from now on it is not found, and nothing of it lives. Its rows go later, in batches; its slug is
+/// never free again. The event stands in the instance's chain as well, because nobody can ask for the project's any more.
+/// It counts nothing: however much there is, it ends.
+async fn delete_confirmed(ctx: &Ctx, conn: &Conn, actor: &Actor, confirmed: Value) -> Result<()> {
+    let mut gone = Project::clone(&ctx.project);
     gone.status = Status::Deleted;
     // What becomes of its rows, and what the instance's log says, goes by everybody's clock.
-    let (gone, now) = (&gone, ctx.wall);
-    ctx.app
-        .db
-        .unit(|conn| async move {
-            endings::begin_for_project(&conn, gone.id, now).await?;
-            if projects::update(&conn, now, gone, true).await? == 0 {
-                return Err(stale(seen.is_some()));
-            }
-            // A key or an admin of the project ends itself here.
-            actor.hold(&conn).await?;
-            let roles = admin_grants::delete_for(&conn, gone.id).await?;
-            let keys = stored_admin_keys::revoke_all(&conn, gone.id, now).await?;
-            let target = target(gone.id);
-            let detail = json!({"slug": gone.slug, "admin_keys_revoked": keys, "admin_roles_revoked": roles});
-            let event = actor.did("project.deleted", &target).with(detail).by_an_ended_key();
-            record(&conn, gone.id, ctx.now, &event).await?;
-            record(&conn, ProjectId::INSTANCE, now, &event).await
-        })
-        .await
+    let now = ctx.wall;
+    endings::begin_for_project(conn, gone.id, now).await?;
+    if projects::update(conn, now, &gone, true).await? == 0 {
+        return Err(stale(false));
+    }
+    // A key or an admin of the project ends itself here.
+    actor.hold(conn).await?;
+    let roles = admin_grants::delete_for(conn, gone.id).await?;
+    let keys = stored_admin_keys::revoke_all(conn, gone.id, now).await?;
+    let target = target(gone.id);
+    let detail = json!({"slug": gone.slug, "admin_keys_revoked": keys, "admin_roles_revoked": roles});
+    let detail = confirmations::merge(detail, confirmed);
+    let event = actor.did("project.deleted", &target).with(detail).by_an_ended_key();
+    record(conn, gone.id, ctx.now, &event).await?;
+    record(conn, ProjectId::INSTANCE, now, &event).await
 }
 
 /// The project as it was read for this request, if that is what the caller has seen.

@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::admin_keys::Roles;
 use super::db::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{AdminGrantId, ClientId, ProjectId, UserId};
@@ -140,6 +141,23 @@ pub async fn delete_for(conn: &Conn, for_project: ProjectId) -> Result<u64> {
         "DELETE FROM admin_grants WHERE project_id IN (SELECT project_id FROM admin_home) AND for_project = $1",
         for_project
     )
+}
+
+/// Whether somebody who can sign in holds one of these roles for the project, or for all.
+pub async fn is_one(conn: &Conn, for_project: ProjectId, roles: Roles) -> Result<bool> {
+    let found = fetch_optional!(
+        conn,
+        (AdminGrantId,),
+        "SELECT g.id FROM admin_grants g JOIN users u ON u.project_id = g.project_id AND u.id = g.user_id
+         WHERE g.project_id IN (SELECT project_id FROM admin_home) AND g.for_project IN ($1, $2)
+           AND u.status = 'active'
+           AND (g.role = 'owner' OR (g.role = 'admin' AND $3) OR (g.role = 'user_manager' AND $4)) LIMIT 1",
+        for_project,
+        ProjectId::INSTANCE,
+        roles.admins,
+        roles.user_managers
+    )?;
+    Ok(found.is_some())
 }
 
 #[derive(FromRow)]

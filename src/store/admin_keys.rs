@@ -86,6 +86,34 @@ pub async fn insert(conn: &Conn, now: Timestamp, key: &AdminKey, hash: &[u8]) ->
     )
 }
 
+/// Which roles, beside owners.
+#[derive(Clone, Copy)]
+pub struct Roles {
+    pub admins: bool,
+    pub user_managers: bool,
+}
+
+/// Whether somebody but `own` has a live key that reaches the project, with one of these roles.
+pub async fn is_another(
+    conn: &Conn,
+    project: ProjectId,
+    own: Option<AdminKeyId>,
+    roles: Roles,
+) -> Result<bool> {
+    let found = fetch_optional!(
+        conn,
+        (AdminKeyId,),
+        "SELECT id FROM admin_keys WHERE revoked_at IS NULL AND (project_id IS NULL OR project_id = $1)
+           AND ($2 IS NULL OR id <> $2)
+           AND (role = 'owner' OR (role = 'admin' AND $3) OR (role = 'user_manager' AND $4)) LIMIT 1",
+        project,
+        own,
+        roles.admins,
+        roles.user_managers
+    )?;
+    Ok(found.is_some())
+}
+
 /// Keeps a live key from being revoked until the unit ends. No row: it was revoked. An update that changes nothing, because
 /// that is what both engines have.
 pub async fn hold(conn: &Conn, id: AdminKeyId) -> Result<u64> {

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_all, fetch_optional};
+use super::db::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{DeletionId, ProjectId, UserId};
 use crate::model::deletion::State;
@@ -243,6 +243,26 @@ pub async fn cancel(
         project,
         id
     )
+}
+
+#[derive(FromRow)]
+struct Number {
+    n: i64,
+}
+
+/// Users of the project whose deletion was confirmed or executed since, and not called off.
+pub async fn count_since(conn: &Conn, project: ProjectId, since: Timestamp) -> Result<i64> {
+    let count = fetch_one!(
+        conn,
+        Number,
+        "SELECT (SELECT count(*) FROM deletions
+                 WHERE project_id = $1 AND confirmed_at > $2 AND state IN ('scheduled', 'executed'))
+              + (SELECT count(*) FROM deletions
+                 WHERE project_id = $1 AND state = 'executed' AND finished_at > $2 AND confirmed_at <= $2) AS n",
+        project,
+        since
+    )?;
+    Ok(count.n)
 }
 
 /// What the execution ended, in place of what the request expected.

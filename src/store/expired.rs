@@ -119,6 +119,11 @@ pub async fn delete_unconfirmed_deletions(conn: &Conn, lapsed: Timestamp) -> Res
     execute!(conn, ended!("deletions", "id", "expires_at", "state IN ('pending', 'expired')"), lapsed)
 }
 
+/// Confirmations, whatever has become of them: the audit log says it for good.
+pub async fn delete_confirmations(conn: &Conn, expired: Timestamp) -> Result<u64> {
+    execute!(conn, ended!("confirmations", "id", "expires_at"), expired)
+}
+
 /// Delivered and dead messages; their bodies went when they were finished.
 pub async fn delete_finished_messages(conn: &Conn, finished: Timestamp) -> Result<u64> {
     execute!(conn, ended!("outbox", "id", "finished_at"), finished)

@@ -10,6 +10,7 @@ pub mod client_origins;
 pub mod client_secrets;
 pub mod clients;
 pub mod codes;
+pub mod confirmations;
 pub mod consents;
 pub mod db;
 pub mod deletion_guards;

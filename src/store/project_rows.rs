@@ -52,6 +52,7 @@ const OF_PEOPLE: &[&str] = &[
     batch_of!("remembered_devices", "id"),
     batch_of!("user_keys", "user_id"),
     batch_of!("deletions", "id"),
+    batch_of!("confirmations", "id"),
     batch_of!("endings", "of_id"),
     batch_of!("deletion_guards", "user_id"),
     batch_of!("admin_grants", "id"),

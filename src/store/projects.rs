@@ -83,6 +83,11 @@ pub async fn is_known(conn: &Conn, project: ProjectId) -> Result<bool> {
     Ok(fetch_optional!(conn, Id, "SELECT id FROM projects WHERE id = $1", project)?.is_some())
 }
 
+/// Locks the project's row until the unit ends: whoever decides by a number of its rows counts alone.
+pub async fn hold(conn: &Conn, project: ProjectId) -> Result<u64> {
+    execute!(conn, "UPDATE projects SET version = version WHERE id = $1 AND status <> 'deleted'", project)
+}
+
 /// Makes every node forget what it remembers of the project: for changes of its keys and definitions.
 pub async fn raise_version(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
     execute!(

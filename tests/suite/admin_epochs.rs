@@ -11,7 +11,7 @@ use tessera::{fetch_all, fetch_one};
 use uuid::Uuid;
 
 use crate::admin_epochs_acts::{Act, acts, acts_on_users};
-use crate::support::{Engine, PASSWORD, REDIRECT, Shop, TestApp, Tokens, both_engines, code_of};
+use crate::support::{Answer, Engine, PASSWORD, REDIRECT, Shop, TestApp, Tokens, both_engines, code_of};
 
 both_engines!(every_event);
 
@@ -228,5 +228,13 @@ async fn perform(app: &TestApp, owner: &str, world: &World, act: &Act, deletion:
     let answer = request.send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert!(status.is_success(), "{} {}: {text}", act.method, act.path);
-    serde_json::from_str(&text).unwrap()
+    let body: Value = serde_json::from_str(&text).unwrap();
+    match body["confirmation_id"].is_string() {
+        true => {
+            let asked = Answer { status: status.as_u16(), body, etag: None };
+            let path = format!("/projects/{}", world.shop.slug);
+            app.confirmed(owner, &path, asked).await.ok()
+        }
+        false => body,
+    }
 }

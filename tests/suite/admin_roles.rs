@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tessera::http::permissions::{ENDPOINTS, Endpoint, Reach};
+use tessera::model::project::ProjectSettings;
 use tessera::model::role::Role;
 
 use crate::support::{Answer, Engine, Hall, TestApp, both_engines};
@@ -172,10 +173,12 @@ fn rendered() -> String {
         "# Roles\n\nMade from `src/http/permissions.rs`; a test calls every cell, by key and by person. A role is for one project or for all.\n\n\
          - `project`: admins of the project that the path names, and of all. Another project's admin is 401.\n\
          - `own`: everybody, each for what they reach.\n\
-         - `instance`: admins of all projects only.\n\n\
+         - `instance`: admins of all projects only.\n\
+         - \"if the project says so\": its setting `user_managers_may_delete`. What confirms the end of a project takes an owner.\n\n\
          In the [built-in project](admin.md#people) owners of all projects alone change anything.\n\n\
          | endpoint | admins | owner | admin | user_manager | auditor |\n|---|---|---|---|---|---|\n",
     );
+    let lenient = ProjectSettings { user_managers_may_delete: true, ..ProjectSettings::default() };
     for endpoint in ENDPOINTS {
         let reach = match endpoint.reach {
             Reach::Project => "project",
@@ -184,7 +187,11 @@ fn rendered() -> String {
         };
         write!(text, "| `{} {}` | {reach} |", endpoint.method, endpoint.path).unwrap();
         for role in Role::ALL {
-            text += if role.may(endpoint.permission) { " yes |" } else { " |" };
+            text += match role.may(endpoint.permission) {
+                true => " yes |",
+                false if role.may_if_let(endpoint.permission, &lenient) => " if the project says so |",
+                false => " |",
+            };
         }
         text += "\n";
     }

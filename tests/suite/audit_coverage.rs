@@ -140,7 +140,12 @@ async fn clients(walk: &mut Walk<'_>) {
     let route = "PUT /projects/{project}/api/token-validity";
     walk.go(route, &[], validity, "client.token_validity_changed").await;
     let gone = "DELETE /admin/projects/{project}/clients/{client_id}";
-    walk.go(gone, &[&id], json!({}), "client.deleted").await;
+    let route = "DELETE /admin/projects/{project}/confirmations/{id}";
+    let asked = walk.go(gone, &[&id], json!({}), "client.deletion_requested").await;
+    walk.go(route, &[text(&asked, "confirmation_id")], json!({}), "client.deletion_cancelled").await;
+    let asked = walk.go(gone, &[&id], json!({}), "client.deletion_requested").await;
+    let (confirm, typed) = ("POST /admin/projects/{project}/confirmations/{id}", json!({"confirmation": id}));
+    walk.go(confirm, &[text(&asked, "confirmation_id")], typed, "client.deleted").await;
 }
 
 async fn definitions(walk: &mut Walk<'_>) {
@@ -365,7 +370,11 @@ async fn ends(walk: &mut Walk<'_>) {
     let reason = json!({"reason": "a key was seen elsewhere"});
     let route = "POST /admin/projects/{project}/end-all-sessions";
     walk.go(route, &[], reason, "project.sessions_ended").await;
-    walk.go("DELETE /admin/projects/{project}", &[], json!({}), "project.deleted").await;
+    let route = "DELETE /admin/projects/{project}";
+    let asked = walk.go(route, &[], json!({}), "project.deletion_requested").await;
+    let (confirm, typed) =
+        ("POST /admin/projects/{project}/confirmations/{id}", json!({"confirmation": walk.shop.slug}));
+    walk.go(confirm, &[text(&asked, "confirmation_id")], typed, "project.deleted").await;
 }
 
 /// How often each action stands in the log.

@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::confirmations::{asking, waiting};
 use super::fields::Fields;
 use super::paging::{Page, limit, page};
 use super::projects::Destroy;
@@ -14,6 +15,7 @@ use crate::http::answer::{ok, versioned};
 use crate::http::call::Call;
 use crate::ids::ClientId;
 use crate::model::client::Client;
+use crate::model::confirmation::What;
 use crate::model::merge::merged;
 use crate::oauth::login_link;
 use crate::projects::clients::{self, ClientChange, NewClient, Old};
@@ -120,19 +122,21 @@ pub async fn change(call: Call) -> Result<Response> {
     answer(&ctx, StatusCode::OK, &client, &[]).await
 }
 
+/// Asks for the deletion, or tells what would end.
 pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let named = call.path("client_id");
+    let id = named.as_ref().map_or(uuid::Uuid::nil(), |id: &ClientId| id.0);
+    let actor = call.actor(&asking(&call, &ctx, What::Client, id).await?);
+    let id = named?;
     let query: Destroy = call.query()?;
-    let id: ClientId = call.path("client_id")?;
     let seen = call.if_match()?;
     if query.dry_run {
         clients::get_seen(&ctx, seen, id).await?;
         let impact = json!({"families": clients::living_families(&ctx, id).await?});
         return Ok(ok(&json!({"client_id": id, "deleted": false, "impact": impact})));
     }
-    clients::delete(&ctx, &actor, seen, id).await?;
-    Ok(ok(&json!({"client_id": id, "deleted": true})))
+    Ok(waiting(&clients::ask_to_delete(&ctx, &actor, seen, id).await?))
 }
 
 pub async fn rotate_secret(call: Call) -> Result<Response> {

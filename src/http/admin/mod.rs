@@ -7,6 +7,7 @@ mod audit;
 mod audit_checkpoints;
 mod audit_export;
 mod clients;
+mod confirmations;
 mod consents;
 mod deletion_guards;
 mod events;
@@ -45,6 +46,10 @@ pub fn router() -> Router<Arc<App>> {
         .route(
             "/admin/projects/{project}",
             get(projects::read).patch(projects::change).delete(projects::delete),
+        )
+        .route(
+            "/admin/projects/{project}/confirmations/{id}",
+            get(confirmations::read).post(confirmations::confirm).delete(confirmations::cancel),
         )
         .route("/admin/projects/{project}/logo", put(logos::put).delete(logos::remove))
         .route("/admin/projects/{project}/end-all-sessions", post(projects::end_all_sessions))

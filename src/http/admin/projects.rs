@@ -5,12 +5,14 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::confirmations::{asking, waiting};
 use super::fields::Fields;
 use super::paging::{limit, page};
-use crate::error::Result;
+use crate::error::{Result, forbidden};
 use crate::http::answer::{ok, versioned};
 use crate::http::call::Call;
 use crate::ids::ProjectId;
+use crate::model::confirmation::What;
 use crate::model::merge::merged;
 use crate::model::project::{Project, ProjectSettings};
 use crate::model::role::Permission;
@@ -43,6 +45,10 @@ pub async fn create(call: Call) -> Result<Response> {
         settings: merged(&ProjectSettings::default(), &settings, "settings.")?,
     };
     fields.finish()?;
+    if new.settings.user_managers_may_delete && !admin.may_everywhere(Permission::Own) {
+        let field = "settings.user_managers_may_delete";
+        return Err(forbidden("only the role owner lets user managers delete users").with_field(field));
+    }
     let project = projects::create(&call.app, &call.actor(&admin), new).await?;
     Ok(versioned(StatusCode::CREATED, project.version, &project))
 }
@@ -75,18 +81,19 @@ pub(super) struct Destroy {
     pub dry_run: bool,
 }
 
+/// Asks for the deletion, or tells what would end.
 pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
-    let actor = call.actor(&call.project_admin(&ctx).await?);
+    let (id, slug) = (ctx.project.id, &ctx.project.slug);
+    let actor = call.actor(&asking(&call, &ctx, What::Project, id.0).await?);
     let query: Destroy = call.query()?;
-    let (id, slug, seen) = (ctx.project.id, &ctx.project.slug, call.if_match()?);
+    let seen = call.if_match()?;
     if query.dry_run {
         projects::check_seen(&ctx, seen)?;
         let impact = projects::living(&ctx).await?;
         return Ok(ok(&json!({"id": id, "slug": slug, "deleted": false, "impact": impact})));
     }
-    projects::delete(&ctx, &actor, seen).await?;
-    Ok(ok(&json!({"id": id, "slug": slug, "deleted": true})))
+    Ok(waiting(&projects::ask_to_delete(&ctx, &actor, seen).await?))
 }
 
 pub async fn end_all_sessions(call: Call) -> Result<Response> {

@@ -35,8 +35,26 @@ fn projects() -> Vec<Operation> {
             status(),
             ("settings", object()),
         ]),
-        operation(&format!("DELETE {PROJECT}"), "delete_project", "Deletes a project and everybody in it")
-            .rehearsed(),
+        operation(
+            &format!("DELETE {PROJECT}"),
+            "delete_project",
+            "Asks for the deletion of a project and everybody in it",
+        )
+        .rehearsed()
+        .answers(202, object())
+        .or_ok(),
+        operation(
+            &format!("GET {PROJECT}/confirmations/{{id}}"),
+            "read_confirmation",
+            "What waits to be confirmed before it ends",
+        ),
+        operation(
+            &format!("POST {PROJECT}/confirmations/{{id}}"),
+            "confirm",
+            "Confirms, and ends what was asked for",
+        )
+        .optional_body([("confirmation", text())]),
+        operation(&format!("DELETE {PROJECT}/confirmations/{{id}}"), "cancel_confirmation", "Calls it off"),
         operation(
             &format!("PUT {PROJECT}/logo"),
             "put_logo",
@@ -221,8 +239,14 @@ fn clients() -> Vec<Operation> {
         operation(&format!("GET {one}"), "read_client", "One application"),
         operation(&format!("PATCH {one}"), "change_client", "Changes what is named")
             .body(change.into_iter().chain(client_settings())),
-        operation(&format!("DELETE {one}"), "delete_client", "Deletes an application; its sessions end")
-            .rehearsed(),
+        operation(
+            &format!("DELETE {one}"),
+            "delete_client",
+            "Asks for the deletion of an application; its sessions end with it",
+        )
+        .rehearsed()
+        .answers(202, object())
+        .or_ok(),
         operation(
             &format!("POST {one}/rotate-secret"),
             "rotate_secret",

@@ -160,5 +160,5 @@ async fn check_secret(ctx: &Ctx, client: &Client, given: &Value) -> Result<()> {
 /// Deletes the client (RFC 7592, 2.3): everything granted to it ends.
 pub async fn delete(ctx: &Ctx, own: &Own) -> Result<()> {
     let actor = Actor::registration(own.client.id, &ctx.request_id);
-    clients::delete(ctx, &actor, None, own.client.id).await.map(drop)
+    clients::delete(ctx, &actor, own.client.id).await
 }

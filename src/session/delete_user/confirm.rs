@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::execute::{execute, notice, set_impact};
-use super::{closed, guards, no_deletion, objection, record, state, tell};
+use super::{closed, guards, mass, no_deletion, objection, record, state, tell};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden};
@@ -17,10 +17,10 @@ use crate::session::holder::Holder;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 use crate::store::erasing::{self, Person};
-use crate::store::logout_tokens;
+use crate::store::{logout_tokens, projects};
 
 /// So many wrong confirmations cancel the deletion.
-const MOST_FAILURES: i64 = 5;
+pub const MOST_FAILURES: i64 = 5;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -101,7 +101,7 @@ async fn decide(ctx: &Ctx, conn: &Conn, by: By<'_>, id: DeletionId, typed: Optio
         state => return Ok(Verdict::Refused(closed(state))),
     }
     let method: DeletionConfirmation = deletion.method.parse()?;
-    if let Some(why) = asks_for_more(ctx, &deletion, method) {
+    if let Some(why) = asks_for_more(ctx, conn, &deletion, method).await? {
         return outdated(ctx, conn, actor, &deletion, why).await;
     }
     let is_requester = deletion.actor == actor.name();
@@ -140,16 +140,22 @@ async fn decide(ctx: &Ctx, conn: &Conn, by: By<'_>, id: DeletionId, typed: Optio
     carry_out(ctx, conn, by, deletion, &person).await
 }
 
-/// What a deletion was requested under holds; a project that asks for more by now gets more. People confirm their own by their
-/// name, as long as the project lets them.
-fn asks_for_more(ctx: &Ctx, deletion: &Deletion, method: DeletionConfirmation) -> Option<&'static str> {
-    let settings = &ctx.project.settings;
+/// What a deletion was requested under holds; a project that asks for more by now gets more, be it by its settings or because
+/// many users were deleted meanwhile. People confirm their own by their name, as long as the project lets them.
+async fn asks_for_more(
+    ctx: &Ctx,
+    conn: &Conn,
+    deletion: &Deletion,
+    method: DeletionConfirmation,
+) -> Result<Option<&'static str>> {
     if deletion.actor == audit::user_name(ctx, deletion.user_id) {
         let why = "the project does not let people delete their accounts themselves any more";
-        return (!settings.self_deletion).then_some(why);
+        return Ok((!ctx.project.settings.self_deletion).then_some(why));
     }
+    // Who confirms beside this waits, and counts this one.
+    projects::hold(conn, ctx.project.id).await?;
     let why = "the project asks for more to confirm a deletion by now; ask again";
-    (method < settings.deletion_confirmation).then_some(why)
+    Ok((method < mass::method(ctx, conn, &deletion.actor).await?).then_some(why))
 }
 
 /// Counts a wrong confirmation; too many cancel the deletion.

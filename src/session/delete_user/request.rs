@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{closed, guards, no_user, record};
+use super::{closed, guards, mass, no_user, record};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict};
@@ -19,7 +19,7 @@ use crate::store::erasing::{self, Person};
 use crate::store::users;
 
 /// A confirmation may be given for this long.
-const CONFIRM_SECONDS: i64 = 900;
+pub const CONFIRM_SECONDS: i64 = 900;
 
 /// A deletion that waits for its confirmation.
 #[derive(Debug, Serialize)]
@@ -85,7 +85,8 @@ pub async fn request(
     let (person, impact) = look(ctx, user).await?;
     check(ctx, reason, &person)?;
     notify.check(&values_of(&person)?)?;
-    let method = ctx.project.settings.deletion_confirmation;
+    let by = actor.name();
+    let method = ctx.app.db.read(|conn| async move { mass::method(ctx, &conn, by).await }).await?;
     if method == DeletionConfirmation::SecondFactor && actor.person().is_none() {
         refused(ctx, actor, Some(user), "no_factor").await?;
         return Err(no_factor());

@@ -1,7 +1,7 @@
 //! The admin API, as admins with different keys call it.
 
 use reqwest::{Method, RequestBuilder};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tessera::ids::ProjectId;
 use tessera::projects;
 
@@ -34,8 +34,41 @@ impl TestApp {
         self.admin(key, Method::PATCH, path, body).await
     }
 
+    /// Deletes, and confirms where that is asked for.
     pub async fn admin_delete(&self, key: &str, path: &str) -> Answer {
+        let asked = self.admin_ask_to_delete(key, path).await;
+        self.confirmed(key, path, asked).await
+    }
+
+    /// Asks, and nothing more.
+    pub async fn admin_ask_to_delete(&self, key: &str, path: &str) -> Answer {
         Answer::of(self.admin_request(key, Method::DELETE, path).send().await.unwrap()).await
+    }
+
+    /// What came of asking for the end of what `path` names: confirmed, if that is asked for, by typing its name or by a
+    /// second owner.
+    pub async fn confirmed(&self, key: &str, path: &str, asked: Answer) -> Answer {
+        let Some(id) = asked.body["confirmation_id"].as_str().filter(|_| asked.status == 202) else {
+            return asked;
+        };
+        let project = path.trim_start_matches("/admin").split('/').nth(2).unwrap();
+        let at = format!("/projects/{}/confirmations/{id}", project.split('?').next().unwrap());
+        match asked.body["method"].as_str() {
+            Some("typed") => {
+                let shown = self.admin_get(key, &at).await.ok();
+                let name = match shown["what"].as_str() {
+                    Some("project") => {
+                        self.admin_get(key, &format!("/projects/{project}")).await.ok()["slug"].clone()
+                    }
+                    _ => shown["target"].clone(),
+                };
+                self.admin_post(key, &at, json!({"confirmation": name})).await
+            }
+            _ => {
+                let second = self.admin_key(None, "owner").await;
+                self.admin_post(&second, &at, json!({})).await
+            }
+        }
     }
 
     /// A PATCH that says which version it has seen.

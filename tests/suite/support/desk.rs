@@ -71,8 +71,11 @@ impl<'a> Desk<'a> {
         self.send(Method::PATCH, path, Some(body), None).await
     }
 
+    /// Deletes, and confirms where that is asked for.
     pub async fn delete(&self, path: &str) -> Answer {
-        self.send(Method::DELETE, path, None, None).await
+        let asked = self.send(Method::DELETE, path, None, None).await;
+        let path = format!("/projects/{}{path}", self.project);
+        self.app.confirmed(&self.key, &path, asked).await
     }
 
     /// `attribute-update`.

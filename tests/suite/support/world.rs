@@ -56,6 +56,7 @@ impl<'a> World<'a> {
         let user = self.shop.user.to_string();
         let path = path.replace("{c}", &self.shop.id).replace("{u}", &user).replace("{p}", &self.shop.slug);
         let answer = self.app.admin(self.owner, method, &path, body).await;
+        let answer = self.app.confirmed(self.owner, &path, answer).await;
         assert!(answer.status < 300, "{}", answer.body);
         answer.body
     }

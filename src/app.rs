@@ -41,6 +41,8 @@ pub struct App {
     /// Of those who guess at the same password.
     pub turns: Turns,
     pub running: Running,
+    /// Users of deletions of many that this node deletes in a second, at most.
+    pub deletions_per_second: u32,
     /// What connections may take.
     pub server: Server,
     /// The certificate of our own; `None`: plain HTTP.

@@ -5,6 +5,7 @@ mod admin_key;
 mod audit;
 mod client;
 mod common;
+mod delete_users;
 mod deletion;
 mod dev;
 mod health;
@@ -74,6 +75,8 @@ enum Command {
         #[command(subcommand)]
         command: admin::Command,
     },
+    /// Deletes many users at once, after a confirmation.
+    DeleteUsers(Box<delete_users::DeleteUsers>),
     /// Keys for the admin API.
     AdminKey {
         #[command(subcommand)]
@@ -117,6 +120,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Client { command } => client::run(command, sources).await,
         Command::User { command } => user::run(command, sources).await,
         Command::Admin { command } => admin::run(command, sources).await,
+        Command::DeleteUsers(command) => delete_users::run(command, sources).await,
         Command::AdminKey { command } => admin_key::run(command, sources).await,
         Command::Audit { command } => audit::run(command, sources).await,
         Command::Deletion { command } => deletion::run(command),

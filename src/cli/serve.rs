@@ -80,6 +80,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
         mailer: Mailer::Absent,
         events: Events::default(),
         callouts: Callouts::new(config.callouts.clone())?,
+        deletions_per_second: config.jobs.deletions_per_second,
         server: config.server.clone(),
         tls: None,
         proxies: config.proxies.clone(),

@@ -17,7 +17,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use self::layers::Layers;
 pub use self::layers::{DEFAULTS, Sources};
-pub use self::sections::{Database, Log, LogFormat, Passwords, Server, Shutdown};
+pub use self::sections::{Database, Jobs, Log, LogFormat, Passwords, Server, Shutdown};
 pub use self::tls::TlsFiles;
 use crate::callout::CalloutSettings;
 use crate::keys::master::MasterKeys;
@@ -48,6 +48,7 @@ pub struct Config {
     /// `None`: mail waits in the outbox.
     pub smtp: Option<SmtpSettings>,
     pub callouts: CalloutSettings,
+    pub jobs: Jobs,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
     pub shutdown: Shutdown,
@@ -107,6 +108,7 @@ impl Config {
             passwords: Passwords::read(layers),
             smtp: mail::read(layers),
             callouts: callouts::read(layers),
+            jobs: Jobs::read(layers),
             shutdown: Shutdown::read(layers),
         }
     }

@@ -105,6 +105,18 @@ impl Passwords {
     }
 }
 
+/// `[jobs]`: how much work that nobody waits for may take.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    pub deletions_per_second: u32,
+}
+
+impl Jobs {
+    pub(super) fn read(layers: &mut Layers) -> Self {
+        Self { deletions_per_second: layers.number("jobs.deletions_per_second", 1..=1000) }
+    }
+}
+
 /// `[shutdown]`: how the server ends.
 #[derive(Clone, Debug)]
 pub struct Shutdown {

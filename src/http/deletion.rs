@@ -28,7 +28,7 @@ struct DeleteUser {
 }
 
 /// Whoever may delete here. One who may not, but is somebody here, leaves a trace.
-async fn deleting(call: &Call, ctx: &Ctx) -> Result<Actor> {
+pub(super) async fn deleting(call: &Call, ctx: &Ctx) -> Result<Actor> {
     match call.project_admin(ctx).await {
         Ok(admin) => Ok(call.actor(&admin)),
         Err(error) => {

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod answer;
 pub mod attributes;
 pub mod body;
+pub mod bulk_deletion;
 pub mod call;
 pub mod connections;
 mod cors;
@@ -125,6 +126,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/delete-user/cancel", post(deletion::cancel))
         .route("/api/delete-user/{deletion_id}", get(deletion::state))
         .route("/api/delete-user/{deletion_id}/record", get(deletion::record))
+        .route("/api/delete-users", post(bulk_deletion::request))
+        .route("/api/delete-users/cancel", post(bulk_deletion::cancel))
+        .route("/api/delete-users/{deletion_id}", get(bulk_deletion::state))
+        .route("/api/delete-users/{deletion_id}/results", get(bulk_deletion::results))
         .route("/api/GlobalSignOut", post(session::global_sign_out))
         .merge(account::routes())
         .merge(hosted::account::routes());

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
-use crate::store::{erasing, expired};
+use crate::store::{bulk_deletions, erasing, expired};
 
 /// Deleted users of one unit: each takes several statements.
 const SMALL_BATCH: u8 = 20;
@@ -40,13 +40,15 @@ enum Kind {
     UsedJtis,
     UnconfirmedDeletions,
     Confirmations,
+    UnconfirmedBulk,
+    ConfirmedBulk,
     Messages,
     CaughtMessages,
     Users,
 }
 
 impl Kind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::Codes,
         Self::PushedRequests,
         Self::InitialAccessTokens,
@@ -66,6 +68,8 @@ impl Kind {
         Self::UsedJtis,
         Self::UnconfirmedDeletions,
         Self::Confirmations,
+        Self::UnconfirmedBulk,
+        Self::ConfirmedBulk,
         Self::Messages,
         Self::CaughtMessages,
         Self::Users,
@@ -92,6 +96,8 @@ impl Kind {
             Self::UsedJtis => "used_jtis",
             Self::UnconfirmedDeletions => "unconfirmed deletions",
             Self::Confirmations => "confirmations",
+            Self::UnconfirmedBulk => "unconfirmed deletions of many",
+            Self::ConfirmedBulk => "deletions of many",
             Self::Messages => "outbox",
             Self::CaughtMessages => "outbox of sandboxes",
             Self::Users => "deleted users",
@@ -107,8 +113,10 @@ impl Kind {
             // can be is bounded where they are pushed.
             Self::PushedRequests => 2 * HOUR,
             // Until then a device is told that its code has expired, and not that there is none.
-            Self::DeviceGrants | Self::UserCodeFailures | Self::SignInFailures | Self::MailLinks => HOUR,
-            Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users => 31 * DAY,
+            Self::DeviceGrants | Self::UserCodeFailures | Self::SignInFailures | Self::MailLinks
+            // Each may have thousands of rows.
+            | Self::UnconfirmedBulk => HOUR,
+            Self::ExpiredFamilies | Self::RevokedFamilies | Self::Users | Self::ConfirmedBulk => 31 * DAY,
             // Their client never comes back; and whoever does, is a stranger by then.
             Self::Consents | Self::KnownPlaces => 0,
             // They are found until they end, and never after.
@@ -127,6 +135,7 @@ impl Kind {
     const fn batch(self) -> u64 {
         match self {
             Self::Users => SMALL_BATCH as u64,
+            Self::UnconfirmedBulk | Self::ConfirmedBulk => 1,
             _ => expired::BATCH,
         }
     }
@@ -157,11 +166,13 @@ impl Kind {
                 Self::Confirmations => expired::delete_confirmations(&conn, end).await,
                 Self::Messages => expired::delete_finished_messages(&conn, end).await,
                 Self::CaughtMessages => expired::delete_caught_messages(&conn, end).await,
+                Self::UnconfirmedBulk => remove_bulk(&conn, end, false).await,
+                Self::ConfirmedBulk => remove_bulk(&conn, end, true).await,
                 Self::Users => remove_users(&conn, end).await,
             }
         };
         match self {
-            Self::Users => app.db.unit(one).await,
+            Self::Users | Self::UnconfirmedBulk | Self::ConfirmedBulk => app.db.unit(one).await,
             _ => app.db.write(one).await,
         }
     }
@@ -177,6 +188,13 @@ async fn remove_users(conn: &Conn, end: Timestamp) -> Result<u64> {
         }
     }
     Ok(removed)
+}
+
+/// One deletion of many, or the first of its users.
+async fn remove_bulk(conn: &Conn, end: Timestamp, confirmed: bool) -> Result<u64> {
+    let Some(bulk) = bulk_deletions::list_ended(conn, end, confirmed).await?.pop() else { return Ok(0) };
+    bulk_deletions::remove(conn, bulk.project_id, bulk.id).await?;
+    Ok(1)
 }
 
 /// Everything that has ended, kind by kind. A kind that fails does not keep the others from being removed.

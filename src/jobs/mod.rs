@@ -6,6 +6,7 @@
 //! A new job: its variant in [`Job`], and a file with what it does.
 
 mod audit_checkpoints;
+mod bulk_deletions;
 mod clean_up;
 mod deletions;
 mod delivery;
@@ -52,6 +53,8 @@ pub enum Job {
     Endings,
     /// Executes deletions whose restore window has ended.
     Deletions,
+    /// Deletes the users of confirmed deletions of many.
+    BulkDeletions,
     /// Removes what has ended.
     CleanUp,
     /// Prepares, promotes and removes signing keys.
@@ -65,10 +68,11 @@ pub enum Job {
 }
 
 impl Job {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Outbox,
         Self::Endings,
         Self::Deletions,
+        Self::BulkDeletions,
         Self::CleanUp,
         Self::KeyRotation,
         Self::ProjectRows,
@@ -82,6 +86,7 @@ impl Job {
             Self::Outbox => "outbox",
             Self::Endings => "endings",
             Self::Deletions => "deletions",
+            Self::BulkDeletions => "bulk_deletions",
             Self::CleanUp => "clean_up",
             Self::KeyRotation => "key_rotation",
             Self::ProjectRows => "project_rows",
@@ -93,7 +98,7 @@ impl Job {
     /// Seconds from the end of a run to the next one.
     pub const fn interval(self) -> i64 {
         match self {
-            Self::Outbox | Self::Endings => 5,
+            Self::Outbox | Self::Endings | Self::BulkDeletions => 5,
             Self::Deletions => 60,
             Self::CleanUp
             | Self::KeyRotation
@@ -109,6 +114,7 @@ impl Job {
             Self::Outbox => delivery::deliver(run).boxed(),
             Self::Endings => endings::tell(run).boxed(),
             Self::Deletions => deletions::delete(run).boxed(),
+            Self::BulkDeletions => bulk_deletions::delete(run).boxed(),
             Self::CleanUp => clean_up::clean_up(run).boxed(),
             Self::KeyRotation => key_rotation::rotate(run).boxed(),
             Self::ProjectRows => project_rows::remove(run).boxed(),
@@ -159,6 +165,14 @@ pub async fn run_due(app: &Arc<App>) -> Result<Vec<Outcome>> {
     let runs = Job::ALL.map(|job| run_if_due(app, job, &stop).boxed());
     let outcomes: Vec<_> = join_all(runs).await.into_iter().collect::<Result<_>>()?;
     Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// Runs one job if it is due and no other node has it; `stop` lets the step under way finish and begins no other.
+///
+/// # Errors
+/// The store is away.
+pub async fn run_now(app: &Arc<App>, job: Job, stop: &watch::Receiver<bool>) -> Result<Option<Outcome>> {
+    run_if_due(app, job, stop).await
 }
 
 /// The last run of each job.

@@ -13,15 +13,18 @@ use crate::error::{Error, Result};
 pub enum What {
     Project,
     Client,
+    /// Many users at once.
+    Users,
 }
 
 impl What {
-    const ALL: [Self; 2] = [Self::Project, Self::Client];
+    const ALL: [Self; 3] = [Self::Project, Self::Client, Self::Users];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Project => "project",
             Self::Client => "client",
+            Self::Users => "users",
         }
     }
 
@@ -29,7 +32,7 @@ impl What {
     pub const fn permission(self) -> Permission {
         match self {
             Self::Project => Permission::Own,
-            Self::Client => Permission::Administer,
+            Self::Client | Self::Users => Permission::Administer,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod brand;
+pub mod bulk;
 pub mod claim;
 pub mod claims_request;
 pub mod client;

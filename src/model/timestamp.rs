@@ -7,6 +7,8 @@ use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::error::{Error, Result};
+
 /// A moment in microseconds since 1970-01-01 UTC: `timestamptz` in PostgreSQL, an integer in SQLite
 /// (text timestamps sort wrongly there), RFC 3339 in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +61,17 @@ impl Timestamp {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
+}
+
+/// A moment in a request; `name` is the member's.
+///
+/// # Errors
+/// 400 naming the member.
+pub fn moment(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>> {
+    let Some(text) = text else { return Ok(None) };
+    let parsed = serde_json::from_value(text.into());
+    let bound = format!("{name} must be a time such as 2027-01-15T08:00:00Z");
+    parsed.map(Some).map_err(|_| Error::invalid_field(name, bound))
 }
 
 impl std::fmt::Display for Timestamp {

@@ -6,6 +6,8 @@ pub mod attribute_definitions;
 pub mod audit;
 pub mod audit_checkpoints;
 pub mod browser_sessions;
+pub mod bulk_deletions;
+pub mod bulk_users;
 pub mod client_origins;
 pub mod client_secrets;
 pub mod clients;

@@ -53,6 +53,8 @@ const OF_PEOPLE: &[&str] = &[
     batch_of!("user_keys", "user_id"),
     batch_of!("deletions", "id"),
     batch_of!("confirmations", "id"),
+    batch_of!("bulk_deletion_users", "user_id"),
+    batch_of!("bulk_deletions", "id"),
     batch_of!("endings", "of_id"),
     batch_of!("deletion_guards", "user_id"),
     batch_of!("admin_grants", "id"),

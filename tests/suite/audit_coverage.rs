@@ -367,6 +367,13 @@ async fn ends(walk: &mut Walk<'_>) {
     let asked = walk.go(request, &[], ask, "user.deletion_requested").await;
     let typed = json!({"deletion_id": asked["deletion_id"], "confirmation": "alice"});
     walk.go(confirm, &[], typed, "user.deleted").await;
+    let (many, cancel) =
+        ("POST /projects/{project}/api/delete-users", "POST /projects/{project}/api/delete-users/cancel");
+    let new = json!({"username": "bert"});
+    let bert = walk.go("POST /admin/projects/{project}/users", &[], new, "user.created").await;
+    let users = json!({"users": [bert["id"]], "reason": "asked for it in writing"});
+    let asked = walk.go(many, &[], users, "users.deletion_requested").await;
+    walk.go(cancel, &[], json!({"deletion_id": asked["deletion_id"]}), "users.deletion_cancelled").await;
     let reason = json!({"reason": "a key was seen elsewhere"});
     let route = "POST /admin/projects/{project}/end-all-sessions";
     walk.go(route, &[], reason, "project.sessions_ended").await;

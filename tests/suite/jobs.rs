@@ -96,6 +96,7 @@ async fn each_due_job_runs_once_on_two_nodes(engine: Engine) {
             ran,
             [
                 "audit_checkpoints",
+                "bulk_deletions",
                 "clean_up",
                 "deletions",
                 "endings",

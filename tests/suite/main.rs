@@ -60,6 +60,8 @@ mod delete_user_objection;
 mod delete_user_policy;
 mod delete_user_races;
 mod delete_user_traces;
+mod delete_users;
+mod delete_users_once;
 mod deletion_guards;
 mod demo_callback;
 mod dev;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::http::answer::ok;
 use crate::http::call::Call;
 use crate::ids::{ProjectId, UserId};
-use crate::model::timestamp::Timestamp;
+use crate::model::timestamp::moment;
 
 /// Filters are at most this many bytes, as are the values that they are compared with.
 const MOST_BYTES: usize = 200;
@@ -76,13 +76,6 @@ async fn answer(call: &Call, chain: ProjectId, query: Query) -> Result<Response>
     };
     let found = audit::list(&call.app, chain, &filter, order, query.after, limit + 1).await?;
     Ok(ok(&page(found, limit, |event: &Shown| event.seq.to_string())))
-}
-
-pub(super) fn moment(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>> {
-    let Some(text) = text else { return Ok(None) };
-    let parsed = serde_json::from_value(text.into());
-    let bound = format!("{name} must be a time such as 2027-01-15T08:00:00Z");
-    parsed.map(Some).map_err(|_| Error::invalid_field(name, bound))
 }
 
 fn bounded(name: &'static str, text: Option<String>) -> Result<Option<String>> {

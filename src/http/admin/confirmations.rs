@@ -11,6 +11,7 @@ use crate::http::call::Call;
 use crate::model::confirmation::What;
 use crate::projects::admins::Admin;
 use crate::projects::confirmations::{self, Ended, Waiting};
+use crate::session::delete_user::bulk;
 
 /// Whoever may ask for this. One who may not, but is somebody here, leaves a trace.
 pub(super) async fn asking(call: &Call, ctx: &Ctx, what: What, id: uuid::Uuid) -> Result<Admin> {
@@ -46,6 +47,7 @@ pub async fn confirm(call: Call) -> Result<Response> {
     Ok(match ended {
         Ended::Project => ok(&json!({"id": ctx.project.id, "slug": ctx.project.slug, "deleted": true})),
         Ended::Client(id) => ok(&json!({"client_id": id, "deleted": true})),
+        Ended::Users(id) => ok(&bulk::show(&ctx, id).await?),
     })
 }
 

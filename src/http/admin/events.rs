@@ -4,13 +4,13 @@ use axum::response::Response;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::audit::moment;
 use super::paging::{limit, page};
 use crate::error::{Error, Result};
 use crate::events::{self, Kind, Shown};
 use crate::http::answer::ok;
 use crate::http::call::Call;
 use crate::ids::{ClientId, UserId};
+use crate::model::timestamp::moment;
 use crate::store::events::Filter;
 
 /// Outcomes are words of ours.

@@ -6,6 +6,7 @@ use super::parts::{
     Caller, Member, Operation, answer, flag, number, object, one_of, operation, schema, text, texts, user,
 };
 use super::{account_operations, admin_operations, mail_operations, registration_operations};
+use crate::model::bulk::Outcome;
 use crate::model::client::GrantType;
 
 const API: &str = "/projects/{project}/api";
@@ -140,6 +141,14 @@ fn deletion() -> Vec<Operation> {
         ("dry_run", flag()),
     ]);
     request.status = 202;
+    let filter = schema([
+        ("status", one_of(&["active", "disabled"])),
+        ("username_prefix", text()),
+        ("created_before", text()),
+        ("inactive_since", text()),
+        ("group", text()),
+        ("role", text()),
+    ]);
     vec![
         request,
         operation(
@@ -161,6 +170,31 @@ fn deletion() -> Vec<Operation> {
             "A signed statement of what was erased and when, to be checked with the JWK Set",
         )
         .answers_as("application/jwt", text()),
+        operation(
+            &api("POST /api/delete-users"),
+            "delete_users",
+            "Asks for the deletion of many users; nothing goes yet",
+        )
+        .body([("users", texts()), ("filter", filter), ("reason!", text()), ("notify", flag())])
+        .answers(202, object()),
+        operation(
+            &api("POST /api/delete-users/cancel"),
+            "cancel_deletion_of_many",
+            "Stops what waits or runs; nobody else is deleted",
+        )
+        .body([("deletion_id!", text())]),
+        operation(
+            &api("GET /api/delete-users/{deletion_id}"),
+            "read_deletion_of_many",
+            "How far a deletion of many is",
+        ),
+        operation(
+            &api("GET /api/delete-users/{deletion_id}/results"),
+            "list_results",
+            "What has become of each user",
+        )
+        .paged()
+        .query([("outcome", one_of(&Outcome::ALL.map(Outcome::as_str)))]),
     ]
 }
 

@@ -36,7 +36,7 @@ pub async fn ask(ctx: &Ctx, actor: &Actor, subject: Subject<'_>, impact: Value) 
 }
 
 /// The method that is asked for. A refusal leaves a trace.
-async fn method_for(ctx: &Ctx, actor: &Actor, subject: Subject<'_>) -> Result<DeletionConfirmation> {
+pub async fn method_for(ctx: &Ctx, actor: &Actor, subject: Subject<'_>) -> Result<DeletionConfirmation> {
     let permission = subject.what.permission();
     let strongest = |conn| async move { at_hand::strongest(ctx, &conn, actor.name(), permission).await };
     let method = ctx.app.db.read(strongest).await?;
@@ -47,7 +47,8 @@ async fn method_for(ctx: &Ctx, actor: &Actor, subject: Subject<'_>) -> Result<De
     Ok(method)
 }
 
-fn prepare(
+/// What is to be opened.
+pub fn prepare(
     ctx: &Ctx,
     actor: &Actor,
     subject: Subject<'_>,
@@ -71,7 +72,8 @@ fn prepare(
     })
 }
 
-async fn open(
+/// Opens it; the last statement of its unit.
+pub async fn open(
     ctx: &Ctx,
     conn: &Conn,
     actor: &Actor,

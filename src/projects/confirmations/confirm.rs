@@ -3,11 +3,11 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{at_hand, close, closed, no_confirmation, record, refuse_role, said_of, state};
+use super::{at_hand, close, closed, follow, no_confirmation, record, refuse_role, said_of, state};
 use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Code, Error, Result, conflict, forbidden};
-use crate::ids::{ClientId, ConfirmationId};
+use crate::ids::{BulkId, ClientId, ConfirmationId};
 use crate::model::confirmation::{State, What};
 use crate::model::project::DeletionConfirmation;
 use crate::model::role::Role;
@@ -15,7 +15,7 @@ use crate::model::status::Status;
 use crate::projects::admins::step_up;
 use crate::projects::{self, clients};
 use crate::secret::equal_in_constant_time;
-use crate::session::delete_user::MOST_FAILURES;
+use crate::session::delete_user::{MOST_FAILURES, bulk};
 use crate::store::clients as stored_clients;
 use crate::store::confirmations::{self, ConfirmationRow};
 use crate::store::db::Conn;
@@ -28,6 +28,8 @@ const MORE: &str = "more is asked for to confirm this by now; ask again";
 pub enum Ended {
     Project,
     Client(ClientId),
+    /// It has begun.
+    Users(BulkId),
 }
 
 /// What the unit decided. A refusal may leave a trace, so it is committed before it is answered.
@@ -52,8 +54,9 @@ pub async fn confirm(
     let found = ctx.app.db.read(find).await?.ok_or_else(no_confirmation)?;
     if typed.is_none() && found.method == DeletionConfirmation::Typed.as_str() {
         let why = match found.what.parse()? {
-            What::Project => "confirmation is the slug of the project, typed again",
-            What::Client => "confirmation is the client_id, typed again",
+            What::Project => "confirmation is the slug of the project, typed again".to_owned(),
+            What::Client => "confirmation is the client_id, typed again".to_owned(),
+            What::Users => format!("confirmation is: {}", bulk::words(found.target_version)),
         };
         return Err(Error::invalid_field("confirmation", why));
     }
@@ -131,6 +134,10 @@ fn wrong_admin(method: DeletionConfirmation, is_requester: bool) -> Option<Error
 async fn name_of(ctx: &Ctx, conn: &Conn, what: What, row: &ConfirmationRow) -> Result<Option<String>> {
     let (version, name) = match what {
         What::Project => (ctx.project.version, ctx.project.slug.clone()),
+        What::Users => match bulk::users_of_pending(ctx, conn, BulkId(row.target_id)).await? {
+            Some(users) => (users, bulk::words(users)),
+            None => return Ok(None),
+        },
         What::Client => match client(ctx, conn, row.target_id).await? {
             Some(client) => (client.version, client.id.to_string()),
             None => return Ok(None),
@@ -156,6 +163,11 @@ async fn end(ctx: &Ctx, conn: &Conn, actor: &Actor, what: What, row: &Confirmati
             clients::delete_confirmed(ctx, conn, actor, &client, said_of(row)).await?;
             Ok(Ended::Client(client.id))
         }
+        What::Users => {
+            let id = BulkId(row.target_id);
+            bulk::start(ctx, conn, actor, id, said_of(row)).await?;
+            Ok(Ended::Users(id))
+        }
     }
 }
 
@@ -170,6 +182,7 @@ async fn outdated(
     if !close(ctx, conn, row, State::Expired, None).await? {
         return lost_race(ctx, conn, row.id).await;
     }
+    follow(ctx, conn, row, State::Expired).await?;
     record(ctx, conn, "deletion_expired", actor, row, json!({"why": "outdated"})).await?;
     Ok(Verdict::Refused(conflict(why)))
 }
@@ -181,12 +194,14 @@ async fn wrong(ctx: &Ctx, conn: &Conn, actor: &Actor, row: &ConfirmationRow, wha
     let more = json!({"why": "wrong_text", "failures": failures});
     record(ctx, conn, "deletion_confirmation_failed", actor, row, more).await?;
     if failures >= MOST_FAILURES {
+        follow(ctx, conn, row, State::Cancelled).await?;
         let more = json!({"why": "too_many_wrong_confirmations"});
         record(ctx, conn, "deletion_cancelled", actor, row, more).await?;
     }
     let why = match what {
         What::Project => "the typed slug is not the project's",
         What::Client => "the typed client_id is not the client's",
+        What::Users => "the typed words are not those that confirm this deletion",
     };
     Ok(Verdict::Refused(Error::new(Code::ConfirmationFailed, why)))
 }

@@ -1,5 +1,5 @@
 //! What ends for good and for many is asked for first, and confirmed by the strongest method at hand: the deletion of a
-//! project or of a client. A confirmation is good for one use, for a short time, and for what was asked for: it is bound to
+//! project, of a client, or of many users at once. A confirmation is good for one use, for a short time, and for what was asked for: it is bound to
 //! whoever asked, and to the version of its target.
 //!
 //! ```text
@@ -16,15 +16,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use self::ask::{Waiting, ask};
+pub use self::ask::{Waiting, ask, method_for, open, prepare};
 pub use self::confirm::{Ended, confirm};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden, not_found};
-use crate::ids::{ClientId, ConfirmationId, ProjectId};
+use crate::ids::{BulkId, ClientId, ConfirmationId, ProjectId};
 use crate::model::confirmation::{State, What};
 use crate::model::role::Role;
 use crate::model::timestamp::Timestamp;
+use crate::session::delete_user::bulk;
 use crate::store::confirmations::{self, ConfirmationRow};
 use crate::store::db::Conn;
 
@@ -99,6 +100,7 @@ pub async fn cancel(ctx: &Ctx, actor: &Actor, role: Role, id: ConfirmationId) ->
                     confirmations::find(&conn, ctx.project.id, id).await?.ok_or_else(no_confirmation)?;
                 return Err(closed(state(ctx, &row)?));
             }
+            follow(ctx, &conn, &row, State::Cancelled).await?;
             record(ctx, &conn, "deletion_cancelled", actor, &row, json!({})).await?;
             Ok(None)
         })
@@ -146,6 +148,14 @@ async fn close(
     Ok(closed > 0)
 }
 
+/// What waited for a confirmation that is closed goes with it.
+async fn follow(ctx: &Ctx, conn: &Conn, row: &ConfirmationRow, state: State) -> Result<()> {
+    match row.what.parse()? {
+        What::Users => bulk::drop_with_confirmation(ctx, conn, BulkId(row.target_id), state).await,
+        What::Project | What::Client => Ok(()),
+    }
+}
+
 /// The state as it is now: what was not confirmed in time has expired, whether that is stored or not.
 fn state(ctx: &Ctx, row: &ConfirmationRow) -> Result<State> {
     let state: State = row.state.parse()?;
@@ -154,7 +164,7 @@ fn state(ctx: &Ctx, row: &ConfirmationRow) -> Result<State> {
 }
 
 /// Why what is not pending can be neither confirmed nor cancelled.
-fn closed(state: State) -> Error {
+pub fn closed(state: State) -> Error {
     conflict(match state {
         State::Confirmed => "this has been confirmed already",
         State::Cancelled => "this has been cancelled",
@@ -204,6 +214,7 @@ fn target(what: What, id: Uuid) -> String {
     match what {
         What::Project => super::target(ProjectId(id)),
         What::Client => super::clients::target(ClientId(id)),
+        What::Users => bulk::target(BulkId(id)),
     }
 }
 

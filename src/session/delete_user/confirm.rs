@@ -79,7 +79,7 @@ async fn confirm_by(
 }
 
 /// Days between confirmation and execution: those of the request, or more when the project has more by now.
-fn restore_days(ctx: &Ctx, deletion: &Deletion) -> i64 {
+pub(super) fn restore_days(ctx: &Ctx, deletion: &Deletion) -> i64 {
     deletion.restore_days.max(ctx.project.settings.deletion_restore_days).clamp(0, MOST_RESTORE_DAYS)
 }
 
@@ -192,29 +192,46 @@ async fn carry_out(
         record(ctx, conn, "user.deletion_refused", actor, &deletion, more).await?;
         return Ok(Verdict::Refused(guards::refusal(guard)));
     }
-    let days = restore_days(ctx, &deletion);
+    match settle(ctx, conn, (actor, actor.name()), &mut deletion, person).await? {
+        Some(State::Executed) => Ok(Verdict::Executed),
+        Some(_) => Ok(Verdict::Scheduled),
+        None => lost_race(ctx, conn, id).await,
+    }
+}
+
+/// What a confirmed deletion comes to, while the user's row is held: executed at once, or scheduled where there is a restore
+/// window. `by` confirmed it, `actor` carries it out. `None`: it is no longer pending.
+pub(super) async fn settle(
+    ctx: &Ctx,
+    conn: &Conn,
+    (actor, by): (&Actor, &str),
+    deletion: &mut Deletion,
+    person: &Person,
+) -> Result<Option<State>> {
+    let (project, id, user) = (ctx.project.id, deletion.id, deletion.user_id);
+    let days = restore_days(ctx, deletion);
+    deletion.confirmed_by = Some(by.into());
     if days == 0 {
-        if deletions::confirm(conn, project, ctx.now, id, actor.name()).await? == 0 {
-            return lost_race(ctx, conn, id).await;
+        if deletions::confirm(conn, project, ctx.now, id, by).await? == 0 {
+            return Ok(None);
         }
-        deletion.confirmed_by = Some(actor.name().into());
-        let notice = notice(ctx, &deletion, person)?;
-        Box::pin(execute(ctx, conn, actor, &mut deletion, person, notice.as_ref())).await?;
-        return Ok(Verdict::Executed);
+        let notice = notice(ctx, deletion, person)?;
+        Box::pin(execute(ctx, conn, actor, deletion, person, notice.as_ref())).await?;
+        return Ok(Some(State::Executed));
     }
     let execute_at = ctx.now.plus_seconds(days * DAY_SECONDS);
     let when = (execute_at, person.status.as_str());
-    if deletions::schedule(conn, project, ctx.now, id, actor.name(), when).await? == 0 {
-        return lost_race(ctx, conn, id).await;
+    if deletions::schedule(conn, project, ctx.now, id, by, when).await? == 0 {
+        return Ok(None);
     }
-    set_impact(ctx, conn, &mut deletion, person).await?;
+    set_impact(ctx, conn, deletion, person).await?;
     logout_tokens::owe_for_user(conn, project, ctx.now, user).await?;
     erasing::disable_user(conn, project, ctx.now, user).await?;
     let more = json!({"execute_at": execute_at});
-    objection::invite(ctx, conn, &deletion, execute_at).await?;
-    tell(ctx, conn, "user.deletion_scheduled", &deletion, more.clone()).await?;
-    record(ctx, conn, "user.deletion_scheduled", actor, &deletion, more).await?;
-    Ok(Verdict::Scheduled)
+    objection::invite(ctx, conn, deletion, execute_at).await?;
+    tell(ctx, conn, "user.deletion_scheduled", deletion, more.clone()).await?;
+    record(ctx, conn, "user.deletion_scheduled", actor, deletion, more).await?;
+    Ok(Some(State::Scheduled))
 }
 
 /// Closes a deletion that nobody can confirm any more, so that it can be asked for again.

@@ -8,6 +8,7 @@
 //!               \-----> cancelled <----/
 //! ```
 
+pub mod bulk;
 mod cancel;
 mod confirm;
 mod execute;

@@ -183,7 +183,7 @@ async fn open(ctx: &Ctx, conn: &Conn, actor: &Actor, asked: &Deletion) -> Result
 }
 
 /// What somebody has asked for of their own account, and not confirmed, stands in nobody's way.
-async fn give_way(ctx: &Ctx, conn: &Conn, actor: &Actor, user: UserId) -> Result<()> {
+pub(super) async fn give_way(ctx: &Ctx, conn: &Conn, actor: &Actor, user: UserId) -> Result<()> {
     let own = audit::user_name(ctx, user);
     let open = deletions::find_open(conn, ctx.project.id, user).await?;
     let open = open.filter(|open| open.actor == own && actor.name() != own);
@@ -225,13 +225,13 @@ pub(super) async fn check_reason_for(ctx: &Ctx, user: UserId, reason: &str) -> R
     check(ctx, reason, &person)
 }
 
-fn check(ctx: &Ctx, reason: &str, person: &Person) -> Result<()> {
+pub(super) fn check(ctx: &Ctx, reason: &str, person: &Person) -> Result<()> {
     let values = values_of(person)?;
     check_reason(reason, &ctx.project.settings.deletion_reasons, values.iter().map(String::as_str))
 }
 
 /// What must stand in nothing that stays.
-fn values_of(person: &Person) -> Result<Vec<String>> {
+pub(super) fn values_of(person: &Person) -> Result<Vec<String>> {
     let mut values: Vec<String> = [&person.username, &person.email].into_iter().flatten().cloned().collect();
     for document in [&person.profile, &person.attributes] {
         values.extend(values_in(&serde_json::from_str::<Value>(document).map_err(Error::internal)?));

@@ -91,6 +91,7 @@ impl TestApp {
             hasher,
             turns: Turns::default(),
             running: Running::default(),
+            deletions_per_second: 1000,
             server: Server {
                 max_connections: 256,
                 header_timeout: Duration::from_secs(10),

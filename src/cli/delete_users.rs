@@ -85,19 +85,26 @@ pub async fn run(command: &DeleteUsers, sources: Sources) -> anyhow::Result<()> 
     let asked = bulk::request(&ctx, &actor, which, &command.reason, !command.no_notify).await?;
     tell(&asked)?;
     if asked.confirmation.method == DeletionConfirmation::Typed.as_str() {
-        let words = match &command.confirm {
-            Some(words) => words.clone(),
-            None => ask(&asked.confirmation.words)?,
-        };
-        let id = asked.confirmation.confirmation_id;
-        if let Err(error) = confirmations::confirm(&ctx, &actor, Role::Owner, id, Some(&words)).await {
+        let confirmed = confirm(command, &ctx, &actor, &asked).await;
+        if confirmed.is_err() {
+            // It stands in nobody's way.
             bulk::cancel(&ctx, &actor, asked.deletion_id).await.ok();
-            return Err(error.into());
         }
+        confirmed?;
     }
     let shown = follow(&app, command, asked.deletion_id).await?;
     command.common.show(&shown)?;
     anyhow::ensure!(shown.state == State::Done, "not all of them: the deletion is {}", shown.state.as_str());
+    Ok(())
+}
+
+async fn confirm(command: &DeleteUsers, ctx: &Ctx, actor: &Actor, asked: &Requested) -> anyhow::Result<()> {
+    let words = match &command.confirm {
+        Some(words) => words.clone(),
+        None => ask(&asked.confirmation.words)?,
+    };
+    let id = asked.confirmation.confirmation_id;
+    confirmations::confirm(ctx, actor, Role::Owner, id, Some(&words)).await?;
     Ok(())
 }
 

@@ -44,6 +44,7 @@ mod client_assertion;
 mod client_openidconnect;
 mod commands;
 mod confirmations;
+mod confirmations_by_people;
 mod conformance;
 mod connections;
 mod consents;

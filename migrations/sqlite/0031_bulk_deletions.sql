@@ -8,6 +8,7 @@ CREATE TABLE bulk_deletions (
     confirmed_by text,
     reason       text NOT NULL,
     notify       boolean NOT NULL,
+    notify_reason text,                     -- why users are not told
     restore_days integer NOT NULL,          -- as the project had it at the request
     users        integer NOT NULL,          -- how many were asked for
     requested_at integer NOT NULL,

@@ -24,6 +24,7 @@ use crate::model::bulk::State;
 use crate::model::project::DeletionConfirmation;
 use crate::model::role::Role;
 use crate::projects::confirmations;
+use crate::session::delete_user::Notify;
 use crate::session::delete_user::bulk::{self, Filter, MOST_LISTED, Requested, Shown, Which};
 
 #[derive(Args)]
@@ -62,11 +63,14 @@ pub struct DeleteUsers {
     #[arg(long)]
     role: Option<String>,
     /// Why; it stays in the audit log for good, so it names nobody.
-    #[arg(long)]
-    reason: String,
-    /// Nobody is told by mail.
-    #[arg(long)]
-    no_notify: bool,
+    #[arg(long, required_unless_present = "cancel")]
+    reason: Option<String>,
+    /// Nobody is told by mail, and why.
+    #[arg(long, value_name = "WHY")]
+    no_notify: Option<String>,
+    /// Stops the one of this id, whether it waits or runs.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["reason", "file", "confirm"])]
+    cancel: Option<BulkId>,
     /// What confirms it, for scripts: `delete N users`, with the number that is expected.
     #[arg(long, value_name = "WORDS")]
     confirm: Option<String>,
@@ -81,11 +85,18 @@ pub async fn run(command: &DeleteUsers, sources: Sources) -> anyhow::Result<()> 
     let app = command.common.app(sources).await?;
     let ctx = context(&app, &command.project).await?;
     let actor = Actor::command_line();
+    if let Some(id) = command.cancel {
+        bulk::cancel(&ctx, &actor, id).await?;
+        return command.common.show(&bulk::show(&ctx, id).await?);
+    }
     let which = which(command, &ctx).await?;
-    let asked = bulk::request(&ctx, &actor, which, &command.reason, !command.no_notify).await?;
+    let notify =
+        Notify { wanted: command.no_notify.as_ref().map(|_| false), reason: command.no_notify.as_deref() };
+    let reason = command.reason.as_deref().unwrap_or_default();
+    let asked = bulk::request(&ctx, &actor, which, reason, notify).await?;
     tell(&asked)?;
     if asked.confirmation.method == DeletionConfirmation::Typed.as_str() {
-        let confirmed = confirm(command, &ctx, &actor, &asked).await;
+        let confirmed = confirm(&app, command, &actor, &asked).await;
         if confirmed.is_err() {
             // It stands in nobody's way.
             bulk::cancel(&ctx, &actor, asked.deletion_id).await.ok();
@@ -98,12 +109,19 @@ pub async fn run(command: &DeleteUsers, sources: Sources) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn confirm(command: &DeleteUsers, ctx: &Ctx, actor: &Actor, asked: &Requested) -> anyhow::Result<()> {
+async fn confirm(
+    app: &Arc<App>,
+    command: &DeleteUsers,
+    actor: &Actor,
+    asked: &Requested,
+) -> anyhow::Result<()> {
     let words = match &command.confirm {
         Some(words) => words.clone(),
         None => ask(&asked.confirmation.words)?,
     };
     let id = asked.confirmation.confirmation_id;
+    // By the clock and the settings of this moment, however long somebody has thought about it.
+    let ctx = &context(app, &command.project).await?;
     confirmations::confirm(ctx, actor, Role::Owner, id, Some(&words)).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::deletion::deleting;
 use crate::error::{Error, Result};
 use crate::ids::{BulkId, UserId};
 use crate::model::bulk::Outcome;
+use crate::session::delete_user::Notify;
 use crate::session::delete_user::bulk::{self, Filter, MOST_LISTED, Which};
 use crate::store::bulk_users::Of;
 
@@ -21,6 +22,8 @@ struct DeleteUsers {
     filter: Option<Filter>,
     reason: String,
     notify: Option<bool>,
+    /// Why not.
+    notify_reason: Option<String>,
 }
 
 impl DeleteUsers {
@@ -37,9 +40,10 @@ impl DeleteUsers {
 pub async fn request(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = deleting(&call, &ctx).await?;
-    let DeleteUsers { users, filter, reason, notify } = call.json()?;
+    let DeleteUsers { users, filter, reason, notify, notify_reason } = call.json()?;
     let which = DeleteUsers::which(users, filter)?;
-    let asked = bulk::request(&ctx, &actor, which, &reason, notify.unwrap_or(true)).await?;
+    let notify = Notify { wanted: notify, reason: notify_reason.as_deref() };
+    let asked = bulk::request(&ctx, &actor, which, &reason, notify).await?;
     Ok((StatusCode::ACCEPTED, ok(&asked)).into_response())
 }
 

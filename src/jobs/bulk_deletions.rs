@@ -1,5 +1,5 @@
 //! Deletes the users of confirmed deletions of many: one after the other with a pause, so that nobody who signs in waits, and
-//! by turns, so that nobody's many stand before another's few.
+//! by turns, so that no project's many stand before another's few.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use crate::app::{Ctx, Visit};
 use crate::error::{Code, Result};
 use crate::ids::UserId;
 use crate::ledger::file::copy_soon;
+use crate::model::bulk::Outcome;
 use crate::session::delete_user::bulk;
 use crate::store::bulk_deletions::{self, Running};
 use crate::store::bulk_users;
@@ -72,19 +73,25 @@ async fn turn(run: &Run, Running { project_id, id }: Running, after: &mut UserId
         return Ok(Turn::default());
     }
     let mut turn = Turn { settled: 0, went_on: true };
-    for next in waiting {
+    for user in waiting {
         if !run.may_go_on() {
             break;
         }
         let begun = Instant::now();
-        *after = next.user_id;
-        match Box::pin(bulk::delete_one(&ctx, id, next)).await {
-            Ok(outcome) => turn.settled += u64::from(outcome.is_some()),
+        *after = user;
+        match Box::pin(bulk::delete_one(&ctx, id, user)).await {
+            Ok(outcome) => {
+                turn.settled += u64::from(outcome.is_some());
+                // Nobody was there to take any time.
+                if outcome == Some(Outcome::NotFound) {
+                    continue;
+                }
+            }
             // The store is away: nobody is to blame, and the run ends.
             Err(error) if error.code() == Code::TemporarilyUnavailable => return Err(error),
             Err(error) => {
                 tracing::error!(%project_id, deletion = %id, code = error.code().as_str(), "not deleted");
-                bulk::give_up(&ctx, id, next.user_id).await?;
+                bulk::give_up(&ctx, id, user).await?;
             }
         }
         rest(run, &ctx, begun).await;

@@ -18,6 +18,8 @@ pub struct Bulk {
     pub confirmed_by: Option<String>,
     pub reason: String,
     pub notify: bool,
+    /// Why users are not told.
+    pub notify_reason: Option<String>,
     pub restore_days: i64,
     /// How many were asked for.
     pub users: i64,
@@ -31,8 +33,8 @@ pub async fn find(conn: &Conn, project: ProjectId, id: BulkId) -> Result<Option<
     fetch_optional!(
         conn,
         Bulk,
-        "SELECT id, state, method, actor, confirmed_by, reason, notify, restore_days, users, requested_at, expires_at,
-           confirmed_at, finished_at
+        "SELECT id, state, method, actor, confirmed_by, reason, notify, notify_reason, restore_days, users,
+           requested_at, expires_at, confirmed_at, finished_at
          FROM bulk_deletions WHERE project_id = $1 AND id = $2 AND state <> 'gathering'",
         project,
         id
@@ -44,8 +46,8 @@ pub async fn find_pending(conn: &Conn, project: ProjectId) -> Result<Option<Bulk
     fetch_optional!(
         conn,
         Bulk,
-        "SELECT id, state, method, actor, confirmed_by, reason, notify, restore_days, users, requested_at, expires_at,
-           confirmed_at, finished_at
+        "SELECT id, state, method, actor, confirmed_by, reason, notify, notify_reason, restore_days, users,
+           requested_at, expires_at, confirmed_at, finished_at
          FROM bulk_deletions WHERE project_id = $1 AND state = 'pending'",
         project
     )
@@ -55,15 +57,16 @@ pub async fn find_pending(conn: &Conn, project: ProjectId) -> Result<Option<Bulk
 pub async fn insert(conn: &Conn, project: ProjectId, bulk: &Bulk) -> Result<u64> {
     execute!(
         conn,
-        "INSERT INTO bulk_deletions (project_id, id, state, method, actor, reason, notify, restore_days, users,
-           requested_at, expires_at)
-         VALUES ($1, $2, 'gathering', $3, $4, $5, $6, $7, 0, $8, $9)",
+        "INSERT INTO bulk_deletions (project_id, id, state, method, actor, reason, notify, notify_reason,
+           restore_days, users, requested_at, expires_at)
+         VALUES ($1, $2, 'gathering', $3, $4, $5, $6, $7, $8, 0, $9, $10)",
         project,
         bulk.id,
         &bulk.method,
         &bulk.actor,
         &bulk.reason,
         bulk.notify,
+        &bulk.notify_reason,
         bulk.restore_days,
         bulk.requested_at,
         bulk.expires_at
@@ -142,13 +145,16 @@ pub struct Running {
     pub id: BulkId,
 }
 
-/// What runs, of all projects, the oldest first.
+/// What runs, of each project the oldest.
 pub async fn list_running(conn: &Conn, most: i64) -> Result<Vec<Running>> {
     fetch_all!(
         conn,
         Running,
         "SELECT b.project_id, b.id FROM bulk_deletions b JOIN projects p ON p.id = b.project_id
-         WHERE b.state = 'running' AND p.status <> 'deleted' ORDER BY b.confirmed_at LIMIT $1",
+         WHERE b.state = 'running' AND p.status <> 'deleted' AND NOT EXISTS (
+           SELECT 1 FROM bulk_deletions o WHERE o.project_id = b.project_id AND o.state = 'running'
+             AND (o.confirmed_at < b.confirmed_at OR (o.confirmed_at = b.confirmed_at AND o.id < b.id)))
+         ORDER BY b.confirmed_at LIMIT $1",
         most
     )
 }

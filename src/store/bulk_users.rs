@@ -238,43 +238,66 @@ pub async fn list(
     )
 }
 
-/// One who waits for the job.
-#[derive(Clone, Copy, Debug, FromRow)]
-pub struct Next {
-    pub user_id: UserId,
-    pub user_version: i64,
+#[derive(FromRow)]
+struct Next {
+    user_id: UserId,
 }
 
+/// Those who wait for the job, by id.
 pub async fn list_waiting(
     conn: &Conn,
     project: ProjectId,
     bulk: BulkId,
     (after, most): (UserId, i64),
-) -> Result<Vec<Next>> {
-    fetch_all!(
+) -> Result<Vec<UserId>> {
+    let rows = fetch_all!(
         conn,
         Next,
-        "SELECT user_id, user_version FROM bulk_deletion_users
+        "SELECT user_id FROM bulk_deletion_users
          WHERE project_id = $1 AND bulk_id = $2 AND outcome IS NULL AND user_id > $3 ORDER BY user_id LIMIT $4",
         project,
         bulk,
         after,
         most
-    )
+    )?;
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
-/// Whether nothing has become of the user yet.
-pub async fn is_waiting(conn: &Conn, project: ProjectId, bulk: BulkId, user: UserId) -> Result<bool> {
+/// The version to which the confirmation is bound; `None` once something has become of the user.
+pub async fn find_waiting(
+    conn: &Conn,
+    project: ProjectId,
+    bulk: BulkId,
+    user: UserId,
+) -> Result<Option<i64>> {
     let found = fetch_optional!(
         conn,
-        (UserId,),
-        "SELECT user_id FROM bulk_deletion_users
+        (i64,),
+        "SELECT user_version FROM bulk_deletion_users
          WHERE project_id = $1 AND bulk_id = $2 AND user_id = $3 AND outcome IS NULL",
         project,
         bulk,
         user
     )?;
-    Ok(found.is_some())
+    Ok(found.map(|(version,)| version))
+}
+
+/// What users change of their own record takes them along, so that nobody outruns their deletion.
+pub async fn follow(
+    conn: &Conn,
+    project: ProjectId,
+    user: UserId,
+    (before, after): (i64, i64),
+) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE bulk_deletion_users SET user_version = $1
+         WHERE project_id = $2 AND user_id = $3 AND user_version = $4 AND outcome IS NULL",
+        after,
+        project,
+        user,
+        before
+    )
 }
 
 /// Says what has become of one who waited. No row: that was said before.

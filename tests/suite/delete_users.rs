@@ -115,7 +115,10 @@ async fn a_filter_says_who(engine: Engine) {
         assert_eq!(asked["first"], json!(expected), "{filter}");
         many.cancel(&asked).await.ok();
     }
-    let asked = many.asked(json!({"filter": {"group": "trial"}, "reason": REASON, "notify": false})).await;
+    let asked = many
+        .asked(json!({"filter": {"group": "trial"}, "reason": REASON, "notify": false,
+        "notify_reason": "their school tells them"}))
+        .await;
     assert_eq!(asked["notify"], false);
     many.confirmed(&asked).await;
     // Who comes to fit later was not shown, and stays.
@@ -198,6 +201,11 @@ async fn denials(engine: Engine) {
         (json!({"filter": {"username_prefix": ""}, "reason": REASON}), "filter.username_prefix", prefix),
         (json!({"users": [user]}), "reason", "missing field reason"),
         (json!({"users": [user], "reason": "short"}), "reason", length),
+        (
+            json!({"users": [user], "reason": REASON, "notify": false}),
+            "notify_reason",
+            "notify: false needs a notify_reason",
+        ),
         (json!({"users": [uuid::Uuid::max()], "reason": REASON}), "users", nobody),
         (json!({"filter": {"group": "none"}, "reason": REASON}), "users", nobody),
         (json!({"users": [user], "reason": REASON, "dry_run": true}), "dry_run", "unknown field dry_run"),

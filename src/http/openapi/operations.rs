@@ -175,7 +175,13 @@ fn deletion() -> Vec<Operation> {
             "delete_users",
             "Asks for the deletion of many users; nothing goes yet",
         )
-        .body([("users", texts()), ("filter", filter), ("reason!", text()), ("notify", flag())])
+        .body([
+            ("users", texts()),
+            ("filter", filter),
+            ("reason!", text()),
+            ("notify", flag()),
+            ("notify_reason", text()),
+        ])
         .answers(202, object()),
         operation(
             &api("POST /api/delete-users/cancel"),

@@ -23,15 +23,15 @@ pub async fn strongest(
     let may = |role: Role| role.may(permission) || role.may_if_let(permission, &ctx.project.settings);
     let roles = Roles { admins: may(Role::Admin), user_managers: may(Role::UserManager) };
     let own = requester.strip_prefix("admin_key:").and_then(|id| id.parse::<AdminKeyId>().ok());
-    let project = ctx.project.id;
-    let at_hand = if requester.starts_with(PERSON) {
-        DeletionConfirmation::SecondFactor
-    } else if admin_keys::is_another(conn, project, own, roles).await?
-        || admin_grants::is_one(conn, project, roles).await?
-    {
-        DeletionConfirmation::SecondPerson
-    } else {
-        DeletionConfirmation::Typed
-    };
-    Ok(at_hand.max(ctx.project.settings.deletion_confirmation))
+    let (project, settings) = (ctx.project.id, ctx.project.settings.deletion_confirmation);
+    // Two people are more than one, whatever that one can show.
+    if settings == DeletionConfirmation::SecondPerson {
+        return Ok(settings);
+    }
+    if settings == DeletionConfirmation::SecondFactor || requester.starts_with(PERSON) {
+        return Ok(DeletionConfirmation::SecondFactor);
+    }
+    let is_alone = !admin_keys::is_another(conn, project, own, roles).await?
+        && !admin_grants::is_one(conn, project, roles).await?;
+    Ok(if is_alone { DeletionConfirmation::Typed } else { DeletionConfirmation::SecondPerson })
 }

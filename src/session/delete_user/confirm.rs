@@ -93,6 +93,10 @@ struct By<'a> {
 async fn decide(ctx: &Ctx, conn: &Conn, by: By<'_>, id: DeletionId, typed: Option<&str>) -> Result<Verdict> {
     let (project, actor) = (ctx.project.id, by.actor);
     let found = deletions::find(conn, project, id).await?.ok_or_else(no_deletion)?;
+    if found.actor != audit::user_name(ctx, found.user_id) {
+        // Who confirms beside this waits, and counts this one.
+        projects::hold(conn, project).await?;
+    }
     // With the row held, what the user changes has taken the deletion along, or comes too late.
     erasing::hold(conn, project, found.user_id).await?;
     let deletion = deletions::find(conn, project, id).await?.ok_or_else(no_deletion)?;
@@ -152,8 +156,6 @@ async fn asks_for_more(
         let why = "the project does not let people delete their accounts themselves any more";
         return Ok((!ctx.project.settings.self_deletion).then_some(why));
     }
-    // Who confirms beside this waits, and counts this one.
-    projects::hold(conn, ctx.project.id).await?;
     let why = "the project asks for more to confirm a deletion by now; ask again";
     Ok((method < mass::method(ctx, conn, &deletion.actor).await?).then_some(why))
 }

@@ -34,6 +34,7 @@ use crate::ids::{DeletionId, UserId};
 use crate::model::deletion::{Impact, State};
 use crate::model::timestamp::Timestamp;
 use crate::projects::webhooks;
+use crate::store::bulk_users;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 
@@ -161,7 +162,8 @@ async fn tell(ctx: &Ctx, conn: &Conn, kind: &str, deletion: &Deletion, more: Val
 /// What an admin confirms is bound to the record as it was at the request; whom it is about may not loosen that bond, or
 /// nobody who keeps changing a nickname could be deleted.
 pub async fn follow_own_change(ctx: &Ctx, conn: &Conn, user: UserId, versions: (i64, i64)) -> Result<()> {
-    deletions::follow(conn, ctx.project.id, user, versions).await.map(|_| ())
+    deletions::follow(conn, ctx.project.id, user, versions).await?;
+    bulk_users::follow(conn, ctx.project.id, user, versions).await.map(|_| ())
 }
 
 fn no_user() -> Error {

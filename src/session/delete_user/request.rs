@@ -48,7 +48,7 @@ pub struct Notify<'a> {
 impl Notify<'_> {
     /// # Errors
     /// `invalid_request` naming `notify_reason`: silence has a reason, and nothing else has.
-    fn check(self, values: &[String]) -> Result<()> {
+    pub(super) fn check(self, values: &[String]) -> Result<()> {
         match (self.wanted, self.reason) {
             (Some(false), None) => {
                 Err(Error::invalid_field("notify_reason", "notify: false needs a notify_reason"))

@@ -7,15 +7,17 @@ use serde_json::json;
 
 use super::{no_bulk, words};
 use crate::app::Ctx;
-use crate::audit::Actor;
+use crate::audit::{Actor, own_account};
 use crate::error::{Code, Error, Result, conflict};
 use crate::ids::{BulkId, ConfirmationId, UserId};
 use crate::model::bulk::State;
 use crate::model::confirmation::What;
 use crate::model::deletion::check_reason;
 use crate::model::timestamp::Timestamp;
+use crate::projects::admins::{Person, home};
 use crate::projects::confirmations::{self, Subject};
-use crate::session::delete_user::request::{CONFIRM_SECONDS, check};
+use crate::session::delete_user::Notify;
+use crate::session::delete_user::request::{CONFIRM_SECONDS, check, values_of};
 use crate::store::bulk_deletions::{self, Bulk};
 use crate::store::bulk_users::{self, Matching, Preview};
 use crate::store::db::Conn;
@@ -68,11 +70,16 @@ pub async fn request(
     actor: &Actor,
     which: Which,
     reason: &str,
-    notify: bool,
+    notify: Notify<'_>,
 ) -> Result<Requested> {
     check_reason(reason, &ctx.project.settings.deletion_reasons, [])?;
+    notify.check(&[])?;
     let id: BulkId = ctx.app.entropy.id(ctx.now)?;
     let subject = Subject { what: What::Users, id: id.0, version: 0, reason };
+    let pending = |conn| async move { bulk_deletions::find_pending(&conn, ctx.project.id).await };
+    if let Some(other) = ctx.app.db.read(pending).await?.filter(|other| other.expires_at > ctx.now) {
+        return Err(another(&other));
+    }
     let method = confirmations::method_for(ctx, actor, subject).await?;
     let bulk = Bulk {
         id,
@@ -81,7 +88,8 @@ pub async fn request(
         actor: actor.name().into(),
         confirmed_by: None,
         reason: reason.into(),
-        notify,
+        notify: notify.wanted.unwrap_or(true),
+        notify_reason: notify.reason.map(str::to_owned),
         restore_days: ctx.project.settings.deletion_restore_days,
         users: 0,
         requested_at: ctx.now,
@@ -104,6 +112,7 @@ async fn gather(ctx: &Ctx, actor: &Actor, bulk: &Bulk, which: Which) -> Result<R
         Which::Listed(users) => insert_listed(ctx, bulk.id, users).await?,
         Which::Matching(matching) => insert_matching(ctx, bulk.id, &matching).await?,
     }
+    refuse_oneself(ctx, actor, bulk.id).await?;
     check_people(ctx, bulk).await?;
     let (project, id) = (ctx.project.id, bulk.id);
     let look = |conn| async move {
@@ -138,11 +147,15 @@ async fn gather(ctx: &Ctx, actor: &Actor, bulk: &Bulk, which: Which) -> Result<R
 
 const ANOTHER: &str = "another deletion of many waits for its confirmation; confirm it or cancel it";
 
+fn another(other: &Bulk) -> Error {
+    conflict(ANOTHER).with_details(json!({"deletion_id": other.id}))
+}
+
 async fn open(ctx: &Ctx, conn: &Conn, id: BulkId, users: i64) -> Result<()> {
     let project = ctx.project.id;
     bulk_deletions::expire_stale(conn, project, ctx.now).await?;
     if let Some(other) = bulk_deletions::find_pending(conn, project).await? {
-        return Err(conflict(ANOTHER).with_details(json!({"deletion_id": other.id})));
+        return Err(another(&other));
     }
     match bulk_deletions::open(conn, project, id, users).await? {
         0 => Err(no_bulk()),
@@ -177,15 +190,30 @@ async fn insert_matching(ctx: &Ctx, bulk: BulkId, matching: &Matching) -> Result
     Ok(())
 }
 
+/// Nobody deletes themselves as an admin, among others neither.
+async fn refuse_oneself(ctx: &Ctx, actor: &Actor, id: BulkId) -> Result<()> {
+    let Some(own) = actor.person().map(Person::user) else { return Ok(()) };
+    if !home::is_home(ctx).await? {
+        return Ok(());
+    }
+    let find = |conn| async move { bulk_users::find_waiting(&conn, ctx.project.id, id, own).await };
+    match ctx.app.db.read(find).await? {
+        Some(_) => Err(own_account()),
+        None => Ok(()),
+    }
+}
+
 /// The reason stands in the log beside each of them, so it names none.
 async fn check_people(ctx: &Ctx, bulk: &Bulk) -> Result<()> {
     let (project, id, most) = (ctx.project.id, bulk.id, i64::try_from(BATCH).map_err(Error::internal)?);
+    let notify = Notify { wanted: Some(bulk.notify), reason: bulk.notify_reason.as_deref() };
     let mut after = UserId(uuid::Uuid::nil());
     loop {
         let list = |conn| async move { bulk_users::list_people(&conn, project, id, after, most).await };
         let people = ctx.app.db.read(list).await?;
         for named in &people {
             check(ctx, &bulk.reason, &named.person)?;
+            notify.check(&values_of(&named.person)?)?;
         }
         match people.last() {
             Some(last) if people.len() >= BATCH => after = last.user_id,

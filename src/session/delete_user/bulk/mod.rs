@@ -44,6 +44,9 @@ pub struct Shown {
     pub method: String,
     /// Whether users are told by mail.
     pub notify: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_reason: Option<String>,
     /// How many were asked for.
     pub users: i64,
     /// How many the job has not come to.
@@ -91,6 +94,7 @@ pub async fn show(ctx: &Ctx, id: BulkId) -> Result<Shown> {
         reason: bulk.reason,
         method: bulk.method,
         notify: bulk.notify,
+        notify_reason: bulk.notify_reason,
         users: bulk.users,
         requested_by: bulk.actor,
         requested_at: bulk.requested_at,

@@ -7,16 +7,15 @@ use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Error, Result};
 use crate::ids::{BulkId, DeletionId, UserId};
-use crate::jobs::outbox::Sealed;
 use crate::model::bulk::{Outcome, State as BulkState};
-use crate::model::deletion::{Impact, State};
+use crate::model::deletion::State;
 use crate::session::delete_user::confirm::{restore_days, settle};
-use crate::session::delete_user::execute::{notice, sweep};
+use crate::session::delete_user::execute::sweep;
 use crate::session::delete_user::guards::{self, Guard};
 use crate::session::delete_user::record;
 use crate::session::delete_user::request::{give_way, impact};
 use crate::store::bulk_deletions::{self, Bulk};
-use crate::store::bulk_users::{self, Next};
+use crate::store::bulk_users;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 use crate::store::erasing::{self, Person};
@@ -30,65 +29,17 @@ fn actor() -> Actor {
 }
 
 /// Deletes one user, or says what keeps that one. `None`: nothing was to be done any more.
-pub async fn delete_one(ctx: &Ctx, id: BulkId, next: Next) -> Result<Option<Outcome>> {
-    let (project, user) = (ctx.project.id, next.user_id);
-    let look = |conn| async move {
-        let bulk = bulk_deletions::find(&conn, project, id).await?;
-        let person = erasing::find_person(&conn, project, user).await?;
-        let impact = match &person {
-            Some(person) => Some(impact(ctx, &conn, user, person).await?),
-            None => None,
-        };
-        Ok(bulk.map(|bulk| (bulk, person, impact)))
-    };
-    let Some((bulk, person, impact)) = ctx.app.db.read(look).await? else { return Ok(None) };
-    let Some((person, impact)) = person.zip(impact) else {
-        let settle = |conn: Conn| async move {
-            let runs = bulk_deletions::hold(&conn, project, id).await? > 0;
-            let key = (id, user);
-            let outcome = Outcome::NotFound;
-            match runs && bulk_users::settle(&conn, project, ctx.now, key, outcome.as_str(), None).await? > 0
-            {
-                true => Ok(Some(outcome)),
-                false => Ok(None),
-            }
-        };
-        return ctx.app.db.unit(settle).await;
-    };
-    let deletion = &deletion(ctx, &bulk, user, &person, &impact)?;
-    let letter = notice(ctx, deletion, &person)?;
-    let (person, letter) = (&person, letter.as_ref());
+pub async fn delete_one(ctx: &Ctx, id: BulkId, user: UserId) -> Result<Option<Outcome>> {
+    let deletion: DeletionId = ctx.app.entropy.id(ctx.now)?;
     let unit = |conn: Conn| async move {
-        let one = One { ctx, conn: &conn, bulk: id, version: next.user_version, deletion };
-        Box::pin(one.decide(person, letter)).await
+        let one = One { ctx, conn: &conn, bulk: id, user, deletion };
+        Box::pin(one.decide()).await
     };
     let outcome = ctx.app.db.unit(unit).await?;
     if outcome == Some(Outcome::Executed) {
-        sweep(&ctx.app, project, user).await?;
+        sweep(&ctx.app, ctx.project.id, user).await?;
     }
     Ok(outcome)
-}
-
-/// The user's own deletion, as the request of many asked for it.
-fn deletion(ctx: &Ctx, bulk: &Bulk, user: UserId, person: &Person, impact: &Impact) -> Result<Deletion> {
-    Ok(Deletion {
-        id: ctx.app.entropy.id(ctx.now)?,
-        user_id: user,
-        user_version: person.version,
-        state: State::Pending.as_str().into(),
-        method: bulk.method.clone(),
-        restore_days: bulk.restore_days,
-        actor: bulk.actor.clone(),
-        confirmed_by: bulk.confirmed_by.clone(),
-        reason: bulk.reason.clone(),
-        notify: bulk.notify && person.email.is_some(),
-        impact: serde_json::to_string(impact).map_err(Error::internal)?,
-        requested_at: bulk.requested_at,
-        expires_at: ctx.now.plus_seconds(1),
-        confirmed_at: None,
-        execute_at: None,
-        finished_at: None,
-    })
 }
 
 /// One unit.
@@ -96,30 +47,31 @@ struct One<'a> {
     ctx: &'a Ctx,
     conn: &'a Conn,
     bulk: BulkId,
-    /// To which the confirmation is bound.
-    version: i64,
-    deletion: &'a Deletion,
+    user: UserId,
+    /// The id of the user's own deletion, should there be one.
+    deletion: DeletionId,
 }
 
 impl One<'_> {
     /// The user's row is held first, then the whole: neither changes until the unit ends.
-    async fn decide(&self, person: &Person, letter: Option<&Sealed>) -> Result<Option<Outcome>> {
-        let Self { ctx, conn, bulk, .. } = *self;
-        let (project, user) = (ctx.project.id, self.deletion.user_id);
-        let is_as_read = erasing::hold_at(conn, project, user, person.version).await? > 0;
+    async fn decide(&self) -> Result<Option<Outcome>> {
+        let Self { ctx, conn, bulk, user, .. } = *self;
+        let project = ctx.project.id;
+        erasing::hold(conn, project, user).await?;
         if bulk_deletions::hold(conn, project, bulk).await? == 0 {
             return Ok(None);
         }
-        if !bulk_users::is_waiting(conn, project, bulk, user).await? {
-            return Ok(None);
-        }
-        if !is_as_read && erasing::find_person(conn, project, user).await?.is_none() {
+        let waiting = bulk_users::find_waiting(conn, project, bulk, user).await?;
+        let whole = bulk_deletions::find(conn, project, bulk).await?;
+        let Some((version, whole)) = waiting.zip(whole) else { return Ok(None) };
+        let Some(person) = erasing::find_person(conn, project, user).await? else {
             return self.settled(Outcome::NotFound, None).await;
-        }
-        // The confirmation was for the user as the request saw one.
-        if !is_as_read || person.version != self.version {
+        };
+        // The confirmation was for the user as the request saw one, or as they have made themselves since.
+        if person.version != version {
             return self.settled(Outcome::Changed, None).await;
         }
+        let mut deletion = self.prepare(&whole, &person).await?;
         if let Some(guard) = guards::of(ctx, conn, user).await? {
             let outcome = match guard {
                 Guard::LegalHold => Outcome::LegalHold,
@@ -127,25 +79,52 @@ impl One<'_> {
             };
             self.settled(outcome, None).await?;
             let more = json!({"why": guard.as_str(), "deletion_id": bulk});
-            record(ctx, conn, "user.deletion_refused", &actor(), self.deletion, more).await?;
+            record(ctx, conn, "user.deletion_refused", &actor(), &deletion, more).await?;
             return Ok(Some(outcome));
         }
-        self.carry_out(person, letter).await
+        self.carry_out(&mut deletion, &person).await
     }
 
-    async fn carry_out(&self, person: &Person, letter: Option<&Sealed>) -> Result<Option<Outcome>> {
-        let Self { ctx, conn, deletion, .. } = *self;
+    /// The user's own deletion, as the request of many asked for it.
+    async fn prepare(&self, whole: &Bulk, person: &Person) -> Result<Deletion> {
+        let Self { ctx, conn, user, .. } = *self;
+        let impact = impact(ctx, conn, user, person).await?;
+        Ok(Deletion {
+            id: self.deletion,
+            user_id: user,
+            user_version: person.version,
+            state: State::Pending.as_str().into(),
+            method: whole.method.clone(),
+            restore_days: whole.restore_days,
+            actor: whole.actor.clone(),
+            confirmed_by: whole.confirmed_by.clone(),
+            reason: whole.reason.clone(),
+            notify: whole.notify && person.email.is_some(),
+            notify_reason: whole.notify_reason.clone(),
+            impact: serde_json::to_string(&impact).map_err(Error::internal)?,
+            requested_at: whole.requested_at,
+            expires_at: ctx.now.plus_seconds(1),
+            confirmed_at: None,
+            execute_at: None,
+            finished_at: None,
+        })
+    }
+
+    async fn carry_out(&self, deletion: &mut Deletion, person: &Person) -> Result<Option<Outcome>> {
+        let Self { ctx, conn, user, .. } = *self;
         let (project, actor) = (ctx.project.id, actor());
-        deletions::expire_stale(conn, project, ctx.now, deletion.user_id, person.version).await?;
-        give_way(ctx, conn, &actor, deletion.user_id).await?;
+        deletions::expire_stale(conn, project, ctx.now, user, person.version).await?;
+        give_way(ctx, conn, &actor, user).await?;
         if deletions::insert(conn, project, deletion).await? == 0 {
             return self.settled(Outcome::Open, None).await;
         }
-        let days = restore_days(ctx, deletion);
-        let outcome = if days == 0 { Outcome::Executed } else { Outcome::Scheduled };
+        let outcome = match restore_days(ctx, deletion) {
+            0 => Outcome::Executed,
+            _ => Outcome::Scheduled,
+        };
         self.settled(outcome, Some(deletion.id)).await?;
-        let by = deletion.confirmed_by.as_deref().unwrap_or_default();
-        match settle(ctx, conn, (&actor, by), &mut deletion.clone(), person, letter).await? {
+        let by = deletion.confirmed_by.clone().unwrap_or_default();
+        match settle(ctx, conn, (&actor, &by), deletion, person).await? {
             Some(_) => Ok(Some(outcome)),
             None => Err(Error::internal("a deletion of a moment ago was not pending")),
         }
@@ -153,7 +132,7 @@ impl One<'_> {
 
     async fn settled(&self, outcome: Outcome, deletion: Option<DeletionId>) -> Result<Option<Outcome>> {
         let (project, now) = (self.ctx.project.id, self.ctx.now);
-        let key = (self.bulk, self.deletion.user_id);
+        let key = (self.bulk, self.user);
         bulk_users::settle(self.conn, project, now, key, outcome.as_str(), deletion).await?;
         Ok(Some(outcome))
     }

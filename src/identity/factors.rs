@@ -143,6 +143,20 @@ pub(super) async fn changed(conn: &Conn, ctx: &Ctx, user: UserId) -> Result<()> 
     remembered_devices::delete_all(conn, project, user).await.map(drop)
 }
 
+/// Keeps codes for whoever has none. `false`: they were made meanwhile, and stay. In a unit that holds the user's row.
+pub(super) async fn keep_first(
+    conn: &Conn,
+    ctx: &Ctx,
+    user: UserId,
+    codes: Option<&NewCodes>,
+) -> Result<bool> {
+    let Some(codes) = codes else { return Ok(false) };
+    if held(conn, ctx.project.id, user).await?.unwrap_or_default().recovery_codes > 0 {
+        return Ok(false);
+    }
+    codes.store(conn, ctx, user).await.map(|()| true)
+}
+
 async fn take_all_away(conn: &Conn, ctx: &Ctx, user: UserId) -> Result<Vec<(FactorKind, u64)>> {
     let project = ctx.project.id;
     recovery_codes::delete_all(conn, project, user).await?;

@@ -20,7 +20,8 @@ pub async fn is_fresh(ctx: &Ctx, user: UserId, (auth_time, amr): (Timestamp, &st
     Ok(has_two(amr) || !has_second(ctx, user).await?)
 }
 
-/// Whether the person has made a second factor that counts in the project.
+/// Whether the person has a second factor that counts in the project: one that they made, or an address for codes. Were that
+/// none, a stolen password would make a factor where a code by mail is asked for.
 async fn has_second(ctx: &Ctx, user: UserId) -> Result<bool> {
     let policy = &ctx.project.settings.sign_in;
     if policy.second_factor == SecondFactor::Off {
@@ -29,5 +30,6 @@ async fn has_second(ctx: &Ctx, user: UserId) -> Result<bool> {
     let found = ctx.app.db.read(|conn| async move { held(&conn, ctx.project.id, user).await }).await?;
     let held = found.unwrap_or_default();
     Ok((held.totp > 0 && policy.counts(FactorKind::Totp))
-        || (held.passkeys > 0 && policy.counts(FactorKind::Passkey)))
+        || (held.passkeys > 0 && policy.counts(FactorKind::Passkey))
+        || (held.address && policy.counts(FactorKind::EmailCode)))
 }

@@ -19,6 +19,7 @@ both_engines!(
     nobody_gets_around_it,
     of_two_at_once_one_is_made,
     a_mailed_code_comes_first,
+    nor_by_the_account_page,
     who_is_signed_in_makes_one_while_it_is_fresh,
     where_there_are_no_passkeys,
 );
@@ -310,6 +311,27 @@ async fn a_mailed_code_comes_first(engine: Engine) {
     let made = post(&app, &shop, "/enrol", &middle.cookie, &form).await;
     let (_, done) = keep(&app, &shop, made).await;
     assert_eq!(said(&app, &shop, &done).await, json!([["pwd", "otp", "hwk", "user", "mfa"], "phr"]));
+}
+
+/// Nor does the account page, where a client alone asks for two: what could cost the account asks for the code.
+async fn nor_by_the_account_page(engine: Engine) {
+    let app = TestApp::named(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    app.verify_alice(&shop).await;
+    app.policy(&shop, json!({"factors": ["totp", "passkey", "email_code"]})).await;
+    let visit = crate::support::Visit::new(&app, &shop).await;
+    for path in ["/factors", "/factors/passkey", "/factors/app", "/email", "/password"] {
+        let page = visit.open(path).await.text;
+        assert!(page.contains(r#"name="password""#) && !page.contains("aria-current"), "{path}");
+    }
+    let (cookie, sealed) = (visit.cookie.clone(), visit.sealed("/factors/passkey").await);
+    let answer = app.submit(&shop, &cookie, &sealed, PASSWORD).await;
+    let middle = app.asked_for_more(&answer).await;
+    assert!(middle.page.text.contains("Send the code"), "{}", middle.page.text);
+    let token = app.sign_in(&shop).await.get("access_token").to_owned();
+    let begun = app.passkeys(&shop, &token, reqwest::Method::POST, "/begin", None).await;
+    assert_eq!((begun.status, &begun.body["acr_values"]), (401, &json!("2")));
+    assert_eq!(factors(&app).await, (0, 0));
 }
 
 /// A step-up of somebody who has nothing yet: only as long as the sign-in is fresh.

@@ -191,7 +191,7 @@ async fn a_challenge_is_for_one_person_and_one_session(engine: Engine) {
     // Nor is it open for ever.
     app.app.clock.advance(600);
     let late = app.finish_passkey(&shop, &token, &begun, &good).await;
-    late.refused_for(400, "invalid_request", "challenge", WRONG_CHALLENGE);
+    assert_eq!((late.status, &late.body["error"]), (401, &json!("insufficient_user_authentication")));
 }
 
 async fn a_challenge_is_used_once(engine: Engine) {
@@ -272,10 +272,11 @@ async fn a_fresh_sign_in_is_asked_for(engine: Engine) {
         let answer = Answer::of(answer).await;
         assert_eq!((answer.status, &answer.body["max_age"]), (401, &json!(300)));
     }
-    // To look takes none; and what had begun is finished.
-    assert_eq!(listed(&app, &shop, refreshed).await.len(), 1);
+    // To look takes none; to finish what had begun does.
     let credential = made(&app, &begun, &Way::default());
-    app.finish_passkey(&shop, &token, &begun, &credential).await.created();
+    let late = app.finish_passkey(&shop, &token, &begun, &credential).await;
+    assert_eq!((late.status, &late.body["error"]), (401, &json!("insufficient_user_authentication")));
+    assert_eq!(listed(&app, &shop, refreshed).await.len(), 1);
 }
 
 async fn not_for_others(engine: Engine) {

@@ -7,7 +7,7 @@ use super::{Act, count};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Result, not_found};
-use crate::identity::factors::{self, Factor, Factors, add_totp, take_away};
+use crate::identity::factors::{self, Factor, Factors, add_totp, keep_first, take_away};
 use crate::identity::passkeys::{self, Answered, Asked};
 use crate::identity::recovery::NewCodes;
 use crate::identity::totp::Enrolment;
@@ -51,19 +51,19 @@ pub async fn add_app(
         _ => None,
     };
     let (new, made) = (&app, codes.as_ref());
-    ctx.app
+    let kept = ctx
+        .app
         .db
         .unit(|conn| async move {
             let row = holder.hold(ctx, &conn, None).await?;
             notices::queue_to(ctx, &conn, &row, Notice::FactorAdded("totp")).await?;
             add_totp(&conn, ctx, user, new).await?;
-            if let Some(codes) = made {
-                codes.store(&conn, ctx, user).await?;
-            }
-            record(&conn, ctx, holder, "factor.added", json!({"kind": "totp", "factor": new.id})).await
+            let kept = keep_first(&conn, ctx, user, made).await?;
+            record(&conn, ctx, holder, "factor.added", json!({"kind": "totp", "factor": new.id})).await?;
+            Ok(kept)
         })
         .await?;
-    Ok(Some(Added { factor: factors::of_app(app), codes }))
+    Ok(Some(Added { factor: factors::of_app(app), codes: codes.filter(|_| kept) }))
 }
 
 /// Adds the passkey that the browser has made; recovery codes for whoever had none, where a passkey is a second factor.
@@ -85,8 +85,8 @@ pub async fn add_passkey(
         true => Some(NewCodes::make(ctx, holder.user())?),
         false => None,
     };
-    passkeys::finish(ctx, asked, holder, answered, Some(name), codes.as_ref()).await?;
-    Ok(codes)
+    let (_, kept) = passkeys::finish(ctx, asked, holder, answered, Some(name), codes.as_ref()).await?;
+    Ok(codes.filter(|_| kept))
 }
 
 /// Takes one away; with the last one the recovery codes go.

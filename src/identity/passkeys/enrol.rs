@@ -11,7 +11,7 @@ use super::{Answered, MOST_PASSKEYS, Question, check_wanted, relying_party};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, not_found};
-use crate::identity::factors::changed;
+use crate::identity::factors::{changed, keep_first};
 use crate::identity::recovery::NewCodes;
 use crate::ids::{PasskeyId, UserId};
 use crate::mail::notices::{self, Notice};
@@ -162,7 +162,8 @@ impl Made {
     }
 }
 
-/// Takes the passkey that an answer to [`begin`] with the same `asked` brings; `codes` are kept with it.
+/// Takes the passkey that an answer to [`begin`] with the same `asked` brings, and says whether `codes` are kept with it: they
+/// are, for whoever has none.
 ///
 /// # Errors
 /// Those of [`made`]; `conflict` when the passkey is known, or there is no room for it; what [`Holder::hold`] refuses.
@@ -173,29 +174,30 @@ pub async fn finish(
     answered: &Answered<'_>,
     name: Option<&str>,
     codes: Option<&NewCodes>,
-) -> Result<Shown> {
+) -> Result<(Shown, bool)> {
     let user = holder.user();
     let made = made(ctx, asked, user, answered, name.unwrap_or(UNNAMED))?;
     let new = &made;
-    ctx.app
+    let kept = ctx
+        .app
         .db
         .unit(|conn| async move {
             holder.hold(ctx, &conn, None).await?;
             new.store(&conn, ctx).await?;
-            if let Some(codes) = codes {
-                codes.store(&conn, ctx, user).await?;
-            }
-            new.record(&conn, ctx).await
+            let kept = keep_first(&conn, ctx, user, codes).await?;
+            new.record(&conn, ctx).await?;
+            Ok(kept)
         })
         .await?;
-    Ok(Shown {
+    let shown = Shown {
         id: made.id,
         name: made.name,
         created_at: ctx.now,
         last_used_at: None,
         backed_up: made.document.backed_up,
         usable: true,
-    })
+    };
+    Ok((shown, kept))
 }
 
 /// What the audit log says of a passkey.

@@ -43,7 +43,7 @@ use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
 pub use crate::store::projects::Living;
-use crate::store::{admin_grants, admin_keys as stored_admin_keys, endings, projects};
+use crate::store::{admin_grants, admin_keys as stored_admin_keys, deletion_guards, endings, projects};
 
 /// A reason that an admin gives is at most this many characters.
 const MOST_REASON: usize = 500;
@@ -247,9 +247,19 @@ pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Resul
         let why = "the project is protected from deletion: settings.deletion_protection";
         return Err(Error::new(Code::DeletionProtection, why));
     }
+    let is_held = |conn| async move { deletion_guards::is_any_held(&conn, project.id).await };
+    if ctx.app.db.read(is_held).await? {
+        confirmations::refused(ctx, actor, What::Project, project.id.0, "legal_hold").await?;
+        return Err(held());
+    }
     let impact = confirmations::counted(living(ctx).await)?;
     let subject = Subject { what: What::Project, id: project.id.0, version: project.version, reason: "" };
     confirmations::ask(ctx, actor, subject, impact).await
+}
+
+fn held() -> Error {
+    let why = "somebody in the project is under a legal hold, which an owner has to lift first";
+    Error::new(Code::LegalHold, why)
 }
 
 /// Deletes the project: from now on it is not found, and nothing of it lives. Its rows go later, in batches; its slug is
@@ -263,6 +273,10 @@ async fn delete_confirmed(ctx: &Ctx, conn: &Conn, actor: &Actor, confirmed: Valu
     endings::begin_for_project(conn, gone.id, now).await?;
     if projects::update(conn, now, &gone, true).await? == 0 {
         return Err(stale(false));
+    }
+    // Whoever places one holds the project's row as well, so it is there by now, or finds the project gone.
+    if deletion_guards::is_any_held(conn, gone.id).await? {
+        return Err(held());
     }
     // A key or an admin of the project ends itself here.
     actor.hold(conn).await?;

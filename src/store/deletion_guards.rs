@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_all};
+use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
 use crate::ids::{ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
@@ -25,6 +25,17 @@ pub async fn list(conn: &Conn, project: ProjectId, user: UserId) -> Result<Vec<G
         project,
         user
     )
+}
+
+/// Whether anybody in the project is under a legal hold.
+pub async fn is_any_held(conn: &Conn, project: ProjectId) -> Result<bool> {
+    let held = fetch_optional!(
+        conn,
+        (UserId,),
+        "SELECT user_id FROM deletion_guards WHERE project_id = $1 AND kind = 'legal_hold' LIMIT 1",
+        project
+    )?;
+    Ok(held.is_some())
 }
 
 /// Adds one; no row when there is one of the kind already.

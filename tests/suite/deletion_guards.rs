@@ -13,6 +13,7 @@ both_engines!(
     a_scheduled_deletion_waits_for_the_hold,
     a_hold_beside_a_confirmation,
     a_protected_project_stays,
+    a_project_with_somebody_under_a_hold_stays,
     reasons_say_enough,
     a_window_of_ninety_days,
     others_see_nothing,
@@ -163,6 +164,30 @@ async fn a_protected_project_stays(engine: Engine) {
     let log = app.admin_get(&owner, "/projects/shop/audit?limit=1").await.ok();
     assert_eq!(log["items"][0]["action"], "project.deletion_refused");
     app.admin_patch(&owner, "/projects/shop", set(false)).await.ok();
+    app.admin_delete(&owner, "/projects/shop").await.ok();
+}
+
+async fn a_project_with_somebody_under_a_hold_stays(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
+    let owner = app.admin_key(None, "owner").await;
+    let hold = path(&shop, "legal-hold");
+    let asked = app.admin_ask_to_delete(&owner, "/projects/shop").await;
+    assert_eq!(asked.status, 202, "{}", asked.body);
+    let body = json!({"reason": "a lawsuit, 12 O 34/27"});
+    app.admin(&owner, Method::PUT, &hold, body).await.created();
+    // Placed before the confirmation, and before the request.
+    let why = "somebody in the project is under a legal hold, which an owner has to lift first";
+    app.confirmed(&owner, "/projects/shop", asked).await.refused(409, "legal_hold", why);
+    app.admin_delete(&owner, "/projects/shop").await.refused(409, "legal_hold", why);
+    let log = app.admin_get(&owner, "/projects/shop/audit?limit=1").await.ok();
+    assert_eq!(
+        (&log["items"][0]["action"], &log["items"][0]["detail"]["why"]),
+        (&json!("project.deletion_refused"), &json!("legal_hold"))
+    );
+    app.admin_delete(&owner, &format!("/projects/{}", other.slug)).await.ok();
+    let lifted = json!({"reason": "the lawsuit is over"});
+    app.admin(&owner, Method::DELETE, &hold, lifted).await.ok();
     app.admin_delete(&owner, "/projects/shop").await.ok();
 }
 

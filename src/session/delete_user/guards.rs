@@ -14,7 +14,7 @@ use crate::ids::UserId;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
 use crate::store::deletion_guards::{self, GuardRow};
-use crate::store::erasing;
+use crate::store::{erasing, projects};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
@@ -101,6 +101,10 @@ pub async fn place(ctx: &Ctx, actor: &Actor, user: UserId, guard: Guard, reason:
         placed_at: ctx.now,
     };
     let place = |conn: Conn| async move {
+        // A deletion of the project that is under way has the row first, and leaves nobody to keep.
+        if projects::hold(&conn, project).await? == 0 {
+            return Err(super::no_user());
+        }
         hold(ctx, &conn, user).await?;
         if deletion_guards::insert(&conn, project, user, row).await? == 0 {
             return Err(conflict("there is one already"));

@@ -120,11 +120,10 @@ pub struct Proof {
 /// The file cannot be read.
 pub fn verify_export(file: impl BufRead, project: Option<ProjectId>, demands: &Demands) -> Result<Proof> {
     let (mut base, mut begins_well) = (0, true);
-    let outcome = prove(file, project, demands).map(|walk| {
+    let outcome = prove(file, project, demands).inspect(|walk| {
         base = walk.base.unwrap_or_default();
         let is_held = demands.held.iter().any(|held| held.seq == base);
         begins_well = is_held || walk.check_cut().is_ok();
-        walk
     });
     Ok(Proof { verdict: verdict(outcome.and_then(Walk::end))?, base, begins_well })
 }

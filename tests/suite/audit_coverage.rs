@@ -20,7 +20,7 @@ use crate::support::{Deleting, Engine, PASSWORD, Shop, TestApp, both_engines};
 both_engines!(every_route_that_changes_something, what_happens_without_an_admin);
 
 /// Routes that take a body, or sound like a change, and leave no event.
-const EXCEPTIONS: [(&str, &str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str, &str); 3] = [
     ("POST", "/projects/{project}/api/verifyaccesstoken", "asks, and changes nothing"),
     ("POST", "/admin/projects/{project}/audit/checkpoints", "is a record itself: kept, listed and signed"),
     ("POST", "/admin/audit/checkpoints", "is a record itself: kept, listed and signed"),

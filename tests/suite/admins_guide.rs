@@ -1,10 +1,10 @@
 //! The walk-through of docs/admin.md, pasted as it is printed there, with a person who opens its links.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client as Http, Response, redirect};
 use serde_json::{Value, json};
+use tessera::clock::Clock;
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::dev::{Dev, data, paste};
@@ -61,7 +61,7 @@ impl Ada {
 
     /// What the phone shows in the next time step, which is as good as this one and was never used.
     fn code(&self, steps: u64) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = u64::try_from(Clock::System.now().unix()).unwrap();
         self.phone.as_ref().unwrap().generate(now + 30 * steps).to_string()
     }
 

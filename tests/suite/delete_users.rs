@@ -215,7 +215,7 @@ async fn denials(engine: Engine) {
     let rows =
         "SELECT (SELECT count(*) FROM bulk_deletions) + (SELECT count(*) FROM bulk_deletion_users) AS n";
     assert_eq!(number(&app.app.db, rows).await, 0, "a refusal leaves nothing");
-    let asked = many.ask(&[user.clone()]).await.body;
+    let asked = many.ask(std::slice::from_ref(&user)).await.body;
     let second = many.ask(&[user]).await;
     let expected = json!({"error": "conflict", "deletion_id": asked["deletion_id"],
         "error_description": "another deletion of many waits for its confirmation; confirm it or cancel it"});

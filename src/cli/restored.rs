@@ -50,7 +50,7 @@ pub async fn run(command: &Restored, sources: &Sources) -> anyhow::Result<()> {
 }
 
 fn tell(report: &Report) -> anyhow::Result<()> {
-    let Report { projects, lines, erased, faults, postponed, set_aside } = report;
+    let Report { projects, lines, erased, faults, postponed, called_off, set_aside } = report;
     println!("Every session and token of {projects} projects has ended.");
     println!("The erasure ledger has {lines} lines; {erased} users of the backup have been erased again.");
     if let Some(file) = set_aside {
@@ -68,6 +68,9 @@ fn tell(report: &Report) -> anyhow::Result<()> {
             "{postponed} deletions are scheduled. They wait for a week at least: whoever objected after the backup was taken \
              has to be asked again, and what should not be deleted cancelled."
         );
+    }
+    if *called_off > 0 {
+        println!("{called_off} deletions of many users that were under way have been called off.");
     }
     if faults.is_empty() {
         return Ok(());

@@ -14,7 +14,8 @@ use crate::app::{App, Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Result};
 use crate::ids::ProjectId;
-use crate::session::delete_user;
+use crate::session::delete_user::{self, bulk};
+use crate::store::bulk_deletions::{self, Running};
 use crate::store::db::Conn;
 use crate::store::{clients, deletions, erasures, projects};
 
@@ -40,6 +41,8 @@ pub struct Report {
     pub faults: Vec<String>,
     /// Scheduled deletions that wait for [`LOOK_SECONDS`] more: what had cancelled or held one may be gone.
     pub postponed: u64,
+    /// Deletions of many that were under way, and are no longer.
+    pub called_off: u64,
     /// Where the node's own file went, if it did not fit the store any more.
     pub set_aside: Option<PathBuf>,
 }
@@ -58,10 +61,12 @@ pub async fn restored(app: &Arc<App>, ledgers: &[PathBuf]) -> Result<Report> {
         copy(app).await?;
     }
     report.postponed = postpone(app).await?;
+    report.called_off = call_off(app).await?;
     mark::tell(app).await?;
     let detail = json!({
         "projects": report.projects, "ledger_lines": report.lines, "erased": report.erased,
         "faults": report.faults.len(), "deletions_postponed": report.postponed,
+        "bulk_deletions_called_off": report.called_off,
     });
     let (actor, detail) = (&Actor::command_line(), &detail);
     app.db
@@ -114,6 +119,23 @@ async fn postpone(app: &App) -> Result<u64> {
             postponed += app.db.unit(unit).await?;
         }
         last = end;
+    }
+}
+
+/// What was under way when the backup was taken ended long ago, one way or the other: whoever is left is asked about anew.
+async fn call_off(app: &Arc<App>) -> Result<u64> {
+    let (mut called_off, actor) = (0, &Actor::command_line());
+    loop {
+        let running =
+            app.db.read(|conn| async move { bulk_deletions::list_running(&conn, BATCH).await }).await?;
+        if running.is_empty() {
+            return Ok(called_off);
+        }
+        for Running { project_id, id } in running {
+            let ctx = Visit::of_nobody(app, project_id, app.clock.now()).current().await?;
+            bulk::cancel(&ctx, actor, id).await?;
+            called_off += 1;
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use tessera::ledger::replay::{Report, restored};
 use tessera::projects;
 use tessera::secret::Secret;
 
-use crate::support::{Deleting, Engine, PASSWORD, Shop, TestApp, both_engines, number, run};
+use crate::support::{Deleting, Engine, Many, PASSWORD, Shop, TestApp, both_engines, number, run};
 
 both_engines!(
     every_deletion_leaves_a_line,
@@ -21,6 +21,7 @@ both_engines!(
     a_store_that_went_on_loses_no_line,
     altered_lines_are_not_applied,
     what_was_spared_is_not_executed,
+    what_was_under_way_is_called_off,
 );
 
 /// A node with a ledger of its own in `directory`.
@@ -108,7 +109,7 @@ async fn the_file_heals_itself(engine: Engine) {
 
 /// What `restored` reports when nothing is at fault.
 fn report(projects: u64, lines: u64, erased: u64) -> Report {
-    Report { projects, lines, erased, faults: Vec::new(), postponed: 0, set_aside: None }
+    Report { projects, lines, erased, faults: Vec::new(), postponed: 0, called_off: 0, set_aside: None }
 }
 
 async fn a_restored_backup_forgets_again(engine: Engine) {
@@ -219,6 +220,26 @@ async fn altered_lines_are_not_applied(engine: Engine) {
         [format!("{place}, line 1 does not follow the line before it: lines are missing")]
     );
     assert_eq!(json!(report.erased), 0);
+}
+
+/// A deletion of many runs in the backup, and was cancelled since.
+async fn what_was_under_way_is_called_off(engine: Engine) {
+    let directory = tempfile::tempdir().unwrap();
+    let (before, path) = node(engine, &directory).await;
+    let shop = before.shop("shop", "confidential").await;
+    let many = Many::new(&before, &shop).await;
+    let people = many.people(&["ben", "cleo"]).await;
+    let asked = many.ask(&people).await.body;
+    many.confirmed(&asked).await;
+    let (backup, _app) = before.backed_up(&path).await;
+    let node = backup.node(&path).await;
+    let report = restored(&node.app, &[]).await.unwrap();
+    assert_eq!((report.called_off, report.postponed), (1, 0));
+    crate::jobs::run_well(&node.app).await;
+    let left = "SELECT count(*) AS n FROM users WHERE username IN ('ben', 'cleo') AND status = 'active'";
+    assert_eq!(number(&node.app.db, left).await, 2);
+    let told = "SELECT count(*) AS n FROM audit_log WHERE action = 'users.deletion_cancelled'";
+    assert_eq!(number(&node.app.db, told).await, 1);
 }
 
 /// A deletion that was cancelled after the backup was taken is scheduled again in it.

@@ -264,7 +264,7 @@ async fn a_confirmation_is_killed(engine: Engine) {
 async fn a_schedule_is_killed(engine: Engine) {
     let scene = Scene::new(engine).await;
     let admin = Deleting::new(&scene.app, &scene.shop).await;
-    admin.settings(json!({"deletion_restore_days": 1})).await;
+    admin.settings(json!({"deletion_restore_days": 1, "deletion_mass_threshold": 1000})).await;
     let mut n = 0;
     let mut killed = true;
     while killed {
@@ -291,7 +291,7 @@ async fn the_jobs_are_killed(engine: Engine) {
     let scene = Scene::new(engine).await;
     let admin = Deleting::new(&scene.app, &scene.shop).await;
     assert_ne!(admin.key, scene.admin);
-    admin.settings(json!({"deletion_restore_days": 1})).await;
+    admin.settings(json!({"deletion_restore_days": 1, "deletion_mass_threshold": 1000})).await;
     let mut n = 0;
     let mut killed = true;
     while killed {

@@ -100,42 +100,54 @@ async fn a_refused_sign_in_tells_nothing(engine: Engine) {
     }
 }
 
-/// Many samples, in turns, so that what else the machine does falls on all alike. The hash takes a good part of the time, as
-/// it does in earnest: whoever is not hashed for would be seen at once.
+/// The hash takes a good part of the time, as it does in earnest: whoever is not hashed for would be seen at once. A difference
+/// that is there shows in each try; one that a busy machine makes does not.
 async fn a_refused_sign_in_takes_as_long(engine: Engine) {
-    const ROUNDS: usize = 90;
+    const TRIES: usize = 4;
     let change = |app: &mut tessera::app::App| {
         app.hasher = Hasher::new(&app.entropy, 8192, 1, 2, 64).unwrap();
     };
     let app = TestApp::changed(engine, change).await;
     let shop = people(&app).await;
-    let mut form = app.sign_in_page(&shop, "").await;
+    let mut seen = Vec::new();
+    loop {
+        let medians = medians(&app, &shop).await;
+        let ghost = medians[0];
+        if medians.iter().all(|median| median.abs_diff(ghost) * 5 < ghost) {
+            return;
+        }
+        seen.push(medians);
+        assert!(seen.len() < TRIES, "of {NAMES:?}, in µs: {seen:?}");
+    }
+}
+
+/// How long each of [`NAMES`] takes, in microseconds: many samples, in turns, so that what else the machine does falls on all
+/// alike.
+async fn medians(app: &TestApp, shop: &Shop) -> Vec<u128> {
+    const ROUNDS: usize = 90;
+    let mut form = app.sign_in_page(shop, "").await;
     let mut times = vec![Vec::new(); NAMES.len()];
     for round in 0..ROUNDS {
         // The counts of guesses are not what is measured.
         if round % 8 == 0 {
             app.app.clock.advance(86_401);
-            form = app.sign_in_page(&shop, "").await;
+            form = app.sign_in_page(shop, "").await;
         }
         for turn in 0..NAMES.len() {
             let which = (turn + round) % NAMES.len();
             let begun = Instant::now();
-            let answer = post(&app, &shop, &form, (NAMES[which], "wrong")).await;
+            let answer = post(app, shop, &form, (NAMES[which], "wrong")).await;
             let taken = begun.elapsed().as_micros();
             assert_eq!(answer.status(), 400);
             answer.bytes().await.unwrap();
             times[which].push(taken);
         }
     }
-    let medians = times.iter_mut().map(|times| {
+    let median = |times: &mut Vec<u128>| {
         times.sort_unstable();
         times[times.len() / 2]
-    });
-    let medians: Vec<_> = medians.collect();
-    let ghost = medians[0];
-    for (median, name) in medians.iter().zip(NAMES) {
-        assert!(median.abs_diff(ghost) * 5 < ghost, "{name}: {median} and {ghost} µs");
-    }
+    };
+    times.iter_mut().map(median).collect()
 }
 
 /// Every letter with a link, asked for with a host that is not ours.

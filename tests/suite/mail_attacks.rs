@@ -62,44 +62,54 @@ async fn nobody_can_tell_who_is_here(engine: Engine) {
 
 /// Many samples, in turns, so that what else the machine does falls on both alike. A lookup that only one of them had to
 /// wait for, or a letter that only one of them got, would be seen; the bound is far beyond what chance does.
+/// A difference that is there shows in each round; one that a busy machine makes does not.
 async fn nobody_can_tell_by_the_clock(engine: Engine) {
-    const SAMPLES: usize = 150;
+    const ROUNDS: usize = 4;
     let (app, mailbox) = TestApp::with_mailbox(engine).await;
     let shop = open(&app).await;
     for (path, field, ..) in PAGES {
         let url = app.project_url(&shop, path);
-        let (mut cookie, mut sealed, _) = app.open_form(&url, None).await;
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for n in 0..SAMPLES {
-            // The bounds for one host and one name are not what is measured.
-            if n % 3 == 0 {
-                app.app.clock.advance(901);
-                (cookie, sealed, _) = app.open_form(&url, None).await;
+        let mut seen = Vec::new();
+        loop {
+            let (known, unknown) = medians(&app, &url, field).await;
+            if known.abs_diff(unknown) * 4 < known.min(unknown) {
+                break;
             }
-            let nobody = format!("nobody{n}@example.com");
-            let pair = if n % 2 == 0 {
-                ["alice@example.com", &nobody]
-            } else {
-                [nobody.as_str(), "alice@example.com"]
-            };
-            for who in pair {
-                let begun = Instant::now();
-                let answer = app.post_form(&url, (&cookie, &sealed), &[(field, who)]).await;
-                let taken = begun.elapsed().as_micros();
-                assert_eq!(answer.status(), 200);
-                answer.bytes().await.unwrap();
-                if who == nobody { unknown.push(taken) } else { known.push(taken) }
-            }
+            seen.push((known, unknown));
+            assert!(seen.len() < ROUNDS, "{path}: for who is here and for nobody, in µs: {seen:?}");
         }
-        let median = |times: &mut Vec<u128>| {
-            times.sort_unstable();
-            times[times.len() / 2]
-        };
-        let (known, unknown) = (median(&mut known), median(&mut unknown));
-        let difference = known.abs_diff(unknown);
-        assert!(difference * 4 < known.min(unknown), "{path}: {known} and {unknown} µs");
     }
     mailbox.take(&app).await;
+}
+
+/// How long the page takes for somebody who is here, and for nobody, in microseconds.
+async fn medians(app: &TestApp, url: &str, field: &str) -> (u128, u128) {
+    const SAMPLES: usize = 150;
+    let (mut cookie, mut sealed, _) = app.open_form(url, None).await;
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for n in 0..SAMPLES {
+        // The bounds for one host and one name are not what is measured.
+        if n % 3 == 0 {
+            app.app.clock.advance(901);
+            (cookie, sealed, _) = app.open_form(url, None).await;
+        }
+        let nobody = format!("nobody{n}@example.com");
+        let pair =
+            if n % 2 == 0 { ["alice@example.com", &nobody] } else { [nobody.as_str(), "alice@example.com"] };
+        for who in pair {
+            let begun = Instant::now();
+            let answer = app.post_form(url, (&cookie, &sealed), &[(field, who)]).await;
+            let taken = begun.elapsed().as_micros();
+            assert_eq!(answer.status(), 200);
+            answer.bytes().await.unwrap();
+            if who == nobody { unknown.push(taken) } else { known.push(taken) }
+        }
+    }
+    let median = |times: &mut Vec<u128>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    (median(&mut known), median(&mut unknown))
 }
 
 async fn a_host_header_leads_nowhere(engine: Engine) {

@@ -189,7 +189,7 @@ async fn a_project_with_somebody_under_a_hold_stays(engine: Engine) {
     let lifted = json!({"reason": "the lawsuit is over"});
     app.admin(&owner, Method::DELETE, &hold, lifted).await.ok();
     // What was asked for before has lapsed.
-    app.app.clock.advance(601);
+    app.app.clock.advance(901);
     app.admin_delete(&owner, "/projects/shop").await.ok();
 }
 

@@ -147,7 +147,8 @@ async fn mark(app: &App, look: Look, at_once: bool, told: bool) -> Result<Seen> 
     }
     let name = &Mark { seq: NAME, nonce: nonce(app)?, at: now };
     let nonce = &nonce(app)?;
-    let known = newest.map_or(NAME, |mark| mark.seq);
+    // Read one after the other: a mark of a store that had no name just now is another node's of this very moment.
+    let known = newest.filter(|_| store.is_some()).map_or(NAME, |mark| mark.seq);
     let make = |conn: Conn| async move {
         store_marks::insert(&conn, name, false).await?;
         loop {

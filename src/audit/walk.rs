@@ -85,7 +85,7 @@ pub(super) struct Walk<'a> {
     trusted: HashSet<String>,
     /// Keys that the chain has told of.
     told: HashSet<String>,
-    /// The hashes of the entry before the first one, and of those that a key that counts has signed.
+    /// The hashes of the entry before the first one, and of those that have a checkpoint.
     marks: HashMap<i64, Vec<u8>>,
 }
 
@@ -173,6 +173,8 @@ impl<'a> Walk<'a> {
     /// A checkpoint of the store: it has to say what the walk has found, and counts if its key does.
     pub fn judge(&mut self, checkpoint: &Checkpoint) -> Result<(), Stop> {
         self.compare(checkpoint)?;
+        // Whoever signed it: what the entry's hash is, the chain says. Whether a cut there counts is its own signature's affair.
+        self.marks.insert(self.seq, self.hash.clone());
         if self.trusted.contains(&checkpoint.kid) {
             self.vouch(checkpoint);
             return Ok(());

@@ -5,31 +5,12 @@ use thirtyfour::prelude::*;
 
 use crate::pages_all::walk;
 use crate::support::browser::{arrived, complaints, find, in_browser};
+use crate::support::hands::{mentions, press, reads, sign_in, tick, type_in};
 use crate::support::{Account, Engine, PASSWORD, TestApp, both_engines, number};
 
 both_engines!(a_person_at_their_account, two_browsers, every_page_is_looked_at);
 
 const NEW: &str = "another long password";
-
-async fn type_in(browser: &WebDriver, css: &str, text: &str) {
-    let field = find(browser, css).await;
-    field.clear().await.unwrap();
-    field.send_keys(text).await.unwrap();
-}
-
-async fn press(browser: &WebDriver, css: &str) {
-    find(browser, css).await.click().await.unwrap();
-}
-
-async fn text(browser: &WebDriver, css: &str) -> String {
-    find(browser, css).await.text().await.unwrap()
-}
-
-async fn sign_in(browser: &WebDriver, password: &str) {
-    type_in(browser, "#username", "alice").await;
-    type_in(browser, "#password", password).await;
-    press(browser, "main button.primary").await;
-}
 
 /// By the navigation of the page.
 async fn go_to(browser: &WebDriver, page: &str) {
@@ -46,37 +27,37 @@ async fn a_person_at_their_account(engine: Engine) {
     let account = app.project_url(&shop, "/account");
     in_browser(async |browser| {
         browser.goto(&format!("{account}/profile")).await.unwrap();
-        sign_in(browser, PASSWORD).await;
+        sign_in(browser, "alice", PASSWORD).await;
         arrived(browser, &format!("{account}/profile")).await;
         find(browser, "[name='claim.name']").await;
         assert_eq!(browser.title().await.unwrap(), "Profile – acme");
         type_in(browser, "[name='claim.name']", "Alice Lima").await;
         type_in(browser, "[name='claim.phone_number']", "123").await;
         press(browser, "main button.primary").await;
-        assert!(text(browser, "[role=alert]").await.starts_with("A phone number is +"));
+        mentions(browser, "[role=alert]", "A phone number is +").await;
         type_in(browser, "[name='claim.phone_number']", "+351912345678").await;
         press(browser, "main button.primary").await;
-        assert_eq!(text(browser, "[role=status]").await, "Your profile is saved.");
+        reads(browser, "[role=status]", "Your profile is saved.").await;
         go_to(browser, "").await;
-        assert!(text(browser, "main").await.contains("Alice Lima"));
+        mentions(browser, "main", "Alice Lima").await;
 
         go_to(browser, "/password").await;
         type_in(browser, "#current_password", PASSWORD).await;
         type_in(browser, "#new_password", NEW).await;
         type_in(browser, "#new_password_again", NEW).await;
         press(browser, "main button.primary").await;
-        assert!(text(browser, "[role=status]").await.starts_with("Your password is changed."));
+        mentions(browser, "[role=status]", "Your password is changed.").await;
         assert_eq!(elsewhere.reason(&app).await.as_deref(), Some("signed_out"));
 
         go_to(browser, "/sessions").await;
-        assert_eq!(text(browser, ".badge").await, "this browser");
+        reads(browser, ".badge", "this browser").await;
         press(browser, "button[value=others]").await;
-        assert_eq!(text(browser, "[role=status]").await, "All other sessions have ended.");
+        reads(browser, "[role=status]", "All other sessions have ended.").await;
         go_to(browser, "/consents").await;
-        assert!(text(browser, "main").await.contains("You have allowed no application"));
+        mentions(browser, "main", "You have allowed no application").await;
 
         go_to(browser, "/data").await;
-        press(browser, "main button.primary").await;
+        tick(browser, "main button.primary").await;
         let events = "SELECT count(*) AS n FROM audit_log WHERE action = 'user.data_downloaded'";
         for _ in 0..200 {
             if number(&app.app.db, events).await == 1 {
@@ -94,7 +75,7 @@ async fn a_person_at_their_account(engine: Engine) {
         press(browser, "main button.primary").await;
         type_in(browser, "#confirmation", "alice").await;
         press(browser, "main button.danger").await;
-        assert_eq!(text(browser, "h1").await, "Your account is deleted");
+        reads(browser, "h1", "Your account is deleted").await;
         browser.goto(&account).await.unwrap();
         find(browser, "#password").await;
         // A refused form is a 400, and the one thing that the console speaks of.
@@ -112,16 +93,16 @@ async fn two_browsers(engine: Engine) {
     let there = crate::support::Visit::new(&app, &shop).await;
     in_browser(async |browser| {
         browser.goto(&format!("{account}/sessions")).await.unwrap();
-        sign_in(browser, PASSWORD).await;
+        sign_in(browser, "alice", PASSWORD).await;
         find(browser, "button[value=everywhere]").await;
         there.submit("/sessions", &[("end", "everywhere")]).await;
         press(browser, "button[value=others]").await;
         find(browser, "#password").await;
         app.app.clock.advance(1);
-        sign_in(browser, PASSWORD).await;
+        sign_in(browser, "alice", PASSWORD).await;
         arrived(browser, &format!("{account}/sessions")).await;
         press(browser, "button[value=everywhere]").await;
-        assert_eq!(text(browser, "h1").await, "You are signed out");
+        reads(browser, "h1", "You are signed out").await;
         // It is known still that somebody has signed in here; nobody is in by that.
         let cookies = browser.get_all_cookies().await.unwrap();
         assert!(cookies.iter().all(|cookie| cookie.name.ends_with("-known")), "{cookies:?}");
@@ -164,17 +145,17 @@ async fn every_page_is_looked_at(engine: Engine) {
         for css in ["#current_password", "#new_password", "#new_password_again"] {
             walk.fill(css, "a wrong one").await;
         }
-        walk.click("main button.primary").await;
+        walk.press("main button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("account_password", "wrong").await;
         walk.open(&format!("{account}/profile")).await;
         walk.fill("[name='claim.birthdate']", "yesterday").await;
-        walk.click("main button.primary").await;
+        walk.press("main button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("account_profile", "wrong").await;
         walk.open(&format!("{account}/delete")).await;
         walk.fill("#confirmation", "alice").await;
-        walk.click("main button.danger").await;
+        walk.press("main button.danger").await;
         find(walk.browser, ".message").await;
         walk.look("account_deleted", "").await;
     })

@@ -5,6 +5,7 @@ use serde_json::json;
 use tessera::model::client::ClientSettings;
 
 use crate::support::browser::in_browser;
+use crate::support::hands::sign_in;
 use crate::support::{Engine, PASSWORD, REDIRECT, Shop, TestApp, between, both_engines, cookie_of};
 
 both_engines!(
@@ -152,7 +153,6 @@ async fn receiving() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
 }
 
 async fn a_browser_sends_it_on(engine: Engine) {
-    use thirtyfour::prelude::*;
     let app = TestApp::new(engine).await;
     let (callback, mut received) = receiving().await;
     let settings = ClientSettings {
@@ -164,9 +164,7 @@ async fn a_browser_sends_it_on(engine: Engine) {
     let start = app.authorize_url(&shop, MODE).replace(REDIRECT, &callback);
     in_browser(async |browser| {
         browser.goto(&start).await.unwrap();
-        browser.find(By::Css("#username")).await.unwrap().send_keys("alice").await.unwrap();
-        browser.find(By::Css("#password")).await.unwrap().send_keys(PASSWORD).await.unwrap();
-        browser.find(By::Css("button")).await.unwrap().click().await.unwrap();
+        sign_in(browser, "alice", PASSWORD).await;
         let body = received.recv().await.unwrap();
         let fields: Vec<_> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
         let code = &fields.iter().find(|(name, _)| name == "code").unwrap().1;

@@ -8,6 +8,7 @@ use tessera::store::db::fetch_one;
 use thirtyfour::prelude::*;
 
 use crate::support::browser::{application, arrived, complaints, find, in_browser};
+use crate::support::hands::{reads, sign_in};
 use crate::support::{Engine, PASSWORD, Shop, TestApp, both_engines, parameter};
 
 both_engines!(
@@ -29,10 +30,6 @@ async fn shop(app: &TestApp, redirect_uri: &str) -> Shop {
 
 fn login_link(app: &TestApp, shop: &Shop) -> String {
     app.project_url(shop, &format!("/sign-in?client_id={}", shop.id))
-}
-
-async fn text(browser: &WebDriver, css: &str) -> String {
-    find(browser, css).await.text().await.unwrap()
 }
 
 async fn script(browser: &WebDriver, code: &str) -> Value {
@@ -59,12 +56,10 @@ async fn whole_flow(engine: Engine) {
     in_browser(async |browser| {
         browser.goto(&link).await.unwrap();
         assert_eq!(browser.title().await.unwrap(), "Sign in – acme");
-        assert_eq!(text(browser, ".lead").await, "to continue to Shop");
+        reads(browser, ".lead", "to continue to Shop").await;
         // Script could not read the cookie, if there were any.
         assert_eq!(script(browser, "return document.cookie").await, "");
-        find(browser, "#username").await.send_keys("alice").await.unwrap();
-        find(browser, "#password").await.send_keys(PASSWORD).await.unwrap();
-        find(browser, "button").await.click().await.unwrap();
+        sign_in(browser, "alice", PASSWORD).await;
         let first = tokens(&app, &shop, browser, &callback).await;
 
         let second = app.refresh(&shop, part(&first, "refresh_token")).await.ok();
@@ -86,10 +81,8 @@ async fn whole_flow(engine: Engine) {
         let refused = app.refresh(&shop, part(&third, "refresh_token")).await;
         assert_eq!((refused.status, &refused.body["error"]), (400, &json!("invalid_grant")));
         browser.goto(&link).await.unwrap();
-        find(browser, "#username").await.send_keys("alice").await.unwrap();
-        find(browser, "#password").await.send_keys(PASSWORD).await.unwrap();
-        find(browser, "button").await.click().await.unwrap();
-        assert_eq!(text(browser, "[role=alert]").await, "That user name and password do not match.");
+        sign_in(browser, "alice", PASSWORD).await;
+        reads(browser, "[role=alert]", "That user name and password do not match.").await;
         // A denied form is a 400, and the one thing that the console speaks of.
         let complaints = complaints(browser).await;
         assert!(complaints.iter().all(|entry| entry.contains("status of 400")), "{complaints:?}");
@@ -136,7 +129,7 @@ async fn by_keyboard_alone(engine: Engine) {
         press("a wrong one".into()).await;
         press(Key::Enter.into()).await;
 
-        assert_eq!(text(browser, "[role=alert]").await, "That user name and password do not match.");
+        reads(browser, "[role=alert]", "That user name and password do not match.").await;
         assert_eq!(script(browser, "return [username.value, password.value]").await, json!(["alice", ""]));
         assert_eq!(focus().await, "password");
         let described = script(browser, "return password.ariaDescribedByElements[0].textContent").await;

@@ -5,7 +5,8 @@ use serde_json::json;
 use tessera::model::client::ClientSettings;
 use thirtyfour::prelude::*;
 
-use crate::support::browser::{application, arrived, complaints, find, in_browser};
+use crate::support::browser::{application, arrived, complaints, in_browser};
+use crate::support::hands::{press, reads, sign_in, type_in};
 use crate::support::{Engine, NEW_PASSWORD, Shop, TestApp, both_engines, link_of, parameter};
 
 both_engines!(somebody_forgets_and_comes_back, somebody_new_comes_in);
@@ -24,31 +25,9 @@ async fn shop(app: &TestApp, redirect_uri: &str) -> Shop {
     shop
 }
 
-async fn write(browser: &WebDriver, css: &str, text: &str) {
-    find(browser, css).await.send_keys(text).await.unwrap();
-}
-
-async fn press(browser: &WebDriver, css: &str) {
-    find(browser, css).await.click().await.unwrap();
-}
-
 /// Waits for a page with this heading.
 async fn heading(browser: &WebDriver, expected: &str) {
-    for _ in 0..200 {
-        if let Ok(heading) = browser.find(By::Css("h1")).await
-            && heading.text().await.is_ok_and(|text| text == expected)
-        {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("no page says {expected:?}: {}", browser.source().await.unwrap());
-}
-
-async fn sign_in(browser: &WebDriver, username: &str) {
-    write(browser, "#username", username).await;
-    write(browser, "#password", NEW_PASSWORD).await;
-    press(browser, "button.primary").await;
+    reads(browser, "h1", expected).await;
 }
 
 fn link(app: &TestApp, shop: &Shop, redirect_uri: &str) -> String {
@@ -67,20 +46,20 @@ async fn somebody_forgets_and_comes_back(engine: Engine) {
         browser.goto(link(&app, &shop, &callback)).await.unwrap();
         press(browser, r#"a[href*="forgotten-password"]"#).await;
         heading(browser, "Forgotten your password?").await;
-        write(browser, "#who", "alice").await;
+        type_in(browser, "#who", "alice").await;
         press(browser, "button.primary").await;
         heading(browser, "Look into your mail").await;
         let letter = mailbox.one(&app, "alice@example.com").await;
         browser.goto(link_of(&app, &letter)).await.unwrap();
         heading(browser, "Choose a new password").await;
-        write(browser, "#password", NEW_PASSWORD).await;
-        write(browser, "#again", NEW_PASSWORD).await;
+        type_in(browser, "#password", NEW_PASSWORD).await;
+        type_in(browser, "#again", NEW_PASSWORD).await;
         press(browser, "button.primary").await;
         heading(browser, "Your password is changed").await;
         // On to the sign-in of the application that it began with.
         press(browser, "a.primary").await;
         heading(browser, "Sign in").await;
-        sign_in(browser, "alice").await;
+        sign_in(browser, "alice", NEW_PASSWORD).await;
         let url = arrived(browser, &format!("{callback}?")).await;
         assert_eq!(parameter(&url, "state").as_deref(), Some("s1"));
         assert_eq!(complaints(browser).await, [""; 0]);
@@ -96,20 +75,20 @@ async fn somebody_new_comes_in(engine: Engine) {
         browser.goto(link(&app, &shop, &callback)).await.unwrap();
         press(browser, r#"a[href*="sign-up"]"#).await;
         heading(browser, "Create an account").await;
-        write(browser, "#email", "new@example.com").await;
+        type_in(browser, "#email", "new@example.com").await;
         press(browser, "button.primary").await;
         heading(browser, "Look into your mail").await;
         let letter = mailbox.one(&app, "new@example.com").await;
         browser.goto(link_of(&app, &letter)).await.unwrap();
         heading(browser, "Create your account").await;
-        write(browser, "#username", "newcomer").await;
-        write(browser, "#password", NEW_PASSWORD).await;
-        write(browser, "#again", NEW_PASSWORD).await;
+        type_in(browser, "#username", "newcomer").await;
+        type_in(browser, "#password", NEW_PASSWORD).await;
+        type_in(browser, "#again", NEW_PASSWORD).await;
         press(browser, "button.primary").await;
         heading(browser, "Your account is ready").await;
         press(browser, "a.primary").await;
         heading(browser, "Sign in").await;
-        sign_in(browser, "newcomer").await;
+        sign_in(browser, "newcomer", NEW_PASSWORD).await;
         let url = arrived(browser, &format!("{callback}?")).await;
         assert_eq!(parameter(&url, "state").as_deref(), Some("s1"));
         // The letters are there to be read, too.

@@ -6,6 +6,7 @@ use tessera::model::client::ClientSettings;
 use thirtyfour::prelude::*;
 
 use crate::support::browser::{application, find, in_browser};
+use crate::support::hands;
 use crate::support::look::{Looker, speak};
 use crate::support::{Engine, Mailbox, PASSWORD, REDIRECT, TestApp, both_engines};
 
@@ -37,21 +38,14 @@ impl Walk<'_> {
         self.browser.goto(url).await.unwrap();
     }
 
-    pub async fn click(&self, css: &str) {
-        find(self.browser, css).await.click().await.unwrap();
+    /// Clicks what leads to another page.
+    pub async fn press(&self, css: &str) {
+        hands::press(self.browser, css).await;
     }
 
-    /// Clicks, and waits until the page is gone.
-    pub async fn leave(&self, css: &str) {
-        let pressed = find(self.browser, css).await;
-        pressed.click().await.unwrap();
-        for _ in 0..200 {
-            if pressed.is_enabled().await.is_err() {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        panic!("{css} leads nowhere");
+    /// Clicks what leads nowhere.
+    pub async fn tick(&self, css: &str) {
+        hands::tick(self.browser, css).await;
     }
 
     pub async fn fill(&self, css: &str, text: &str) {
@@ -73,9 +67,7 @@ impl Walk<'_> {
 
     /// Signs alice in on the form that is shown.
     pub async fn sign_in(&self) {
-        self.fill("#username", "alice").await;
-        self.fill("#password", PASSWORD).await;
-        self.click("button.primary").await;
+        hands::sign_in(self.browser, "alice", PASSWORD).await;
     }
 }
 
@@ -116,11 +108,11 @@ async fn signing_in(engine: Engine) {
         walk.look("sign_in", "").await;
         walk.fill("#username", "alice").await;
         walk.fill("#password", "wrong").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("sign_in", "wrong").await;
         walk.fill("#password", PASSWORD).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "#welcome").await;
         walk.open(&format!("{link}&prompt=select_account")).await;
         walk.look("select_account", "").await;
@@ -150,7 +142,7 @@ async fn signing_out(engine: Engine) {
         find(walk.browser, "#welcome").await;
         walk.open(&walk.app.project_url(&shop, &format!("/oauth2/logout?client_id={}", shop.id))).await;
         walk.look("logout", "").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         walk.look("signed_out", "").await;
         let back = format!("/oauth2/logout?client_id={}&post_logout_redirect_uri={REDIRECT}", shop.id);
         walk.open(&walk.app.project_url(&shop, &back)).await;
@@ -189,16 +181,16 @@ async fn connecting_a_device(engine: Engine) {
         walk.open(&walk.app.project_url(&shop, "/device")).await;
         walk.look("device_code", "").await;
         walk.fill("#user_code", "BBBBBBBB").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("device_code", "wrong").await;
         let device = walk.app.device(&shop, "openid email").await;
         walk.open(device.get("verification_uri_complete")).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         walk.sign_in().await;
         find(walk.browser, "[name=decision]").await;
         walk.look("device_confirm", "").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, ".message").await;
         walk.look("device_done", "").await;
     })

@@ -55,23 +55,23 @@ async fn making_one(engine: Engine) {
         walk.sign_in().await;
         find(walk.browser, ".choices").await;
         walk.look("enrol", "").await;
-        walk.click(".choices a[href*=passkey]").await;
+        walk.press(".choices a[href*=passkey]").await;
         find(walk.browser, "form[data-passkey]:not([hidden])").await;
         walk.look("enrol_passkey", "").await;
         look_without_script(walk, "enrol_passkey").await;
-        walk.click(".aside a").await;
-        walk.click(".choices a[href*=totp]").await;
+        walk.press(".aside a").await;
+        walk.press(".choices a[href*=totp]").await;
         find(walk.browser, ".qr").await;
         walk.look("enrol_totp", "").await;
-        walk.click("summary").await;
+        walk.tick("summary").await;
         walk.look("enrol_totp", "by-hand").await;
         let key = find(walk.browser, "#key").await.prop("textContent").await.unwrap().unwrap();
         walk.fill("#code", "000000").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("enrol_totp", "wrong").await;
         walk.fill("#code", &Authenticator::of(&key).code(walk.app)).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, ".codes").await;
         walk.look("recovery_codes", "").await;
         open(walk, "/second-factor").await;
@@ -109,18 +109,18 @@ async fn showing_one(engine: Engine) {
         walk.look("second_factor", "passkey").await;
         look_without_script(walk, "second_factor").await;
         for way in ["totp", "recovery_code", "email_code"] {
-            walk.click(&format!("a[href*='with={way}']")).await;
+            walk.press(&format!("a[href*='with={way}']")).await;
             find(walk.browser, &format!("input[value={way}]")).await;
             walk.look("second_factor", &way.replace('_', "-")).await;
         }
-        walk.click("button[name=send]").await;
+        walk.press("button[name=send]").await;
         find(walk.browser, "#code").await;
         walk.look("second_factor", "email-code-sent").await;
-        walk.click("a[href*='with=totp']").await;
+        walk.press("a[href*='with=totp']").await;
         find(walk.browser, "input[value=totp]").await;
         for wrong in 1..=5 {
             walk.fill("#code", "000000").await;
-            walk.leave("button.primary").await;
+            walk.press("button.primary").await;
             if wrong == 1 {
                 walk.look("second_factor", "wrong").await;
             }
@@ -138,11 +138,11 @@ async fn proving_more(engine: Engine) {
         let app = alice(walk, &shop).await;
         open(walk, "/account").await;
         walk.sign_in().await;
-        walk.click("a[href*='with=totp']").await;
+        walk.press("a[href*='with=totp']").await;
         find(walk.browser, "input[value=totp]").await;
-        walk.click("#remember").await;
+        walk.tick("#remember").await;
         walk.fill("#code", &app.code(walk.app)).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "nav").await;
         open(walk, "/account/factors").await;
         find(walk.browser, "button[name=forget]").await;
@@ -170,32 +170,32 @@ async fn keeping_them(engine: Engine) {
         open(walk, "/account/factors").await;
         walk.fill("#username", "alice").await;
         walk.fill("#password", PASSWORD).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "nav").await;
         open(walk, "/account/factors/passkey").await;
         find(walk.browser, "form[data-passkey]:not([hidden])").await;
         walk.look("account_passkey", "").await;
         look_without_script(walk, "account_passkey").await;
-        walk.click("form[data-passkey] button.primary").await;
+        walk.tick("form[data-passkey] button.primary").await;
         find(walk.browser, ".codes").await;
         walk.look("account_codes", "").await;
-        walk.click("a.primary").await;
-        walk.click(".row a.secondary").await;
+        walk.press("a.primary").await;
+        walk.press(".row a.secondary").await;
         find(walk.browser, "#name").await;
         walk.look("account_passkey_name", "").await;
         find(walk.browser, "#name").await.clear().await.unwrap();
         walk.fill("#name", " ").await;
-        walk.click("main button.primary").await;
+        walk.press("main button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("account_passkey_name", "wrong").await;
         open(walk, "/account/factors/passkey").await;
         find(walk.browser, "form[data-passkey]:not([hidden])").await;
-        walk.click("form[data-passkey] button.primary").await;
+        walk.tick("form[data-passkey] button.primary").await;
         find(walk.browser, "p.alert:not([hidden])").await;
         walk.look("account_passkey", "known").await;
         open(walk, "/account/factors/app").await;
         walk.fill("#code", "000000").await;
-        walk.click("main button.primary").await;
+        walk.press("main button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("account_factor_app", "wrong").await;
     })

@@ -44,23 +44,23 @@ async fn forgetting_a_password(engine: Engine) {
         let shop = shop(walk).await;
         walk.open(&walk.app.project_url(&shop, &format!("/sign-in?client_id={}", shop.id))).await;
         walk.look("sign_in", "with-every-way").await;
-        walk.click(r#"a[href*="forgotten-password"]"#).await;
+        walk.press(r#"a[href*="forgotten-password"]"#).await;
         find(walk.browser, "#who").await;
         walk.look("forgotten", "").await;
         walk.fill("#who", "alice").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, ".message").await;
         walk.look("note", "").await;
         let link = follow(walk, "alice@example.com").await;
         walk.look("new_password", "").await;
         walk.fill("#password", NEW_PASSWORD).await;
         walk.fill("#again", "another one").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("new_password", "wrong").await;
         walk.fill("#password", NEW_PASSWORD).await;
         walk.fill("#again", NEW_PASSWORD).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "a.primary").await;
         walk.look("note", "with-a-way-on").await;
         // The link is good once.
@@ -77,14 +77,14 @@ async fn signing_up(engine: Engine) {
         walk.open(&walk.app.project_url(&shop, "/sign-up")).await;
         walk.look("sign_up", "").await;
         walk.fill("#email", "new@example.com").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, ".message").await;
         follow(walk, "new@example.com").await;
         walk.look("join", "").await;
         walk.fill("#username", "alice").await;
         walk.fill("#password", NEW_PASSWORD).await;
         walk.fill("#again", NEW_PASSWORD).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "[role=alert]").await;
         walk.look("join", "wrong").await;
     })
@@ -99,7 +99,7 @@ async fn confirming_an_address(engine: Engine) {
         assert_eq!(asked.status, 200, "{}", asked.body);
         follow(walk, "alice@example.com").await;
         walk.look("confirm_address", "").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, ".message").await;
         walk.look("note", "confirmed").await;
         // Another address takes its place.
@@ -109,7 +109,7 @@ async fn confirming_an_address(engine: Engine) {
         let letter = letters.iter().find(|letter| letter.to == "alice@new.example").unwrap();
         walk.open(&link_of(walk.app, letter)).await;
         walk.look("confirm_address", "moves").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, ".message").await;
         walk.look("note", "moved").await;
     })
@@ -128,14 +128,14 @@ async fn being_invited(engine: Engine) {
         walk.fill("#username", "bo").await;
         walk.fill("#password", NEW_PASSWORD).await;
         walk.fill("#again", NEW_PASSWORD).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, "a.primary").await;
         walk.look("note", "stale").await;
         walk.open(&link).await;
         walk.fill("#username", "bo").await;
         walk.fill("#password", NEW_PASSWORD).await;
         walk.fill("#again", NEW_PASSWORD).await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, ".message").await;
         walk.look("note", "joined").await;
         walk.open(&format!("{}/projects/acme/link/nothing", walk.app.base)).await;
@@ -152,7 +152,7 @@ async fn objecting_to_a_deletion(engine: Engine) {
         admin.confirm(&admin.asked().await, "alice").await.ok();
         follow(walk, "alice@example.com").await;
         walk.look("objection", "").await;
-        walk.click("button.primary").await;
+        walk.press("button.primary").await;
         find(walk.browser, ".message").await;
         walk.look("note", "objected").await;
     })
@@ -169,7 +169,7 @@ async fn reading_mail(engine: Engine) {
         tessera::jobs::run_due(&walk.app.app).await.unwrap();
         walk.open(&format!("{}/dev/mail", walk.app.base)).await;
         walk.look("mailbox", "").await;
-        walk.click(".letters a").await;
+        walk.press(".letters a").await;
         find(walk.browser, ".letter").await;
         walk.look("mailbox_letter", "").await;
     })

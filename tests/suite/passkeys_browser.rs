@@ -8,6 +8,7 @@ use thirtyfour::prelude::*;
 use crate::support::browser::{
     application, arrived, complaints, find, give_authenticator, in_browser, lose_passkeys, run_scripts,
 };
+use crate::support::hands::{codes, mentions, press, reads, sign_in, tick, type_in};
 use crate::support::oauth::claims_of;
 use crate::support::{Engine, PASSWORD, Seen, Shop, TestApp, Way, both_engines, parameter, question_of};
 
@@ -62,51 +63,13 @@ impl World {
     }
 }
 
-async fn press(browser: &WebDriver, css: &str) {
-    find(browser, css).await.click().await.unwrap();
-}
-
-async fn type_in(browser: &WebDriver, css: &str, text: &str) {
-    let field = find(browser, css).await;
-    field.clear().await.unwrap();
-    field.send_keys(text).await.unwrap();
-}
-
-async fn text(browser: &WebDriver, css: &str) -> String {
-    find(browser, css).await.text().await.unwrap()
-}
-
-/// Waits for a page that says so.
-async fn says(browser: &WebDriver, what: &str) {
-    for _ in 0..200 {
-        if let Ok(status) = browser.find(By::Css("[role=status]")).await
-            && status.text().await.is_ok_and(|text| text == what)
-        {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("no page says {what:?}: {}", browser.source().await.unwrap());
-}
-
 async fn type_password(browser: &WebDriver) {
-    type_in(browser, "#username", "alice").await;
-    type_in(browser, "#password", PASSWORD).await;
-    press(browser, "button.primary").await;
+    sign_in(browser, "alice", PASSWORD).await;
 }
 
 /// The button of a passkey, once the script has found that the browser has any.
 async fn press_passkey(browser: &WebDriver, what: &str) {
-    press(browser, &format!("form[data-passkey={what}]:not([hidden]) button.primary")).await;
-}
-
-async fn codes(browser: &WebDriver) -> Vec<String> {
-    find(browser, ".codes").await;
-    let mut codes = Vec::new();
-    for item in browser.find_all(By::Css(".codes li")).await.unwrap() {
-        codes.push(item.text().await.unwrap());
-    }
-    codes
+    tick(browser, &format!("form[data-passkey={what}]:not([hidden]) button.primary")).await;
 }
 
 async fn only_refusals(browser: &WebDriver) {
@@ -140,7 +103,7 @@ async fn made_on_the_way_in_and_lost(engine: Engine) {
         world.app.app.clock.advance(3600);
         world.start(browser, "").await;
         type_password(browser).await;
-        press(browser, "#remember").await;
+        tick(browser, "#remember").await;
         press_passkey(browser, "get").await;
         assert_eq!(world.said(browser).await, strong);
         world.app.app.clock.advance(3600);
@@ -156,8 +119,12 @@ async fn made_on_the_way_in_and_lost(engine: Engine) {
         world.start(browser, "").await;
         type_password(browser).await;
         press_passkey(browser, "get").await;
-        let failed = text(browser, "p.alert:not([hidden])").await;
-        assert_eq!(failed, "The passkey was not used. Please try again, or sign in another way.");
+        reads(
+            browser,
+            "p.alert:not([hidden])",
+            "The passkey was not used. Please try again, or sign in another way.",
+        )
+        .await;
         press(browser, "a[href*=recovery_code]").await;
         find(browser, "input[value=recovery_code]").await;
         type_in(browser, "#code", &codes[0].to_uppercase()).await;
@@ -227,21 +194,20 @@ async fn at_the_account_page(engine: Engine) {
         press(browser, "main button.primary").await;
         press_passkey(browser, "get").await;
         find(browser, "button[name=remove]").await;
-        assert!(text(browser, ".rows").await.contains("Work laptop"));
+        mentions(browser, ".rows", "Work laptop").await;
         // This authenticator has one already.
         press(browser, "a[href$='/account/factors/passkey']").await;
         press_passkey(browser, "create").await;
-        let known = text(browser, "p.alert:not([hidden])").await;
-        assert_eq!(known, "This device has a passkey for this account already.");
+        reads(browser, "p.alert:not([hidden])", "This device has a passkey for this account already.").await;
 
         world.open(browser, factors).await;
         press(browser, ".row a.secondary").await;
         type_in(browser, "#name", "Old laptop").await;
         press(browser, "main button.primary").await;
-        says(browser, "The passkey has its new name.").await;
-        assert!(text(browser, ".rows").await.contains("Old laptop"));
+        reads(browser, "[role=status]", "The passkey has its new name.").await;
+        mentions(browser, ".rows", "Old laptop").await;
         press(browser, "button[name=remove]").await;
-        says(browser, "It is removed, and no longer asked for.").await;
+        reads(browser, "[role=status]", "It is removed, and no longer asked for.").await;
         world.start(browser, "&prompt=login").await;
         type_password(browser).await;
         assert_eq!(world.said(browser).await, json!([["pwd"], "1"]));
@@ -259,7 +225,7 @@ async fn without_script(engine: Engine) {
         world.start(browser, "").await;
         type_password(browser).await;
         press(browser, ".choices a[href*=passkey]").await;
-        assert_eq!(text(browser, "[data-without-passkeys]").await, needs);
+        reads(browser, "[data-without-passkeys]", needs).await;
         assert!(!find(browser, "form[data-passkey]").await.is_displayed().await.unwrap());
         press(browser, ".aside a").await;
         press(browser, ".choices a[href*=totp]").await;
@@ -271,7 +237,7 @@ async fn without_script(engine: Engine) {
         press(browser, "button.primary").await;
         assert_eq!(world.said(browser).await[1], "2");
         world.open(browser, "/account/factors/passkey").await;
-        assert_eq!(text(browser, "[data-without-passkeys]").await, needs);
+        reads(browser, "[data-without-passkeys]", needs).await;
         assert!(!find(browser, "form[data-passkey]").await.is_displayed().await.unwrap());
         press(browser, ".aside a").await;
         find(browser, "button[name=remove]").await;

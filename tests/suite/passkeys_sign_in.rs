@@ -7,7 +7,8 @@ use tessera::projects;
 use tessera::secret::Secret;
 use thirtyfour::prelude::*;
 
-use crate::support::browser::{application, arrived, complaints, find, give_authenticator, in_browser};
+use crate::support::browser::{application, arrived, complaints, give_authenticator, in_browser};
+use crate::support::hands::{reads, sign_in};
 use crate::support::{
     Engine, PASSWORD, Seen, Shop, SoftPasskey, TestApp, Tokens, Way, between, both_engines, code_of,
     cookie_of, parameter, sealed_of,
@@ -229,9 +230,7 @@ async fn in_a_real_browser(engine: Engine) {
 
         // By password, and then a passkey for the next time.
         browser.goto(&link).await.unwrap();
-        find(browser, "#username").await.send_keys("alice").await.unwrap();
-        find(browser, "#password").await.send_keys(PASSWORD).await.unwrap();
-        find(browser, "button.primary").await.click().await.unwrap();
+        sign_in(browser, "alice", PASSWORD).await;
         let code = parameter(&arrived(browser, &format!("{callback}?")).await, "code").unwrap();
         let body = json!({"code": code, "redirect_uri": callback});
         let tokens = Tokens(app.call(&shop, "GetTokenFromCode", body).await.ok());
@@ -262,8 +261,7 @@ async fn in_a_real_browser(engine: Engine) {
         if let Ok(button) = browser.find(By::Css("form[data-passkey] button")).await {
             let _ = button.click().await;
         }
-        let alert = find(browser, "p.alert:not([hidden])").await;
-        assert_eq!(alert.text().await.unwrap(), REFUSED);
+        reads(browser, "p.alert:not([hidden])", REFUSED).await;
         let complaints = complaints(browser).await;
         assert!(complaints.iter().all(|entry| entry.contains("status of 400")), "{complaints:?}");
     })

@@ -5,6 +5,7 @@ use tessera::model::client::ClientSettings;
 use thirtyfour::prelude::*;
 
 use crate::support::browser::{application, arrived, complaints, find, in_browser};
+use crate::support::hands::{codes, press, reads, sign_in, tick, type_in};
 use crate::support::oauth::claims_of;
 use crate::support::{Authenticator, Engine, PASSWORD, Seen, Shop, TestApp, both_engines, parameter};
 
@@ -18,21 +19,14 @@ fn settings(redirect_uri: &str) -> ClientSettings {
     }
 }
 
-async fn text(browser: &WebDriver, css: &str) -> String {
-    let property = find(browser, css).await.prop("textContent").await.unwrap();
-    property.unwrap()
-}
-
 /// Types the password on the form that is shown.
 async fn type_password(browser: &WebDriver) {
-    find(browser, "#username").await.send_keys("alice").await.unwrap();
-    find(browser, "#password").await.send_keys(PASSWORD).await.unwrap();
-    find(browser, "button.primary").await.click().await.unwrap();
+    sign_in(browser, "alice", PASSWORD).await;
 }
 
 async fn type_code(browser: &WebDriver, code: &str) {
-    find(browser, "#code").await.send_keys(code).await.unwrap();
-    find(browser, "button.primary").await.click().await.unwrap();
+    type_in(browser, "#code", code).await;
+    press(browser, "button.primary").await;
 }
 
 /// What the ID token says that the browser has brought to the application.
@@ -49,16 +43,13 @@ async fn said(app: &TestApp, shop: &Shop, browser: &WebDriver, redirect_uri: &st
 async fn enrol(app: &TestApp, browser: &WebDriver) -> (Authenticator, Vec<String>) {
     let picture = find(browser, ".qr svg").await.rect().await.unwrap();
     assert!(picture.width > 100.0 && picture.height > 100.0);
-    let authenticator = Authenticator::of(&text(browser, "#key").await);
+    let authenticator =
+        Authenticator::of(&find(browser, "#key").await.prop("textContent").await.unwrap().unwrap());
     type_code(browser, "000000").await;
     find(browser, "[role=alert]").await;
     type_code(browser, &authenticator.code(app)).await;
-    find(browser, ".codes").await;
-    let mut codes = Vec::new();
-    for item in browser.find_all(By::Css(".codes li")).await.unwrap() {
-        codes.push(item.text().await.unwrap());
-    }
-    find(browser, "button.primary").await.click().await.unwrap();
+    let codes = codes(browser).await;
+    press(browser, "button.primary").await;
     (authenticator, codes)
 }
 
@@ -92,7 +83,7 @@ async fn made_shown_lost_and_remembered(engine: Engine) {
         find(browser, "#password").await;
         browser.goto(&link).await.unwrap();
         type_password(browser).await;
-        find(browser, "#remember").await.click().await.unwrap();
+        tick(browser, "#remember").await;
         type_code(browser, &authenticator.code(&app)).await;
         assert_eq!(said(&app, &shop, browser, &callback).await, two);
 
@@ -105,7 +96,7 @@ async fn made_shown_lost_and_remembered(engine: Engine) {
         browser.goto(format!("{link}&acr_values=2")).await.unwrap();
         find(browser, "#code").await;
         assert!(browser.find_all(By::Css("#password")).await.unwrap().is_empty());
-        find(browser, "a[href*=recovery_code]").await.click().await.unwrap();
+        press(browser, "a[href*=recovery_code]").await;
         find(browser, "input[value=recovery_code]").await;
         type_code(browser, &codes[0].to_uppercase()).await;
         assert_eq!(said(&app, &shop, browser, &callback).await, two);
@@ -113,10 +104,10 @@ async fn made_shown_lost_and_remembered(engine: Engine) {
         app.app.clock.advance(3600);
         browser.goto(format!("{link}&acr_values=2")).await.unwrap();
         type_password(browser).await;
-        find(browser, "a[href*=recovery_code]").await.click().await.unwrap();
+        press(browser, "a[href*=recovery_code]").await;
         find(browser, "input[value=recovery_code]").await;
         type_code(browser, &codes[0]).await;
-        assert_eq!(text(browser, "[role=alert]").await, "That code is not right, or was used before.");
+        reads(browser, "[role=alert]", "That code is not right, or was used before.").await;
         let complaints = complaints(browser).await;
         assert!(complaints.iter().all(|entry| entry.contains("status of 400")), "{complaints:?}");
     })

@@ -17,6 +17,7 @@ mod ending;
 mod flow;
 mod granted;
 mod hall;
+pub mod hands;
 mod held;
 mod load;
 pub mod look;

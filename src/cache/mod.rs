@@ -18,13 +18,12 @@ pub use self::project::ProjectEntry;
 use self::project::entry_of;
 pub use self::token::ProvenToken;
 use crate::app::App;
-use crate::error::{Code, Error, Result, not_found};
+use crate::error::{Code, Result, not_found};
 use crate::ids::{ClientId, ProjectId};
 use crate::model::timestamp::Timestamp;
 use crate::model::token::AccessClaims;
 use crate::oauth::published_keys::PublishedKeys;
 use crate::projects::admins::home::Home;
-use crate::store::db::Conn;
 use crate::store::{client_origins, client_secrets, clients, projects};
 
 const MOST_PROJECTS: u64 = 1000;

@@ -7,7 +7,7 @@ use tessera::projects;
 use tessera::store::db::fetch_one;
 use thirtyfour::prelude::*;
 
-use crate::support::browser::{application, arrived, complaints, find, in_browser};
+use crate::support::browser::{application, arrived, complaints, in_browser};
 use crate::support::hands::{reads, sign_in};
 use crate::support::{Engine, PASSWORD, Shop, TestApp, both_engines, parameter};
 

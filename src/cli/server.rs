@@ -52,6 +52,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, grace: Duration) -> any
     if tokio::time::timeout(CLOSE_LIMIT, events::flush(&app)).await.is_err() {
         tracing::warn!("the last sign-in events were not written");
     }
+    if tokio::time::timeout(CLOSE_LIMIT, app.mailer.close()).await.is_err() {
+        tracing::warn!("the mail server did not say goodbye");
+    }
     // It may end anywhere: the next start goes on from the last whole line.
     copying.abort();
     looking.abort();

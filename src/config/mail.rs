@@ -1,7 +1,9 @@
 //! `[mail]`: who writes, and which server takes it.
 
+use std::time::Duration;
+
 use super::layers::Layers;
-use crate::mail::{Sender, SmtpSettings, SmtpTls, are_certificates};
+use crate::mail::{Pooling, Sender, SmtpSettings, SmtpTls, are_certificates};
 use crate::secret::Secret;
 
 /// `None` when no server is named: mail waits in the outbox.
@@ -18,6 +20,10 @@ pub(super) fn read(layers: &mut Layers) -> Option<SmtpSettings> {
         SmtpTls::Starttls,
         SmtpTls::from_text,
     );
+    let pooling = Pooling {
+        connections: layers.number("mail.smtp.connections", 0..=4),
+        idle: Duration::from_secs(layers.number("mail.smtp.idle_seconds", 1..=240)),
+    };
     let password = password(layers);
     let username = layers.text("mail.smtp.username").map(str::to_owned);
     let extra_roots = extra_roots(layers);
@@ -44,7 +50,7 @@ pub(super) fn read(layers: &mut Layers) -> Option<SmtpSettings> {
     if credentials.is_some() && tls == SmtpTls::Off && !is_here {
         layers.refuse("mail.smtp.tls", "is \"off\", and a password would travel in the clear");
     }
-    Some(SmtpSettings { host, port, tls, credentials, extra_roots, from: sender? })
+    Some(SmtpSettings { host, port, tls, credentials, extra_roots, from: sender?, pooling })
 }
 
 fn password(layers: &mut Layers) -> Option<Secret> {
@@ -76,8 +82,10 @@ fn extra_roots(layers: &mut Layers) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::{Config, MasterKey, Sources};
-    use crate::mail::SmtpTls;
+    use crate::mail::{Pooling, SmtpTls};
 
     fn load(pairs: &[(&str, &str)]) -> anyhow::Result<Config> {
         let name = |short: &str| format!("TESSERA__MAIL__{short}");
@@ -109,6 +117,7 @@ mod tests {
         let smtp = config.smtp.unwrap();
         assert_eq!((smtp.host.as_str(), smtp.port, smtp.tls), ("smtp.example", 465, SmtpTls::Implicit));
         assert_eq!(smtp.from.domain(), "id.example");
+        assert_eq!(smtp.pooling, Pooling { connections: 4, idle: Duration::from_secs(30) });
         let (username, password) = smtp.credentials.unwrap();
         assert_eq!((username.as_str(), password.expose()), ("tessera", "hunter2"));
     }
@@ -123,6 +132,8 @@ mod tests {
             ("SMTP__HOST", "smtp.example"),
             ("SMTP__PORT", "0"),
             ("SMTP__TLS", "maybe"),
+            ("SMTP__CONNECTIONS", "5"),
+            ("SMTP__IDLE_SECONDS", "0"),
             ("SMTP__USERNAME", "tessera"),
             ("SMTP__CA_FILE", file.to_str().unwrap()),
         ]);
@@ -130,6 +141,8 @@ mod tests {
             "- mail.from is a mail address, with or without a name: \"Name <name@host>\"",
             "- mail.smtp.port is a whole number from 1 to 65535",
             "- mail.smtp.tls is \"starttls\", \"implicit\" or \"off\"",
+            "- mail.smtp.connections is a whole number from 0 to 4",
+            "- mail.smtp.idle_seconds is a whole number from 1 to 240",
             "- mail.smtp.ca_file holds no certificate in PEM form",
             "- mail.smtp.username and mail.smtp.password (or password_file) belong together",
         ];

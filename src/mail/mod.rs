@@ -15,7 +15,7 @@ pub use self::compose::{ACCENT, Letterhead, Words, compose};
 pub use self::letter::Sender;
 pub use self::letters::{Letter, Order};
 pub use self::messages::Message;
-pub use self::smtp::{Smtp, SmtpSettings, SmtpTls, are_certificates};
+pub use self::smtp::{Pooling, Smtp, SmtpSettings, SmtpTls, are_certificates};
 use crate::ids::OutboxId;
 use crate::model::delivery::Failure;
 use crate::model::timestamp::Timestamp;
@@ -51,6 +51,13 @@ impl Mailer {
             Self::Absent => Err(Failure::Unsent("no mail transport is configured")),
             Self::Files(directory) => files::write(directory, id, written_at, message).await,
             Self::Smtp(smtp) => smtp.send(id, written_at, message).await,
+        }
+    }
+
+    /// Lets go of what is kept for further messages. Those that still come are handed over all the same.
+    pub async fn close(&self) {
+        if let Self::Smtp(smtp) = self {
+            smtp.close().await;
         }
     }
 }

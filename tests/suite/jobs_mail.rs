@@ -14,9 +14,9 @@ use crate::support::{
 
 both_engines!(a_heading_cannot_be_injected, mail_lies_in_files_where_people_develop);
 
-const WRITTEN_AT: Timestamp = Timestamp::from_unix(1_800_000_000);
+pub const WRITTEN_AT: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-async fn send(mailer: &Mailer) -> Result<(), Failure> {
+pub async fn send(mailer: &Mailer) -> Result<(), Failure> {
     let id = OutboxId(uuid::Uuid::nil());
     mailer.send(id, WRITTEN_AT, &deletion_notice("Grüße & Co", "alice@example.com")).await
 }
@@ -39,6 +39,7 @@ async fn starttls_encrypts_before_anything_is_said() {
     assert_eq!(received[0].user.as_deref(), Some("tessera"));
     assert!(received[0].text.contains("=?utf-8?"), "letters beyond ASCII are encoded");
     assert_eq!(server.commands()[..3], ["EHLO id.example", "STARTTLS", "EHLO id.example"]);
+    mailer.close().await;
     assert_eq!(server.commands().last().unwrap(), "QUIT");
 }
 

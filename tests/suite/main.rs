@@ -109,6 +109,7 @@ mod mail_accounts;
 mod mail_attacks;
 mod mail_browser;
 mod mail_passwords;
+mod mail_pool;
 mod mail_templates;
 mod next_request;
 mod oauth_endpoints;

@@ -22,14 +22,24 @@ USER, PASSWORD = b"tessera", b"let me post"
 
 
 class Mailbox:
-    """What arrived, and how."""
+    """What arrived, how, and over which connection."""
 
     def __init__(self):
         self.letters = []
+        self.peers = []
+        self.server = None
+
+    async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
+        if address == "bob@example.com":
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 go on"
 
     async def handle_DATA(self, server, session, envelope):
         assert TLS == "implicit" or session.ssl, "not encrypted"
         assert session.authenticated, "not logged in"
+        self.peers.append(session.peer)
+        self.server = server
         self.letters.append((envelope.rcpt_tos, email.message_from_bytes(envelope.content, policy=email.policy.default)))
         return "250 taken"
 
@@ -106,6 +116,7 @@ tessera("migrate")
 tessera("project", "create", "shop")
 user = ["user", "create", "--project", "shop", "alice", "--email", "alice@example.com", "--email-verified"]
 tessera(*user, stdin="correct horse battery\n")
+tessera("user", "create", "--project", "shop", "bob", "--email", "bob@example.com", "--email-verified", stdin="correct horse battery\n")
 server = subprocess.Popen([BINARY, "serve"], env=environment, stdout=subprocess.DEVNULL)
 try:
     until("the server does not answer", lambda: answers(f"{BASE}/health"))
@@ -125,8 +136,27 @@ try:
     until("the owner is not told", lambda: mailbox.letters)
     _, letter = mailbox.letters.pop()
     assert letter["subject"] == "Your password for shop has been changed", letter["subject"]
+    assert mailbox.peers[0] == mailbox.peers[1], "the connection is kept"
+
+    def ask(who):
+        page = browser.get(f"{BASE}/projects/shop/forgotten-password", timeout=10)
+        assert "Look into your mail" in post(browser, page, {"who": who}).text
+        until("no letter came", lambda: who == "bob" or mailbox.letters)
+
+    # The server drops the connection while it is idle.
+    controller.loop.call_soon_threadsafe(mailbox.server.transport.close)
+    ask("alice")
+    assert len(set(mailbox.peers)) == 2, mailbox.peers
+    # A recipient that is refused leaves the letters after it right.
+    mailbox.letters.clear()
+    ask("bob")
+    ask("alice")
+    recipients, letter = mailbox.letters.pop()
+    assert recipients == ["alice@example.com"] and not mailbox.letters, recipients
+    assert letter["subject"] == "Choose a new password for shop", letter["subject"]
 finally:
     server.terminate()
     server.wait(20)
+    assert mailbox.server.transport is None or mailbox.server.transport.is_closing(), "a shutdown says goodbye"
     controller.stop()
 print(f"aiosmtpd took letters by {TLS}, with a login")

@@ -62,7 +62,7 @@ pub use pooler::Pooler;
 pub use queue::{hold_queue, until_somebody_waits};
 pub use receiver::{Reaction, Received, Receiver, status};
 pub use second_factor::{Authenticator, Middle};
-pub use smtp::{Manner, SMTP_PASSWORD, SMTP_ROOT, SmtpServer};
+pub use smtp::{Mail, Manner, SMTP_PASSWORD, SMTP_ROOT, SMTP_USER, SmtpServer};
 pub use table::{count, create_child, create_table, has, hold, insert, insert_one, insert_orphan};
 pub use transcript::Transcript;
 pub use world::World;

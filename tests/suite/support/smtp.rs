@@ -1,10 +1,12 @@
 //! A real SMTP server, as small as RFC 5321 allows, that does what a test tells it to.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tessera::mail::{Mailer, Sender, Smtp, SmtpSettings, SmtpTls};
+use tessera::mail::{Mailer, Pooling, Sender, Smtp, SmtpSettings, SmtpTls};
 use tessera::secret::Secret;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,11 +34,25 @@ pub struct Manner {
     pub recipient: &'static str,
     /// Hangs up after the text instead of saying that it was taken; it keeps the message.
     pub hangs_up: bool,
+    /// Hangs up after the first line of the text, which is lost.
+    pub breaks_off: bool,
+    /// Says twice that it has taken a message.
+    pub stutters: bool,
+    /// Messages over one connection.
+    pub messages: usize,
 }
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { implicit_tls: false, offers_starttls: false, recipient: "250 welcome", hangs_up: false }
+        Self {
+            implicit_tls: false,
+            offers_starttls: false,
+            recipient: "250 welcome",
+            hangs_up: false,
+            breaks_off: false,
+            stutters: false,
+            messages: usize::MAX,
+        }
     }
 }
 
@@ -69,7 +85,10 @@ pub struct SmtpServer {
 struct State {
     manner: Mutex<Manner>,
     received: Mutex<Vec<Mail>>,
-    commands: Mutex<Vec<String>>,
+    commands: watch::Sender<Vec<String>>,
+    connections: AtomicUsize,
+    /// Changes when every connection is to be dropped.
+    away: watch::Sender<()>,
     /// Messages that may be taken; a test can hold them back.
     gate: Semaphore,
     /// Messages that stand before the gate or have passed it.
@@ -87,7 +106,9 @@ impl SmtpServer {
         let state = Arc::new(State {
             manner: Mutex::new(manner),
             received: Mutex::default(),
-            commands: Mutex::default(),
+            commands: watch::Sender::default(),
+            connections: AtomicUsize::default(),
+            away: watch::Sender::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             arrived: watch::Sender::new(0),
         });
@@ -95,6 +116,7 @@ impl SmtpServer {
             let state = Arc::clone(&state);
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
+                    state.connections.fetch_add(1, Ordering::Relaxed);
                     // A client that hangs up is no failure of the server.
                     tokio::spawn(serve(Arc::clone(&state), stream));
                 }
@@ -113,7 +135,23 @@ impl SmtpServer {
 
     /// Every command that came, of all connections.
     pub fn commands(&self) -> Vec<String> {
-        self.state.commands.lock().unwrap().clone()
+        self.state.commands.borrow().clone()
+    }
+
+    /// Waits until `count` commands of the kind have come.
+    pub async fn heard(&self, verb: &str, count: usize) {
+        let heard = |commands: &Vec<String>| commands.iter().filter(|line| line.starts_with(verb)).count();
+        self.state.commands.subscribe().wait_for(|commands| heard(commands) >= count).await.unwrap();
+    }
+
+    /// How many connections have been made to it.
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::Relaxed)
+    }
+
+    /// Hangs up on everybody who says nothing at the moment.
+    pub fn hang_up_on_all(&self) {
+        self.state.away.send_replace(());
     }
 
     /// Takes no message until [`Self::open_gate`].
@@ -140,21 +178,32 @@ impl SmtpServer {
         way(port, SmtpTls::Off, None, None)
     }
 
+    /// The same, with so many connections that are kept so long.
+    pub fn mailer_pooled(&self, connections: usize, idle: Duration) -> Mailer {
+        let pooling = Pooling { connections, idle };
+        let settings = SmtpSettings { pooling, ..settings(self.port, SmtpTls::Off, None, None) };
+        Mailer::Smtp(Box::new(Smtp::new(settings).unwrap()))
+    }
+
     pub fn mailer_with(&self, tls: SmtpTls, root: Option<&str>, password: Option<&str>) -> Mailer {
         way(self.port, tls, root, password)
     }
 }
 
 fn way(port: u16, tls: SmtpTls, root: Option<&str>, password: Option<&str>) -> Mailer {
-    let settings = SmtpSettings {
+    Mailer::Smtp(Box::new(Smtp::new(settings(port, tls, root, password)).unwrap()))
+}
+
+fn settings(port: u16, tls: SmtpTls, root: Option<&str>, password: Option<&str>) -> SmtpSettings {
+    SmtpSettings {
         host: "localhost".into(),
         port,
         tls,
         credentials: password.map(|password| (SMTP_USER.to_owned(), Secret::new(password))),
         extra_roots: root.map(|root| root.as_bytes().to_vec()),
         from: Sender::parse("Tessera <no-reply@id.example>").unwrap(),
-    };
-    Mailer::Smtp(Box::new(Smtp::new(settings).unwrap()))
+        pooling: Pooling { connections: 4, idle: Duration::from_secs(30) },
+    }
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -191,9 +240,15 @@ async fn talk<S>(state: &State, stream: &mut BufStream<S>, encrypted: bool) -> s
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut user, mut from, mut to) = (None, String::new(), Vec::new());
-    while let Some(line) = line(stream).await? {
-        state.commands.lock().unwrap().push(line.clone());
+    let (mut user, mut from, mut to, mut taken) = (None, String::new(), Vec::new(), 0);
+    let mut away = state.away.subscribe();
+    loop {
+        let line = tokio::select! {
+            line = line(stream) => line?,
+            _ = away.changed() => None,
+        };
+        let Some(line) = line else { return Ok(Ended::Closed) };
+        state.commands.send_modify(|commands| commands.push(line.clone()));
         let manner = state.manner.lock().unwrap().clone();
         let verb = line.split([' ', ':']).next().unwrap().to_uppercase();
         let answer = match verb.as_str() {
@@ -208,6 +263,9 @@ where
                 "235 welcome"
             }
             "AUTH" => "535 5.7.8 who are you",
+            "MAIL" if taken >= manner.messages => "452 4.5.3 too many messages over this connection",
+            // RFC 5321, 4.1.4: a second transaction while one is open.
+            "MAIL" if !from.is_empty() => "503 one after the other",
             "MAIL" => {
                 from = address(&line);
                 "250 go on"
@@ -220,23 +278,32 @@ where
             }
             "DATA" => {
                 say(stream, "354 go on").await?;
+                if manner.breaks_off {
+                    self::line(stream).await?;
+                    return Ok(Ended::Closed);
+                }
                 let text = text(stream).await?;
                 state.arrived.send_modify(|arrived| *arrived += 1);
                 state.gate.acquire().await.unwrap().forget();
-                let (from, to, user) = (from.clone(), std::mem::take(&mut to), user.clone());
+                let (from, to) = (std::mem::take(&mut from), std::mem::take(&mut to));
+                let user = user.clone();
+                taken += 1;
                 state.received.lock().unwrap().push(Mail { from, to, text, encrypted, user });
                 if state.manner.lock().unwrap().hangs_up {
                     return Ok(Ended::Closed);
                 }
-                "250 taken"
+                if manner.stutters { "250 taken\r\n250 taken" } else { "250 taken" }
             }
-            "NOOP" | "RSET" => "250 fine",
+            "RSET" => {
+                (from, to) = (String::new(), Vec::new());
+                "250 fine"
+            }
+            "NOOP" => "250 fine",
             "QUIT" => "221 goodbye",
             _ => "502 not here",
         };
         say(stream, answer).await?;
     }
-    Ok(Ended::Closed)
 }
 
 async fn say(stream: &mut (impl AsyncWrite + Unpin), answer: &str) -> std::io::Result<()> {

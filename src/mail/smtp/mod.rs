@@ -1,14 +1,17 @@
 //! Mail by SMTP (RFC 5321), as a submission client (RFC 6409).
-//!
-//! One connection a message: a pooled one that was cut off in the middle would swallow the next message as text.
+
+mod connection;
+mod pool;
 
 use std::time::Duration;
 
-use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::address::Envelope;
+use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 
+use self::connection::{Connection, Trouble};
+use self::pool::Pool;
+pub use self::pool::Pooling;
 use super::Message;
 use super::letter::{self, Sender};
 use crate::ids::OutboxId;
@@ -18,12 +21,6 @@ use crate::secret::Secret;
 
 /// The longest that handing over one message may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The longest that making the connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long a server may take to say goodbye. The message is its own by then.
-const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// When the connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +54,7 @@ pub struct SmtpSettings {
     /// Certificates in PEM form that are trusted besides the public ones.
     pub extra_roots: Option<Vec<u8>>,
     pub from: Sender,
+    pub pooling: Pooling,
 }
 
 /// Whether a file holds certificates in PEM form, and nothing that does not parse.
@@ -68,11 +66,12 @@ pub fn are_certificates(pem: &[u8]) -> bool {
         && Certificate::from_pem(pem).and_then(roots).is_ok()
 }
 
-/// A submission client.
+/// A submission client, with connections that it keeps: those of its own settings alone.
 pub struct Smtp {
     settings: SmtpSettings,
     hello: ClientId,
     tls: TlsParameters,
+    pool: Pool,
 }
 
 impl Smtp {
@@ -85,47 +84,56 @@ impl Smtp {
         }
         // RFC 5321, 4.1.1.1: a name that stands for us; the address of a container tells nobody anything.
         let hello = ClientId::Domain(settings.from.domain().to_owned());
-        Ok(Self { hello, tls: tls.build()?, settings })
+        Ok(Self { hello, tls: tls.build()?, pool: Pool::new(settings.pooling), settings })
     }
 
     /// # Errors
     /// Why the server did not take it.
     pub async fn send(&self, id: OutboxId, written_at: Timestamp, message: &Message) -> Result<(), Failure> {
         let letter = letter::build(&self.settings.from, id, written_at, message)?;
+        let text = letter.formatted();
         let handed_over = async {
-            let mut conn = self.connect().await?;
-            conn.send(letter.envelope(), &letter.formatted()).await?;
-            Ok(conn)
+            let place = self.pool.place().await;
+            let conn = self.hand_over(letter.envelope(), &text).await?;
+            Ok((conn, place))
         };
-        let mut conn = tokio::time::timeout(TIMEOUT, handed_over)
+        let (conn, _place) = tokio::time::timeout(TIMEOUT, handed_over)
             .await
             .map_err(|_| Failure::Failed("timed out".into()))?
-            .map_err(|error| failure(&error))?;
+            .map_err(|trouble| failure(&trouble))?;
         // Whatever comes now, the server has it.
-        let _ = tokio::time::timeout(QUIT_TIMEOUT, conn.quit()).await;
+        self.pool.put_back(conn).await;
         Ok(())
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
-        let SmtpSettings { host, port, tls, credentials, .. } = &self.settings;
-        let implicit = (*tls == SmtpTls::Implicit).then(|| self.tls.clone());
-        let server = (host.as_str(), *port);
-        let mut conn =
-            AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &self.hello, implicit, None)
-                .await?;
-        if *tls == SmtpTls::Starttls {
-            conn.starttls(self.tls.clone(), &self.hello).await?;
+    /// Hands a letter over, and gives the connection on which that went well.
+    async fn hand_over(&self, envelope: &Envelope, text: &[u8]) -> Result<Connection, Trouble> {
+        if let Some(mut conn) = self.pool.take().await {
+            let Err(unsent) = conn.hand_over(envelope, text).await else { return Ok(conn) };
+            conn.close_after(&unsent).await;
+            if !unsent.is_of_the_connection() {
+                return Err(unsent.why);
+            }
         }
-        if let Some((username, password)) = credentials {
-            let credentials = Credentials::new(username.clone(), password.expose().to_owned());
-            conn.auth(DEFAULT_MECHANISMS, &credentials).await?;
-        }
-        Ok(conn)
+        let mut conn = Connection::open(&self.settings, &self.tls, &self.hello).await?;
+        let Err(unsent) = conn.hand_over(envelope, text).await else { return Ok(conn) };
+        conn.close_after(&unsent).await;
+        Err(unsent.why)
+    }
+
+    /// Says goodbye on the connections that are kept. A letter still goes, over a connection of its own.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 }
 
 /// What a failure means. A server's own words quote addresses, so only its code goes on from here.
-fn failure(error: &Error) -> Failure {
+fn failure(trouble: &Trouble) -> Failure {
+    let error = match trouble {
+        Trouble::Smtp(error) => error,
+        Trouble::NotOffered => return Failure::Failed("the server does not offer what is needed".into()),
+        Trouble::OutOfStep => return Failure::Failed("the server answered out of turn".into()),
+    };
     if let Some(code) = error.status() {
         let (code, why) = (u16::from(code), format!("smtp {code}"));
         // RFC 4954, 6: our own name and password, which somebody will mend.

@@ -46,6 +46,10 @@ const HOUR: i64 = 3600;
 const MOST_OF_HOST: i64 = 20;
 const MOST_FOR_ONE: i64 = 3;
 
+/// Networks that it takes to use up the sign-ups of a project, and what each may ask for however few these are.
+const NETWORKS: i64 = 10;
+const LEAST_SHARE: i64 = 3;
+
 /// Letters of one kind that somebody gets, however they are asked for.
 const MOST_LETTERS: i64 = 5;
 
@@ -56,13 +60,17 @@ pub async fn ask(ctx: &Ctx, request: &Request, address: &str) -> Result<Option<u
         Wish::NewPassword => "new password",
         Wish::Account => "sign-up",
     };
-    let hosts = &tries::bounds_of(ctx, kind, b"", address, (MOST_OF_HOST, QUARTER));
+    let mut places = tries::bounds_of(ctx, kind, b"", address, (MOST_OF_HOST, QUARTER));
+    if matches!(request.wish, Wish::Account) {
+        places.extend(share_of(ctx, address));
+    }
+    let places = &places;
     let who = &Bound::new(ctx, kind, folded(request.who.trim()).as_bytes(), MOST_FOR_ONE, QUARTER);
     let sealed = &seal_request(&ctx.app, ctx.project.id, ctx.now, request)?;
     ctx.app
         .db
         .unit(|conn| async move {
-            if let Some(seconds) = tries::count(&conn, ctx, hosts).await? {
+            if let Some(seconds) = tries::count(&conn, ctx, places).await? {
                 return Ok(Some(seconds));
             }
             if tries::count(&conn, ctx, slice::from_ref(who)).await?.is_none() {
@@ -74,6 +82,15 @@ pub async fn ask(ctx: &Ctx, request: &Request, address: &str) -> Result<Option<u
             Ok(None)
         })
         .await
+}
+
+/// The part of a project's sign-ups in an hour that one network may ask for, so that nobody uses all of it up from one. Judged
+/// while they wait, before anybody is looked up: it says nothing of the address that was typed.
+fn share_of(ctx: &Ctx, address: &str) -> Option<Bound> {
+    let all = ctx.project.settings.sign_in.sign_up_letters_per_hour;
+    let share = (all / NETWORKS).max(LEAST_SHARE).min(all);
+    let network = tries::neighbourhood(address)?;
+    Some(Bound::new(ctx, "sign-up network", network.as_bytes(), share, HOUR))
 }
 
 /// Decides about a request, and is done with it in the same unit: what follows from it lies in the outbox then.

@@ -1,7 +1,7 @@
 //! What may be tried, and how often: guesses at codes, requests of clients that prove nothing. Counted in the store, so for all
 //! nodes together, by keyed hashes: the table says of nobody that they tried.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::app::Ctx;
 use crate::error::Result;
@@ -60,6 +60,15 @@ pub fn networks(address: &str) -> Vec<(Width, String)> {
     }
 }
 
+/// The network of an address, as wide as whoever rents addresses gets them: an IPv4 /24, an IPv6 /48. `None` for a server that does
+/// not know its peer.
+pub fn neighbourhood(address: &str) -> Option<String> {
+    match address.parse::<IpAddr>().ok()?.to_canonical() {
+        IpAddr::V4(address) => Some(Ipv4Addr::from_bits(address.to_bits() >> 8 << 8).to_string()),
+        IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).to_string()),
+    }
+}
+
 /// Of how many a network is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
@@ -103,5 +112,13 @@ mod tests {
         assert_eq!(of("2001:db8:1:2:ffff::9"), of("2001:db8:1:2:3:4:5:6"));
         assert_ne!(of("2001:db8:1:3::1"), of("2001:db8:1:2::1"));
         assert!(of("").is_empty() && of("unknown").is_empty());
+    }
+
+    #[test]
+    fn neighbours_are_of_one_network() {
+        let of = |address| neighbourhood(address).unwrap_or_default();
+        assert_eq!((of("192.0.2.7"), of("::ffff:192.0.2.9")), ("192.0.2.0".into(), "192.0.2.0".into()));
+        assert_eq!((of("192.0.3.7"), of("2001:db8:1:2::7")), ("192.0.3.0".into(), "2001:db8:1::".into()));
+        assert_eq!((of("2001:db8:2::1"), of("unknown")), ("2001:db8:2::".into(), String::new()));
     }
 }

@@ -158,7 +158,7 @@ sections! {
 
     sign_in: SignIn { again, busy, forgotten, lead, password, sign_up, submit, title, username, wrong }
 
-    sign_up: SignUp { back, closed, label, lead, no_address, sent, sent_title, title }
+    sign_up: SignUp { back, closed, label, lead, no_address, sent, sent_title, title, too_many }
 
     signed_in: SignedIn { back, forth, open, page_title, title }
 

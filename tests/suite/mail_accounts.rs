@@ -21,7 +21,6 @@ both_engines!(
     of_many_who_join_at_once_one_does,
     one_mailbox_makes_one_account,
     nobody_calls_themselves_by_the_address_of_others,
-    an_open_project_is_no_mail_cannon,
     strangers_use_up_no_letters_of_others,
     an_address_is_verified,
     an_address_is_changed,
@@ -398,37 +397,6 @@ async fn nobody_calls_themselves_by_the_address_of_others(engine: Engine) {
     let own = app.post_form(&link, (&cookie, &sealed), &choice("New@Example.com", NEW_PASSWORD)).await;
     assert_eq!(own.status(), 200);
     assert!(app.signs_in(&shop, (NEW, NEW_PASSWORD)).await);
-}
-
-/// However many addresses are asked for, and from wherever, a project writes so many letters in an hour; nobody sees from
-/// outside which.
-async fn an_open_project_is_no_mail_cannon(engine: Engine) {
-    let (app, mailbox) = TestApp::with_mailbox(engine).await;
-    let (shop, key) = shop(&app, "open").await;
-    let other = app.shop("other", "confidential").await;
-    app.verify_alice(&shop).await;
-    let body = json!({"settings": {"sign_in": {"sign_up_letters_per_hour": 4}}});
-    app.admin(&key, Method::PATCH, "/projects/shop", body).await.ok();
-    let mut pages = Vec::new();
-    for who in ["one", "two", "alice", "three", "four", "five", "alice"] {
-        let seen = ask(&app, &shop, &format!("{who}@example.com")).await;
-        pages.push((seen.status, seen.text));
-    }
-    pages.dedup();
-    assert_eq!(pages.len(), 1, "the same page for everybody");
-    let written: Vec<_> = mailbox.take(&app).await.into_iter().map(|letter| letter.to).collect();
-    let to_alice = written.iter().filter(|to| *to == "alice@example.com").count();
-    assert_eq!((written.len(), to_alice), (6, 2), "four strangers, and who is here: {written:?}");
-    // Other letters go out all the same, and so do those of others.
-    app.forget(&shop, "alice").await;
-    assert_eq!(mailbox.one(&app, "alice@example.com").await.subject, "Choose a new password for shop");
-    let theirs = app.key(Some(other.project), "admin").await;
-    policy(&app, &theirs, "other", "open").await;
-    ask(&app, &other, NEW).await;
-    assert_eq!(mailbox.one(&app, NEW).await.subject, "Your account at other");
-    app.app.clock.advance(3600);
-    ask(&app, &shop, NEW).await;
-    assert_eq!(mailbox.one(&app, NEW).await.subject, "Your account at shop");
 }
 
 /// Each kind of letter has a count of its own, and whoever gets no further link has one that is good.

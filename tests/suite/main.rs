@@ -110,6 +110,7 @@ mod mail_attacks;
 mod mail_browser;
 mod mail_passwords;
 mod mail_pool;
+mod mail_shares;
 mod mail_templates;
 mod next_request;
 mod oauth_endpoints;

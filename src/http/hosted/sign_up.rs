@@ -18,10 +18,13 @@ use crate::identity::requests::{self, Request, Wish};
 use crate::identity::sign_up::is_open;
 use crate::model::names::check_email;
 use crate::secret::Secret;
-use crate::texts::Texts;
+use crate::texts::{Text, Texts};
 
 /// What is longer is not shown again.
 const MOST_SHOWN: usize = 254;
+
+/// The longest that a host waits, in seconds.
+const QUARTER: u32 = 900;
 
 #[derive(Template)]
 #[template(path = "sign_up.html")]
@@ -123,7 +126,12 @@ async fn submitted(page: &Page) -> Result<Response> {
         go_on: posted.content.go_on.clone(),
     };
     match requests::ask(ctx, &request, &page.call.client_address()).await? {
-        Some(seconds) => wait(again(429, ctx.texts.common.too_often.as_str())?, seconds),
+        Some(seconds) => wait(again(429, too_often(ctx, seconds).as_str())?, seconds),
         None => note(ctx, 200, &t.sent_title, &t.sent, None),
     }
+}
+
+/// A network waits longer than a host.
+fn too_often(ctx: &Ctx, seconds: u32) -> &'static Text {
+    if seconds > QUARTER { &ctx.texts.sign_up.too_many } else { &ctx.texts.common.too_often }
 }

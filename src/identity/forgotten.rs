@@ -39,7 +39,7 @@ pub(super) async fn answer(ctx: &Ctx, id: OutboxId, request: &Request) -> Result
                 return Ok(());
             }
             for (user, link, order) in written {
-                if may_write(&conn, ctx, Letter::NewPassword, user.id.0.as_bytes()).await? {
+                if may_write(&conn, ctx, Letter::NewPassword, &links_of(user)).await? {
                     link.store(ctx, &conn).await?;
                     notices::send(ctx, &conn, user.id, order).await?;
                 }
@@ -47,6 +47,14 @@ pub(super) async fn answer(ctx: &Ctx, id: OutboxId, request: &Request) -> Result
             Ok(())
         })
         .await
+}
+
+/// What letters with links are counted by: whatever makes the links void, a new password or another address, begins a count
+/// anew. Only whoever is signed in or reads the mailbox can do that.
+fn links_of(user: &UserRow) -> Vec<u8> {
+    let epochs = [user.token_epoch.to_be_bytes(), user.browser_epoch.to_be_bytes()].concat();
+    let address = folded(user.email.as_deref().unwrap_or_default());
+    [user.id.0.as_bytes(), &epochs[..], address.as_bytes()].concat()
 }
 
 /// The link and its letter; `None` for an account without a verified address, or one that is named by another's.

@@ -1,6 +1,7 @@
 //! Where somebody has signed in before: in which browser, which has a cookie for it, and at which place (an address, an IPv6
 //! /64). It proves nothing and lets nobody in; it parts people's own guesses at their password from those of strangers
-//! ([`super::guesses`]). Written down when a sign-in is complete, and not when its password is right.
+//! ([`super::guesses`]). Written down when a sign-in is complete, and not when its password is right;
+//! known until something ends the browser sessions of before, a new password above all: whoever had the old one may have been there.
 
 use super::tries::{Width, networks};
 use crate::app::Ctx;
@@ -56,7 +57,7 @@ pub(super) async fn remember(
     let until = now.plus_seconds(KNOWN_SECONDS);
     let names = [place(ctx, &sign_in.address), Some(browser(ctx, &known_by.cookie))];
     for name in names.into_iter().flatten() {
-        known_places::remember(conn, project, (now, until), user, &name).await?;
+        known_places::remember(conn, project, (now, until), sign_in, &name).await?;
     }
     let former = known_by.former.as_ref().map(|cookie| browser(ctx, cookie));
     known_places::trim(conn, project, user, former.as_deref(), MOST_KNOWN).await.map(drop)

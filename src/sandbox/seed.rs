@@ -113,7 +113,7 @@ async fn bring_back(ctx: &Ctx, conn: &Conn, person: &SeedPerson) -> Result<()> {
     let holdings = Holdings { roles: text(&roles)?, groups: text(&groups)?, attributes: text(&attributes)? };
     users::set_holdings(conn, project, now, user, &holdings).await?;
     if let (Some(id), Some(secret)) = (person.credential_id, &person.secret) {
-        users::set_password(conn, project, now, id, user, (secret, false)).await?;
+        users::set_password(conn, project, now, id, user, (secret, person.by_mail)).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::user::UserRow;
 use crate::store::db::Conn;
 use crate::store::own_sessions::{self, Kept};
-use crate::store::{logout_tokens, remembered_devices, users};
+use crate::store::{known_places, logout_tokens, remembered_devices, users};
 
 /// In a unit that holds `row`, whose holder has been judged. A browser session stays with what it gave to applications, an
 /// application's session by itself.
@@ -19,6 +19,10 @@ pub async fn end_others(ctx: &Ctx, conn: &Conn, holder: &Holder<'_>, row: &UserR
     let kept = match holder {
         Holder::Browser(session) => Kept::Browser(session.id),
         Holder::Application(live) => Kept::Family(live.family.id),
+    };
+    let browser = match holder {
+        Holder::Browser(session) => Some(session.id),
+        Holder::Application(live) => live.family.browser_session_id,
     };
     let families = users::count_live_families(conn, project, now, user).await?;
     let browsers = users::count_live_browser_sessions(conn, project, now, user).await?;
@@ -34,6 +38,10 @@ pub async fn end_others(ctx: &Ctx, conn: &Conn, holder: &Holder<'_>, row: &UserR
     remembered_devices::delete_all(conn, project, user).await?;
     let new = own_sessions::raise_both(conn, project, now, user).await?;
     own_sessions::stamp(conn, project, user, kept, (row.token_epoch, row.browser_epoch), new).await?;
+    // Where it began is known as before, and no other place is.
+    if let Some(browser) = browser {
+        known_places::keep(conn, project, user, browser, (row.browser_epoch, new.browser_epoch)).await?;
+    }
     Ok(SignedOut {
         families_ended: families - users::count_live_families(conn, project, now, user).await?,
         browser_sessions_ended: browsers

@@ -176,6 +176,9 @@ pub struct SeedPerson {
     pub attributes: String,
     pub credential_id: Option<CredentialId>,
     pub secret: Option<String>,
+    /// Whether the password is one that a mailed link has set. Not in seeds of before.
+    #[serde(default)]
+    pub by_mail: bool,
 }
 
 pub async fn list_people(conn: &Conn, project: ProjectId, limit: i64) -> Result<Vec<SeedPerson>> {
@@ -183,7 +186,7 @@ pub async fn list_people(conn: &Conn, project: ProjectId, limit: i64) -> Result<
         conn,
         SeedPerson,
         "SELECT u.id, u.status, u.username, u.email, u.email_verified, u.profile, u.roles, u.groups, u.attributes,
-           c.id AS credential_id, c.secret
+           c.id AS credential_id, c.secret, COALESCE(c.by_mail, FALSE) AS by_mail
          FROM users u
          LEFT JOIN credentials c ON c.project_id = u.project_id AND c.user_id = u.id AND c.kind = 'password'
          WHERE u.project_id = $1 AND u.status <> 'deleted' ORDER BY u.id LIMIT $2",

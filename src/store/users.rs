@@ -38,7 +38,9 @@ pub async fn find_password(
          JOIN projects p ON p.id = u.project_id
          JOIN credentials c ON c.project_id = u.project_id AND c.user_id = u.id AND c.kind = 'password'
          LEFT JOIN known_places b ON b.project_id = u.project_id AND b.user_id = u.id AND b.place = $3
+           AND b.browser_epoch = u.browser_epoch
          LEFT JOIN known_places k ON k.project_id = u.project_id AND k.user_id = u.id AND k.place = $4
+           AND k.browser_epoch = u.browser_epoch
          WHERE u.project_id = $1 AND u.username_key = $2",
         project,
         folded(username),

@@ -5,7 +5,8 @@ use serde_json::json;
 use tessera::model::proxies::{ForwardedHeader, TrustedProxies};
 
 use crate::support::{
-    Engine, PASSWORD, Seen, Shop, TestApp, both_engines, cookie_of, number, run, sealed_of,
+    Account, Engine, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, Tokens, both_engines, code_of, cookie_of,
+    link_of, number, run, sealed_of,
 };
 
 both_engines!(
@@ -14,6 +15,9 @@ both_engines!(
     a_browser_is_known_for_whom_it_was,
     what_it_is_known_by_is_replaced,
     places_of_a_user_are_bounded,
+    a_reset_forgets_where_somebody_was,
+    whoever_changes_a_password_is_known_there_alone,
+    a_sign_out_of_applications_forgets_no_place,
 );
 
 const WRONG: &str = "That user name and password do not match.";
@@ -24,10 +28,11 @@ const PLACES: &str = "SELECT count(*) AS n FROM known_places";
 
 /// A node that believes its tests where they come from.
 async fn node(engine: Engine) -> TestApp {
-    let trusting = |app: &mut tessera::app::App| {
-        app.proxies = TrustedProxies::parse(["127.0.0.0/8"], ForwardedHeader::XForwardedFor).unwrap();
-    };
     TestApp::changed(engine, trusting).await
+}
+
+fn trusting(app: &mut tessera::app::App) {
+    app.proxies = TrustedProxies::parse(["127.0.0.0/8"], ForwardedHeader::XForwardedFor).unwrap();
 }
 
 /// Posts the form of a browser that is known by `known`, or by nothing.
@@ -198,6 +203,92 @@ async fn what_it_is_known_by_is_replaced(engine: Engine) {
     let both = format!("{}; {third}", cookie_of(&signed_in));
     let again = app.submit(&shop, &both, &sealed_of(&page), PASSWORD).await;
     assert_ne!(known_by(&again), third);
+}
+
+/// Whoever had the password before the reset may have been at all these places.
+async fn a_reset_forgets_where_somebody_was(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox_changed(engine, trusting).await;
+    let shop = app.shop("shop", "confidential").await;
+    let desk = app.verify_alice(&shop).await;
+    let user = format!("/users/{}", shop.user);
+    let mut password = PASSWORD;
+    for reset in ["by mail", "by an admin", "signed out", "of factors", "disabled"] {
+        let known = comes_in(&app, &shop, (HOME, ""), ("alice", password)).await.unwrap();
+        match reset {
+            "by mail" => {
+                app.forget(&shop, "alice").await;
+                let link = link_of(&app, &mailbox.one(&app, "alice@example.com").await);
+                password = NEW_PASSWORD;
+                let set = app.follow_link(&link, &[("password", password), ("again", password)]).await;
+                assert_eq!(set.status, 200);
+            }
+            "by an admin" => {
+                password = "another harbour pilot";
+                desk.post(&format!("{user}/set-password"), json!({"password": password})).await.ok();
+            }
+            "signed out" => {
+                let everywhere = json!({"user": {"username": "alice"}, "end_browser_sessions": true});
+                app.bearer(&shop, "GlobalSignOut", &desk.key, everywhere).await.ok();
+            }
+            "of factors" => {
+                desk.delete(&format!("{user}/factors")).await.ok();
+            }
+            _ => {
+                for status in ["disabled", "active"] {
+                    desk.patch(&user, json!({"status": status})).await;
+                }
+            }
+        }
+        attack(&app, &shop).await;
+        for from in [(HOME, ""), (HOME, known.as_str()), (AWAY, known.as_str())] {
+            assert!(comes_in(&app, &shop, from, ("alice", password)).await.is_none(), "{reset}: {from:?}");
+        }
+        // With the next sign-in there they are known again.
+        app.app.clock.advance(1);
+        let known = comes_in(&app, &shop, (HOME, &known), ("alice", password)).await.unwrap();
+        attack(&app, &shop).await;
+        assert!(comes_in(&app, &shop, (HOME, ""), ("alice", password)).await.is_some(), "{reset}");
+        assert!(comes_in(&app, &shop, (AWAY, &known), ("alice", password)).await.is_some(), "{reset}");
+        app.app.clock.advance(2 * DAY);
+    }
+}
+
+/// The session that stays keeps the browser and the place where it began.
+async fn whoever_changes_a_password_is_known_there_alone(engine: Engine) {
+    let app = node(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let elsewhere = alice(&app, &shop, (AWAY, "")).await.unwrap();
+    // By an application, whose session began in a browser at the tests' own place.
+    let account = Account::new(&app, &shop).await;
+    account.change_password(NEW_PASSWORD).await.ok();
+    attack(&app, &shop).await;
+    let new = ("alice", NEW_PASSWORD);
+    for from in [(AWAY, ""), (AWAY, elsewhere.as_str()), (HOME, elsewhere.as_str())] {
+        assert!(comes_in(&app, &shop, from, new).await.is_none(), "{from:?}");
+    }
+    assert!(comes_in(&app, &shop, ("127.0.0.1", ""), new).await.is_some());
+    // Everything else ends by a button as well; what was ended before is not among what stays.
+    app.app.clock.advance(DAY * 2);
+    let elsewhere = comes_in(&app, &shop, (AWAY, ""), new).await.unwrap();
+    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
+    let code = code_of(&app.submit(&shop, &cookie, &sealed, NEW_PASSWORD).await);
+    let tokens = Tokens(app.exchange(&shop, &code).await.ok());
+    Account::with(&app, &shop, &tokens).post("/sessions/end-others", json!({})).await.ok();
+    attack(&app, &shop).await;
+    assert!(comes_in(&app, &shop, (AWAY, &elsewhere), new).await.is_none());
+    assert!(comes_in(&app, &shop, ("127.0.0.1", ""), new).await.is_some());
+}
+
+/// It ends no browser session, so nobody has left a browser.
+async fn a_sign_out_of_applications_forgets_no_place(engine: Engine) {
+    let app = node(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let known = alice(&app, &shop, (HOME, "")).await.unwrap();
+    let desk = app.desk(&shop, "user_manager").await;
+    app.bearer(&shop, "GlobalSignOut", &desk.key, json!({"user": {"username": "alice"}})).await.ok();
+    attack(&app, &shop).await;
+    assert!(alice(&app, &shop, (HOME, "")).await.is_some());
+    assert!(alice(&app, &shop, (AWAY, &known)).await.is_some());
 }
 
 async fn places_of_a_user_are_bounded(engine: Engine) {

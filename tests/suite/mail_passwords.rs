@@ -18,6 +18,7 @@ both_engines!(
     letters_are_in_the_language_of_the_person,
     choices_with_one_link_are_bounded,
     a_mailbox_is_not_filled,
+    letters_count_while_their_links_are_good,
     a_link_ends_after_half_an_hour,
 );
 
@@ -370,6 +371,45 @@ async fn a_mailbox_is_not_filled(engine: Engine) {
     }
     let other = app.shop("other", "confidential").await;
     assert_eq!(app.forget(&other, "alice").await.status, 200);
+}
+
+/// Whoever has had five letters and has used one of them is not without a way back for the rest of the half hour.
+async fn letters_count_while_their_links_are_good(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let desk = app.verify_alice(&shop).await;
+    // All that somebody gets, whoever asks.
+    let fill = async || {
+        for who in ["alice", "ALICE@example.com"] {
+            for _ in 0..3 {
+                app.forget(&shop, who).await;
+            }
+        }
+        mailbox.take(&app).await
+    };
+    let letters = fill().await;
+    assert_eq!(letters.len(), 5);
+    app.app.clock.advance(890);
+    assert_eq!(app.follow_link(&link_of(&app, &letters[0]), &passwords(NEW_PASSWORD)).await.status, 200);
+    mailbox.one(&app, "alice@example.com").await;
+    let voided = Seen::of(app.http.get(link_of(&app, &letters[1])).send().await.unwrap()).await;
+    assert_eq!(voided.message(), GONE);
+    app.app.clock.advance(10);
+    // A new count, with the same bound.
+    let letters = fill().await;
+    assert_eq!(letters.len(), 5);
+    app.app.clock.advance(900);
+    assert_eq!(fill().await.len(), 0, "their links are good");
+    // Signed out everywhere: the links are void, and so is the count.
+    let everywhere = json!({"user": {"username": "alice"}, "end_browser_sessions": true});
+    app.bearer(&shop, "GlobalSignOut", &desk.key, everywhere).await.ok();
+    app.app.clock.advance(900);
+    let letters = fill().await;
+    assert_eq!(letters.len(), 5);
+    assert_eq!(
+        app.follow_link(&link_of(&app, &letters[4]), &passwords("another harbour pilot")).await.status,
+        200
+    );
 }
 
 async fn a_link_ends_after_half_an_hour(engine: Engine) {

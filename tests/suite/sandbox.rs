@@ -10,7 +10,7 @@ use tessera::model::proxies::{ForwardedHeader, TrustedProxies};
 use tessera::store::db::Conn;
 
 use crate::support::{
-    Deleting, Desk, Engine, NEW_PASSWORD, PASSWORD, Shop, SmtpServer, TestApp, both_engines,
+    Deleting, Desk, Engine, NEW_PASSWORD, PASSWORD, Shop, SmtpServer, TestApp, both_engines, number, run,
 };
 
 both_engines!(
@@ -28,6 +28,7 @@ both_engines!(
     faults_are_bounded,
     one_call_leads_back_to_the_start,
     a_seed_outlives_what_the_project_forgot,
+    a_seed_knows_which_passwords_came_by_mail,
     live_projects_know_none_of_this,
     another_project_is_not_reached,
 );
@@ -338,6 +339,24 @@ async fn a_seed_outlives_what_the_project_forgot(engine: Engine) {
     desk.delete("/roles/cook").await.ok();
     desk.post("/sandbox/reset", json!({})).await.ok();
     assert_eq!(desk.get(&format!("/users/{}", shop.user)).await.ok()["roles"], json!(["waiter"]));
+}
+
+async fn a_seed_knows_which_passwords_came_by_mail(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, desk) = sandbox(&app, "try").await;
+    desk.post("/users", json!({"username": "bob", "password": PASSWORD})).await.created();
+    let by_mail = "UPDATE credentials SET by_mail = TRUE WHERE user_id IN
+        (SELECT id FROM users WHERE username_key = 'alice')";
+    run(&app.app.db, by_mail).await;
+    desk.post("/sandbox/seed", json!({})).await.ok();
+    let set = json!({"password": "violet stapler harbour"});
+    desk.post(&format!("/users/{}/set-password", shop.user), set).await.ok();
+    desk.post("/sandbox/reset", json!({})).await.ok();
+    let all = "SELECT count(*) AS n FROM credentials WHERE by_mail";
+    let alices = "SELECT count(*) AS n FROM credentials c
+        JOIN users u ON u.project_id = c.project_id AND u.id = c.user_id
+        WHERE c.by_mail AND u.username_key = 'alice'";
+    assert_eq!((number(&app.app.db, all).await, number(&app.app.db, alices).await), (1, 1));
 }
 
 const CALLS: [(&str, &str); 8] = [

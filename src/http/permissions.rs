@@ -162,6 +162,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/admin/projects/{project}/users/{user}/factors/{factor}",
         Permission::ManageUsers,
     ),
+    endpoint(Method::GET, "/admin/projects/{project}/users/{user}/devices", Permission::ReadUsers),
+    endpoint(Method::DELETE, "/admin/projects/{project}/users/{user}/devices", Permission::ManageUsers),
+    endpoint(
+        Method::DELETE,
+        "/admin/projects/{project}/users/{user}/devices/{device}",
+        Permission::ManageUsers,
+    ),
     // As much as the deletion itself: a whole person, with what the audit log keeps sealed of them, in one file. Auditors read
     // what was done, and user managers who is there; neither has a use for it.
     endpoint(Method::GET, "/admin/projects/{project}/users/{user}/export", Permission::Administer),

@@ -3,10 +3,18 @@
 //! A device is remembered for one user, and forgotten with everything that raises the user's browser epoch (a new
 //! password, a reset of factors, a sign-out of all browsers) and whenever a factor comes or goes.
 
+use serde::Serialize;
+use serde_json::json;
+
 use crate::app::Ctx;
-use crate::error::Result;
+use crate::audit::{self, Actor};
+use crate::error::{Result, not_found};
 use crate::ids::{RememberedDeviceId, UserId};
+use crate::model::device_name::{DeviceName, device_name};
+use crate::model::timestamp::Timestamp;
+use crate::projects::users::locked;
 use crate::secret::Secret;
+use crate::session::holder::Holder;
 use crate::store::browser_sessions::SignIn;
 use crate::store::db::Conn;
 pub use crate::store::remembered_devices::RememberedDevice;
@@ -82,15 +90,101 @@ pub async fn is_remembered(ctx: &Ctx, user: UserId, cookie: Option<&Secret>) -> 
     Ok(true)
 }
 
-/// The devices that are remembered for a user.
-pub async fn list(ctx: &Ctx, user: UserId) -> Result<Vec<RememberedDevice>> {
+/// A remembered device, as the person and admins see it.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    pub id: RememberedDeviceId,
+    /// `None`: the browser does not say.
+    pub device: Option<DeviceName>,
+    pub user_agent: String,
+    pub address: String,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl From<RememberedDevice> for Shown {
+    fn from(row: RememberedDevice) -> Self {
+        let RememberedDevice { id, user_agent, address, created_at, last_used_at, expires_at } = row;
+        let device = device_name(&user_agent);
+        Self { id, device, user_agent, address, created_at, last_used_at, expires_at }
+    }
+}
+
+/// What is kept of a user's devices, the oldest first.
+pub async fn kept(ctx: &Ctx, user: UserId) -> Result<Vec<RememberedDevice>> {
     let (project, now) = (ctx.project.id, ctx.now);
     ctx.app.db.read(|conn| async move { remembered_devices::list(&conn, project, now, user).await }).await
 }
 
-/// Forgets one. `false`: it is none of the user's.
-pub async fn forget(ctx: &Ctx, user: UserId, id: RememberedDeviceId) -> Result<bool> {
+/// Those of them that are remembered. A project that has shortened the days means the devices that it has, too, and one that
+/// remembers none any more knows none.
+pub async fn list(ctx: &Ctx, user: UserId) -> Result<Vec<Shown>> {
+    let days = ctx.project.settings.sign_in.remember_device_days;
+    let mut kept = kept(ctx, user).await?;
+    for device in &mut kept {
+        device.expires_at = device.expires_at.min(device.created_at.plus_seconds(days * DAY));
+    }
+    Ok(kept.into_iter().filter(|device| device.expires_at > ctx.now).map(Shown::from).collect())
+}
+
+/// How many were forgotten.
+#[derive(Debug, Serialize)]
+pub struct Forgotten {
+    pub devices_forgotten: u64,
+}
+
+/// The browsers are asked for a second factor again: one of them, or all. For whoever holds the account.
+///
+/// # Errors
+/// 404 for a browser that is none of the user's; `invalid_token` or `login_required` when the holder's session has ended.
+pub async fn forget_own(
+    ctx: &Ctx,
+    holder: &Holder<'_>,
+    only: Option<RememberedDeviceId>,
+) -> Result<Forgotten> {
+    let unit = |conn: Conn| async move {
+        holder.hold(ctx, &conn, None).await?;
+        forget(&conn, ctx, &holder.actor(ctx), holder.user(), only).await
+    };
+    ctx.app.db.unit(unit).await
+}
+
+/// The same by an admin.
+///
+/// # Errors
+/// 404 for a user or a browser that is not there.
+pub async fn forget_of(
+    ctx: &Ctx,
+    actor: &Actor,
+    user: UserId,
+    only: Option<RememberedDeviceId>,
+) -> Result<Forgotten> {
+    let unit = |conn: Conn| async move {
+        locked(ctx, &conn, user, None).await?;
+        forget(&conn, ctx, actor, user, only).await
+    };
+    ctx.app.db.unit(unit).await
+}
+
+async fn forget(
+    conn: &Conn,
+    ctx: &Ctx,
+    actor: &Actor,
+    user: UserId,
+    only: Option<RememberedDeviceId>,
+) -> Result<Forgotten> {
     let project = ctx.project.id;
-    let gone = |conn| async move { remembered_devices::delete(&conn, project, user, id).await };
-    Ok(ctx.app.db.write(gone).await? > 0)
+    let devices_forgotten = match only {
+        Some(id) => remembered_devices::delete(conn, project, user, id).await?,
+        None => remembered_devices::delete_all(conn, project, user).await?,
+    };
+    if only.is_some() && devices_forgotten == 0 {
+        return Err(not_found("no such device"));
+    }
+    let detail = json!({"device": only, "devices_forgotten": devices_forgotten});
+    let target = audit::user_name(ctx, user);
+    let event = actor.did("device.forgotten", &target).with(detail);
+    audit::append(conn, project, ctx.now, &event).await?;
+    Ok(Forgotten { devices_forgotten })
 }

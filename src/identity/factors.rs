@@ -104,6 +104,19 @@ pub(super) async fn add_totp(conn: &Conn, ctx: &Ctx, user: UserId, factor: &Totp
     remembered_devices::delete_all(conn, project, user).await.map(drop)
 }
 
+/// Gives one another name.
+///
+/// # Errors
+/// 404 for a factor that is none of the user's.
+pub(super) async fn name(conn: &Conn, ctx: &Ctx, user: UserId, id: Uuid, name: &str) -> Result<Factor> {
+    let project = ctx.project.id;
+    if let Some(app) = totp_factors::rename(conn, project, user, FactorId(id), name).await? {
+        return Ok(of_app(app));
+    }
+    let key = passkeys::rename(conn, project, user, PasskeyId(id), name).await?;
+    key.map(of_passkey).ok_or_else(|| not_found("no such factor"))
+}
+
 /// Takes one away, for its owner. With the last one the recovery codes go, for they would stand in for nothing.
 ///
 /// # Errors

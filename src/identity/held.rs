@@ -173,7 +173,7 @@ async fn remembered(ctx: &Ctx, user: UserId) -> Result<Vec<Remembered>> {
         created_at: device.created_at,
         expires_at: device.expires_at,
     };
-    Ok(devices::list(ctx, user).await?.into_iter().map(of).collect())
+    Ok(devices::kept(ctx, user).await?.into_iter().map(of).collect())
 }
 
 async fn events_of(ctx: &Ctx, user: UserId) -> Result<Vec<OwnEvent>> {

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_all};
+use super::db::{Conn, execute, fetch_all, fetch_optional};
 use crate::error::Result;
 use crate::ids::{FactorId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
@@ -62,6 +62,25 @@ pub async fn consume(
         project,
         id,
         user
+    )
+}
+
+pub async fn rename(
+    conn: &Conn,
+    project: ProjectId,
+    user: UserId,
+    id: FactorId,
+    name: &str,
+) -> Result<Option<TotpFactor>> {
+    fetch_optional!(
+        conn,
+        TotpFactor,
+        "UPDATE totp_factors SET name = $1 WHERE project_id = $2 AND user_id = $3 AND id = $4
+         RETURNING id, name, sealed_seed, last_step, created_at, last_used_at",
+        name,
+        project,
+        user,
+        id
     )
 }
 

@@ -45,7 +45,7 @@ sections! {
         add_app, added, app_code, app_key, app_label, app_lead, app_name, app_open, app_picture, back, bad_name,
         codes_kept, codes_lead, codes_left, codes_new, codes_title, device_until, devices_title, forget,
         forget_named, forgotten, kind_email_code, kind_passkey, kind_totp, lead, none, not_now, remove, remove_named,
-        removed, title, unused, used, wrong,
+        removed, rename_title, renamed, title, unused, used, wrong,
     }
 
     account_password: AccountPassword { changed, current, lead, same, submit, title, wrong }

@@ -4,13 +4,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Account, Answer, Authenticator, Engine, Held, Seen, TestApp, Visit, between, both_engines, number,
+    Account, Answer, Authenticator, Engine, Held, Seen, TestApp, Visit, Way, between, both_engines, number,
     sealed_of,
 };
 
 both_engines!(
     an_application_adds_and_removes_an_app,
     the_page_adds_and_removes_an_app,
+    an_app_gets_another_name,
+    the_page_names_an_app,
     somebody_elses_are_not_there,
     a_password_alone_is_less_than_the_best,
     a_sign_out_in_the_same_moment
@@ -84,6 +86,7 @@ async fn an_application_adds_and_removes_an_app(engine: Engine) {
         (Method::POST, "/factors/app"),
         (Method::POST, "/factors/app/confirm"),
         (Method::POST, "/recovery-codes"),
+        (Method::PATCH, "/factors/00000000-0000-7000-8000-000000000000"),
         (Method::DELETE, "/factors/00000000-0000-7000-8000-000000000000"),
     ] {
         let refused = Answer::of(alice.send(method, path, Some(json!({}))).await).await;
@@ -134,6 +137,87 @@ async fn the_page_adds_and_removes_an_app(engine: Engine) {
     assert_eq!(none.status, 409);
 }
 
+async fn an_app_gets_another_name(engine: Engine) {
+    let app = TestApp::named(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    app.desk(&shop, "owner").await.count_no_factor().await;
+    let alice = Account::new(&app, &shop).await;
+    let (authenticator, added) = add(&alice).await;
+    let path = format!("/factors/{}", added["factor"]["id"].as_str().unwrap());
+    let mut expected = added["factor"].clone();
+    expected["name"] = json!("Old phone");
+    assert_eq!(alice.patch(&path, json!({"name": "Old phone"})).await.ok(), expected);
+    assert_eq!(alice.get("/factors").await.ok()["items"], json!([expected]));
+    // It is the same app: its codes count, and no other codes were made.
+    assert_eq!(alice.get("/factors").await.ok()["recovery_codes_left"], 10);
+    app.policy(&shop, json!({"second_factor": null})).await;
+    app.app.clock.advance(30);
+    app.signed_in_with(&shop, "", &authenticator).await;
+    app.desk(&shop, "owner").await.count_no_factor().await;
+    // What is wrong changes nothing.
+    for (body, field) in [
+        (json!({"name": ""}), "name"),
+        (json!({"name": "x".repeat(129)}), "name"),
+        (json!({"name": "a\u{7}b"}), "name"),
+        (json!({}), "name"),
+        (json!({"name": "x", "kind": "passkey"}), "kind"),
+    ] {
+        let refused = alice.patch(&path, body.clone()).await;
+        assert_eq!(
+            (refused.status, &refused.body["field"]),
+            (400, &json!(field)),
+            "{body}: {}",
+            refused.body
+        );
+    }
+    assert_eq!(alice.get("/factors").await.ok()["items"][0]["name"], "Old phone");
+    // A passkey is a factor as well.
+    app.new_passkey(&shop, &alice.token, &Way::default()).await;
+    let items = alice.get("/factors").await.ok()["items"].clone();
+    let passkey = items.as_array().unwrap().iter().find(|item| item["kind"] == "passkey").unwrap();
+    let renamed = format!("/factors/{}", passkey["id"].as_str().unwrap());
+    assert_eq!(alice.patch(&renamed, json!({"name": "Key"})).await.ok()["kind"], "passkey");
+    assert_eq!(alice.get("/passkeys").await.ok()["items"][0]["name"], "Key");
+    // What is gone has no name.
+    alice.delete(&path).await.ok();
+    alice.patch(&path, json!({"name": "x"})).await.refused(404, "not_found", "no such factor");
+}
+
+async fn the_page_names_an_app(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    app.desk(&shop, "owner").await.count_no_factor().await;
+    let alice = Account::new(&app, &shop).await;
+    let id = add(&alice).await.1["factor"]["id"].as_str().unwrap().to_owned();
+    let visit = Visit::new(&app, &shop).await;
+    let path = format!("/factors/app/{id}");
+    let listed = visit.open("/factors").await.text;
+    assert!(listed.contains(&format!(r#"href="/projects/shop/account{path}" aria-label="Rename: Phone""#)));
+    let page = visit.open(&path).await;
+    assert!(page.text.contains("<h2>Rename the app</h2>") && page.text.contains(r#"value="Phone""#));
+    let seen = visit.follow(visit.submit(&path, &[("name", " Old <b> ")]).await).await;
+    assert!(
+        seen.text.contains("The app has its new name.") && seen.text.contains("<bdi>Old &#60;b&#62;</bdi>")
+    );
+    let long = "x".repeat(129);
+    for bad in ["", " ", &long] {
+        let seen = Seen::of(visit.submit(&path, &[("name", bad)]).await).await;
+        assert_eq!((seen.status, seen.alert()), (400, "A name has 1 to 128 characters."), "{bad}");
+    }
+    assert_eq!(alice.get("/factors").await.ok()["items"][0]["name"], "Old <b>");
+    for nonsense in ["x", "00000000-0000-7000-8000-000000000000"] {
+        let shown = visit.open(&format!("/factors/app/{nonsense}")).await;
+        assert!(shown.text.contains("Old &#60;b&#62;") && !shown.text.contains("<h2>Rename"));
+    }
+    // A form that was open when the app went.
+    let open = visit.open(&path).await.text;
+    alice.delete(&format!("/factors/{id}")).await.ok();
+    let late = Seen::of(visit.post(&path, &sealed_of(&open), &[("name", "x")]).await).await;
+    assert!(late.status == 200 && late.text.contains("Nothing is set up yet."));
+    app.app.clock.advance(300);
+    assert!(visit.open(&path).await.text.contains("name=\"password\""), "a fresh sign-in is asked for");
+}
+
 /// Whoever has a second factor shows it before another is made, or one goes; a stolen password alone does neither.
 async fn a_password_alone_is_less_than_the_best(engine: Engine) {
     let app = TestApp::new(engine).await;
@@ -143,6 +227,7 @@ async fn a_password_alone_is_less_than_the_best(engine: Engine) {
     for (method, path) in [
         (Method::POST, "/factors/app"),
         (Method::POST, "/recovery-codes"),
+        (Method::PATCH, &*format!("/factors/{id}")),
         (Method::DELETE, &*format!("/factors/{id}")),
     ] {
         let refused = Answer::of(alice.send(method, path, Some(json!({}))).await).await;
@@ -169,10 +254,17 @@ async fn somebody_elses_are_not_there(engine: Engine) {
     for account in [&alice, &other] {
         assert_eq!(account.get("/factors").await.ok()["items"], json!([]));
         account.delete(&format!("/factors/{id}")).await.refused(404, "not_found", "no such factor");
+        let name = json!({"name": "Mine"});
+        account.patch(&format!("/factors/{id}"), name).await.refused(404, "not_found", "no such factor");
     }
     let visit = Visit::new(&app, &ours).await;
+    let page = visit.open(&format!("/factors/app/{id}")).await;
+    assert!(page.text.contains("Nothing is set up yet.") && !page.text.contains("Phone"));
+    let path = format!("/factors/app/{id}");
+    let named = visit.post(&path, &sealed_of(&page.text), &[("name", "Mine")]).await;
+    assert_eq!(named.status(), 400, "the form of another page");
     assert_eq!(Seen::of(visit.submit("/factors", &[("remove", &id)]).await).await.status, 200);
-    assert_eq!(bo.get("/factors").await.ok()["items"].as_array().unwrap().len(), 1);
+    assert_eq!(bo.get("/factors").await.ok()["items"][0]["name"], "Phone");
     // An enrolment is one person's.
     let begun = bo.post("/factors/app", json!({})).await.ok();
     let code = Authenticator::of(begun["key"].as_str().unwrap()).code(&app);

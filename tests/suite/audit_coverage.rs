@@ -233,6 +233,11 @@ async fn people(walk: &mut Walk<'_>) {
         walk.go(place, &[&alice], reason.clone(), placed).await;
         walk.go(lift, &[&alice], reason, lifted).await;
     }
+    let device = device_of_alice(walk).await;
+    let route = "DELETE /admin/projects/{project}/users/{user}/devices/{device}";
+    walk.go(route, &[&alice, &device], json!({}), "device.forgotten").await;
+    let route = "DELETE /admin/projects/{project}/users/{user}/devices";
+    walk.go(route, &[&alice], json!({}), "device.forgotten").await;
     let factor = factor_of_alice(walk).await;
     let route = "DELETE /admin/projects/{project}/users/{user}/factors/{factor}";
     walk.go(route, &[&alice, &factor], json!({}), "user.factors_reset").await;
@@ -292,6 +297,28 @@ async fn logo(walk: &mut Walk<'_>) {
     for method in ["PUT", "DELETE"] {
         walk.seen.insert((method.into(), "/admin/projects/{project}/logo"));
     }
+}
+
+/// As if she had a browser remembered.
+async fn device_of_alice(walk: &Walk<'_>) -> String {
+    let (project, user, now) = (walk.shop.project, walk.shop.user, walk.app.app.clock.now());
+    let id: uuid::Uuid = walk.app.app.entropy.id(now).unwrap();
+    let insert = |conn: Conn| async move {
+        tessera::execute!(
+            &conn,
+            "INSERT INTO remembered_devices (project_id, id, user_id, token_hash, browser_epoch, user_agent, address,
+               created_at, last_used_at, expires_at)
+             SELECT project_id, $2, id, $4, browser_epoch, '', '', $5, $5, $6 FROM users WHERE project_id = $1 AND id = $3",
+            project,
+            id,
+            user,
+            &b"hash"[..],
+            now,
+            now.plus_seconds(86_400)
+        )
+    };
+    walk.app.app.db.write(insert).await.unwrap();
+    id.to_string()
 }
 
 /// As if she had an authenticator app.

@@ -11,20 +11,21 @@ use tessera::store::db::Conn;
 
 use crate::consents;
 use crate::support::{
-    Authenticator, Engine, Mailbox, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, Visit, Way, between,
-    both_engines, number, sealed_of,
+    Account, Authenticator, Engine, Mailbox, NEW_PASSWORD, PASSWORD, Seen, Shop, TestApp, Visit, Way,
+    between, both_engines, number, sealed_of,
 };
 
 both_engines!(every_form_is_known, forged_posts_do_nothing, a_form_is_for_one_use);
 
 /// Every address that takes a form of ours.
-const FORMS: [&str; 23] = [
+const FORMS: [&str; 24] = [
     "/account/consents",
     "/account/data",
     "/account/delete",
     "/account/email",
     "/account/factors",
     "/account/factors/app",
+    "/account/factors/app/{id}",
     "/account/factors/passkey",
     "/account/factors/passkey/{id}",
     "/account/password",
@@ -197,7 +198,7 @@ async fn open(app: &TestApp, mailbox: &Mailbox, path: &str, shop: &Shop) -> Open
         }
         account => {
             let visit = Visit::new(app, shop).await;
-            address = address.replace("{id}", &passkey_of(app, shop, account).await);
+            address = address.replace("{id}", &factor_of(app, shop, account).await);
             let page = visit.open(address.strip_prefix("/account").unwrap()).await.text;
             let mut fields = account_fields(account);
             if account == "/account/factors/passkey" {
@@ -218,11 +219,19 @@ async fn open(app: &TestApp, mailbox: &Mailbox, path: &str, shop: &Shop) -> Open
 }
 
 /// One to be named, where the address asks for it.
-async fn passkey_of(app: &TestApp, shop: &Shop, path: &str) -> String {
+async fn factor_of(app: &TestApp, shop: &Shop, path: &str) -> String {
     if !path.ends_with("{id}") {
         return String::new();
     }
     let token = app.sign_in(shop).await.get("access_token").to_owned();
+    if path.contains("/app/") {
+        let alice = Account { app, shop, token };
+        let begun = alice.post("/factors/app", json!({})).await.ok();
+        let code = Authenticator::of(begun["key"].as_str().unwrap()).code(app);
+        let body = json!({"enrolment": begun["enrolment"], "code": code, "name": "Phone"});
+        let added = alice.post("/factors/app/confirm", body).await.created();
+        return added["factor"]["id"].as_str().unwrap().to_owned();
+    }
     app.new_passkey(shop, &token, &Way::default()).await;
     let listed = app.passkeys(shop, &token, Method::GET, "", None).await.ok();
     listed["items"][0]["id"].as_str().unwrap().to_owned()
@@ -237,7 +246,7 @@ fn account_fields(path: &str) -> Vec<(&'static str, &'static str)> {
     match path {
         "/account/profile" => vec![("claim.name", "Mallory")],
         "/account/factors/passkey" => vec![("credential", "{}"), ("name", "Mallory")],
-        "/account/factors/passkey/{id}" => vec![("name", "Mallory")],
+        "/account/factors/passkey/{id}" | "/account/factors/app/{id}" => vec![("name", "Mallory")],
         "/account/password" => vec![
             ("current_password", PASSWORD),
             ("new_password", NEW_PASSWORD),
@@ -357,8 +366,9 @@ async fn a_form_is_for_one_use(engine: Engine) {
         let open = open(&app, &mailbox, path, &shop).await;
         let before = traces(&app).await;
         for other in FORMS.into_iter().filter(|other| *other != path) {
-            // The sign-in page has two forms.
-            if path.starts_with("/sign-in") && other.starts_with("/sign-in") {
+            // The sign-in page has two forms, and a name is given to what the address names.
+            let same = |part: &str| path.contains(part) && other.contains(part);
+            if same("/sign-in") || same("/{id}") {
                 continue;
             }
             let url = app.project_url(&shop, &somewhere(other));

@@ -147,6 +147,9 @@ async fn proving_more(engine: Engine) {
         open(walk, "/account/factors").await;
         find(walk.browser, "button[name=forget]").await;
         walk.look("account_factors", "with-all").await;
+        walk.press(".row a[href*='/factors/app/']").await;
+        find(walk.browser, "#name").await;
+        walk.look("account_factor_name", "app").await;
         walk.app.app.clock.advance(3600);
         open(walk, "/account").await;
         walk.sign_in().await;
@@ -182,12 +185,12 @@ async fn keeping_them(engine: Engine) {
         walk.press("a.primary").await;
         walk.press(".row a.secondary").await;
         find(walk.browser, "#name").await;
-        walk.look("account_passkey_name", "").await;
+        walk.look("account_factor_name", "passkey").await;
         find(walk.browser, "#name").await.clear().await.unwrap();
         walk.fill("#name", " ").await;
         walk.press("main button.primary").await;
         find(walk.browser, "[role=alert]").await;
-        walk.look("account_passkey_name", "wrong").await;
+        walk.look("account_factor_name", "wrong").await;
         open(walk, "/account/factors/passkey").await;
         find(walk.browser, "form[data-passkey]:not([hidden])").await;
         walk.tick("form[data-passkey] button.primary").await;

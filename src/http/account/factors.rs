@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{fresh_holder, holder};
 use crate::error::{Code, Error, Result};
@@ -52,6 +53,18 @@ pub async fn confirm_app(call: Call) -> Result<Response> {
     })?;
     let answer = json!({"factor": added.factor, "recovery_codes": added.codes.as_ref().map(texts)});
     Ok((StatusCode::CREATED, ok(&answer)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rename {
+    name: String,
+}
+
+pub async fn rename(call: Call) -> Result<Response> {
+    let (ctx, live) = fresh_holder(&call).await?;
+    let (id, body): (Uuid, Rename) = (call.path("id")?, call.json()?);
+    Ok(ok(&factors::rename(&ctx, &Holder::Application(&live), id, &body.name).await?))
 }
 
 pub async fn remove(call: Call) -> Result<Response> {

@@ -3,6 +3,7 @@
 
 pub mod consents;
 pub mod data;
+pub mod devices;
 pub mod email;
 pub mod factors;
 pub mod passkeys;
@@ -38,10 +39,12 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/account/passkeys/finish", post(passkeys::finish))
         .route("/api/account/passkeys/{id}", patch(passkeys::rename).delete(passkeys::remove))
         .route("/api/account/factors", get(factors::list))
-        .route("/api/account/factors/{id}", delete(factors::remove))
+        .route("/api/account/factors/{id}", patch(factors::rename).delete(factors::remove))
         .route("/api/account/factors/app", post(factors::begin_app))
         .route("/api/account/factors/app/confirm", post(factors::confirm_app))
         .route("/api/account/recovery-codes", post(factors::make_codes))
+        .route("/api/account/devices", get(devices::list).delete(devices::forget_all))
+        .route("/api/account/devices/{id}", delete(devices::forget))
         .route("/api/account/email", post(email::change))
         .route("/api/account/email/verify", post(email::verify))
         .route("/api/account/password", post(password::change))

@@ -10,6 +10,7 @@ mod clients;
 mod confirmations;
 mod consents;
 mod deletion_guards;
+mod devices;
 mod events;
 mod exports;
 mod factors;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::{
-    attribute_definitions, consents, deletion_guards, exports, factors, labels, resource_servers, scopes,
-    sessions, users,
+    attribute_definitions, consents, deletion_guards, devices, exports, factors, labels, resource_servers,
+    scopes, sessions, users,
 };
 use crate::app::App;
 use crate::http::call::Call;
@@ -22,6 +22,8 @@ pub fn routes() -> Router<Arc<App>> {
         .route(&format!("{project}/users/{{user}}/set-password"), post(users::set_password))
         .route(&format!("{project}/users/{{user}}/sessions"), get(sessions::list))
         .route(&format!("{project}/users/{{user}}/sessions/{{sid}}"), axum::routing::delete(sessions::end))
+        .route(&format!("{project}/users/{{user}}/devices"), get(devices::list).delete(devices::forget_all))
+        .route(&format!("{project}/users/{{user}}/devices/{{device}}"), delete(devices::forget))
         .route(&format!("{project}/users/{{user}}/factors"), get(factors::list).delete(factors::reset))
         .route(
             &format!("{project}/users/{{user}}/factors/{{factor}}"),

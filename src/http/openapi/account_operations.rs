@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::parts::{Caller, Operation, answer, flag, number, object, operation, text, texts};
-use super::people_operations::{claims, held};
+use super::people_operations::{claims, devices, devices_forgotten, held};
 
 fn ended() -> Value {
     answer([("families_ended!", number()), ("browser_sessions_ended!", number()), ("effective_at!", text())])
@@ -65,6 +65,9 @@ pub fn operations() -> Vec<Operation> {
             .answers(200, answer([("id!", text())])),
         of("GET /~/factors", "list_own_factors", "The own second factors")
             .answers(200, answer([("items!", Value::Bool(true)), ("recovery_codes_left!", number())])),
+        of("PATCH /~/factors/{id}", "rename_own_factor", "Gives a second factor another name")
+            .body([("name!", text())])
+            .answers(200, answer([("id!", text()), ("kind!", text()), ("name!", text())])),
         of("DELETE /~/factors/{id}", "remove_own_factor", "Removes a second factor")
             .answers(200, answer([("id!", text())])),
         of(
@@ -84,6 +87,12 @@ pub fn operations() -> Vec<Operation> {
         )
         .optional_body([])
         .answers(201, answer([("recovery_codes!", texts())])),
+        of("GET /~/devices", "list_own_devices", "The browsers that are not asked again for a second factor")
+            .answers(200, devices()),
+        of("DELETE /~/devices", "forget_own_devices", "Asks for the second factor again in all of them")
+            .answers(200, devices_forgotten()),
+        of("DELETE /~/devices/{id}", "forget_own_device", "Asks for the second factor again in one browser")
+            .answers(200, devices_forgotten()),
         of("POST /~/email", "change_own_address", "Mails the link that moves the account to another address")
             .body([("email!", text())])
             .answers(202, answer([("sent_to!", text())])),

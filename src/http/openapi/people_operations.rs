@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::admin_operations::PROJECT;
-use super::parts::{Member, Operation, answer, flag, object, one_of, operation, text, texts};
+use super::parts::{Member, Operation, answer, flag, number, object, one_of, operation, text, texts};
 
 pub fn operations() -> Vec<Operation> {
     [people(), guards(), definitions(), scopes()].into_iter().flatten().collect()
@@ -35,6 +35,24 @@ pub(super) fn held() -> Value {
         ("sign_ins!", Value::Bool(true)),
         ("complete!", flag()),
     ])
+}
+
+/// The browsers that are not asked again for a second factor.
+pub(super) fn devices() -> Value {
+    let one = answer([
+        ("id!", text()),
+        ("device!", json!({"type": ["object", "null"]})),
+        ("user_agent!", text()),
+        ("address!", text()),
+        ("created_at!", text()),
+        ("last_used_at!", text()),
+        ("expires_at!", text()),
+    ]);
+    answer([("items!", json!({"type": "array", "items": one}))])
+}
+
+pub(super) fn devices_forgotten() -> Value {
+    answer([("devices_forgotten!", number())])
 }
 
 fn people() -> Vec<Operation> {
@@ -91,6 +109,24 @@ fn people() -> Vec<Operation> {
             "reset_factor",
             "Takes one second factor away and ends all sessions",
         ),
+        operation(
+            &format!("GET {one}/devices"),
+            "list_devices",
+            "The browsers in which the user is not asked again for a second factor",
+        )
+        .answers(200, devices()),
+        operation(
+            &format!("DELETE {one}/devices"),
+            "forget_devices",
+            "Asks for the second factor again in all of them",
+        )
+        .answers(200, devices_forgotten()),
+        operation(
+            &format!("DELETE {one}/devices/{{device}}"),
+            "forget_device",
+            "Asks for the second factor again in one browser",
+        )
+        .answers(200, devices_forgotten()),
         operation(
             &format!("GET {one}/export"),
             "export_user",

@@ -1,4 +1,4 @@
-//! The own second factors: seen, added and removed; recovery codes; and the browsers that are not asked again.
+//! The own second factors: seen, added, named and removed; and recovery codes.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -6,18 +6,17 @@ use uuid::Uuid;
 use super::{Act, count};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
-use crate::error::{Result, not_found};
+use crate::error::Result;
 use crate::identity::factors::{self, Factor, Factors, add_totp, keep_first, take_away};
 use crate::identity::passkeys::{self, Answered, Asked};
 use crate::identity::recovery::NewCodes;
 use crate::identity::totp::Enrolment;
-use crate::ids::{RememberedDeviceId, UserId};
+use crate::ids::UserId;
 use crate::mail::notices::{self, Notice};
 use crate::model::sign_in_policy::FactorKind;
 use crate::secret::Secret;
 use crate::session::holder::Holder;
 use crate::store::db::Conn;
-use crate::store::remembered_devices;
 
 pub async fn list(ctx: &Ctx, holder: &Holder<'_>) -> Result<Factors> {
     factors::list(ctx, holder.user()).await
@@ -89,6 +88,20 @@ pub async fn add_passkey(
     Ok(codes.filter(|_| kept))
 }
 
+/// Gives one another name.
+///
+/// # Errors
+/// `invalid_request` naming the bound; 404 for a factor that is none of the user's; `invalid_token` or `login_required` when the
+/// holder's session has ended.
+pub async fn rename(ctx: &Ctx, holder: &Holder<'_>, id: Uuid, name: &str) -> Result<Factor> {
+    factors::check_name(name)?;
+    let unit = |conn| async move {
+        holder.hold(ctx, &conn, None).await?;
+        factors::name(&conn, ctx, holder.user(), id, name).await
+    };
+    ctx.app.db.unit(unit).await
+}
+
 /// Takes one away; with the last one the recovery codes go.
 ///
 /// # Errors
@@ -127,23 +140,6 @@ pub async fn make_codes(ctx: &Ctx, holder: &Holder<'_>) -> Result<NewCodes> {
         })
         .await?;
     Ok(codes)
-}
-
-/// The browser is asked for a second factor again.
-///
-/// # Errors
-/// 404 for a browser that is none of the user's; `invalid_token` or `login_required` when the holder's session has ended.
-pub async fn forget_device(ctx: &Ctx, holder: &Holder<'_>, id: RememberedDeviceId) -> Result<()> {
-    ctx.app
-        .db
-        .unit(|conn| async move {
-            holder.hold(ctx, &conn, None).await?;
-            if remembered_devices::delete(&conn, ctx.project.id, holder.user(), id).await? == 0 {
-                return Err(not_found("no such device"));
-            }
-            record(&conn, ctx, holder, "device.forgotten", json!({"device": id})).await
-        })
-        .await
 }
 
 /// The last statement of each unit.

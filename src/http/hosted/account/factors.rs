@@ -5,11 +5,11 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::enter::{Filled, Matter, Visitor, enter, or_sign_in, receive};
-use super::passkeys;
 use super::place::Place;
 use super::sessions::in_words;
 use super::shell::{Notice, Shell, go_to, notice};
 use super::when::moment;
+use super::{factor_names, passkeys};
 use crate::app::Ctx;
 use crate::error::{Code, Error, Result, refused};
 use crate::http::hosted::frame::{Frame, in_language};
@@ -21,8 +21,6 @@ use crate::identity::factors::Factor;
 use crate::identity::passkeys::list as own_passkeys;
 use crate::identity::recovery::NewCodes;
 use crate::identity::totp::Enrolment;
-use crate::ids::PasskeyId;
-use crate::model::device_name::device_name;
 use crate::model::sign_in_policy::FactorKind;
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
@@ -124,7 +122,7 @@ async fn submitted(page: &Page) -> Result<Response> {
         factors::remove(ctx, &holder, id).await.map(|()| Notice::FactorRemoved)
     } else if let Some(id) = fields.get("forget") {
         let id = id.parse().map_err(|_| incomplete())?;
-        factors::forget_device(ctx, &holder, id).await.map(|()| Notice::DeviceForgotten)
+        devices::forget_own(ctx, &holder, Some(id)).await.map(|_| Notice::DeviceForgotten)
     } else if fields.get("codes") == Some("new") {
         match factors::make_codes(ctx, &holder).await {
             Ok(codes) => return show_codes(page, &visitor, &codes),
@@ -159,7 +157,7 @@ async fn render(page: &Page, visitor: &Visitor, status: u16, error: Option<Strin
     let t = &ctx.texts.account_factors;
     let remembered = devices.into_iter().map(|device| Row {
         id: device.id.to_string(),
-        title: in_words(ctx.texts, device_name(&device.user_agent)),
+        title: in_words(ctx.texts, device.device),
         about: t.device_until.with("until", &moment(device.expires_at)).to_string(),
         rename: None,
     });
@@ -187,8 +185,7 @@ fn row(ctx: &Ctx, factor: Factor, unusable: &[Uuid]) -> Row {
         true => ctx.texts.passkey.unusable.to_string(),
         false => about(ctx, factor.kind, factor.last_used_at),
     };
-    let is_passkey = factor.kind == FactorKind::Passkey;
-    let rename = is_passkey.then(|| in_language(ctx, &passkeys::name_link(ctx, PasskeyId(factor.id))));
+    let rename = Some(in_language(ctx, &factor_names::link(ctx, &factor)));
     Row { id: factor.id.to_string(), title: factor.name, about, rename }
 }
 
@@ -221,7 +218,7 @@ fn counts(ctx: &Ctx, kind: FactorKind) -> bool {
     ctx.project.settings.sign_in.factors.contains(&kind)
 }
 
-fn app_link(ctx: &Ctx) -> String {
+pub(super) fn app_link(ctx: &Ctx) -> String {
     format!("{}/app", PLACE.link(ctx))
 }
 

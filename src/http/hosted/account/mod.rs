@@ -13,6 +13,7 @@ pub mod data;
 pub mod deletion;
 pub mod email;
 mod enter;
+mod factor_names;
 pub mod factors;
 pub mod overview;
 pub mod passkeys;
@@ -51,7 +52,11 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/account/factors/passkey", seen(passkeys::show).post(passkeys::submit).fallback(wrong_method))
         .route(
             "/account/factors/passkey/{id}",
-            seen(passkeys::show_name).post(passkeys::submit_name).fallback(wrong_method),
+            seen(factor_names::show).post(factor_names::submit).fallback(wrong_method),
+        )
+        .route(
+            "/account/factors/app/{id}",
+            seen(factor_names::show).post(factor_names::submit).fallback(wrong_method),
         )
         .route("/account/sessions", seen(sessions::show).post(sessions::submit).fallback(wrong_method))
         .route("/account/consents", seen(consents::show).post(consents::submit).fallback(wrong_method))

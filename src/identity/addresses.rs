@@ -100,8 +100,12 @@ async fn find(ctx: &Ctx, user: UserId) -> Result<UserRow> {
 
 fn letter(ctx: &Ctx, user: &UserRow, kind: Kind, letter: Letter, address: &str) -> Result<(NewLink, Order)> {
     let language = language_of(&user.profile, Some(&ctx.texts.language.tag));
-    let content =
-        Content { address: address.to_owned(), language: language.clone(), go_on: None, invited: None };
+    let content = Content {
+        address: address.to_owned(),
+        language: language.clone(),
+        moves_from: (kind == Kind::ChangeAddress).then(|| folded(user.email.as_deref().unwrap_or_default())),
+        ..Content::default()
+    };
     let link = NewLink::of_user(ctx, kind, user, &content)?;
     let order = Order::new(letter, address, &language)
         .with("username", user.username.as_deref().unwrap_or_default())
@@ -130,7 +134,10 @@ pub async fn confirm(ctx: &Ctx, link: &Found, origin: &Value) -> Result<bool> {
             let Some(row) = link.take_of_user(ctx, &conn).await? else { return Ok(false) };
             let address = link.content.address.as_str();
             let same = row.email.as_deref().map(folded) == Some(folded(address));
-            if !moves && !same {
+            // A link of before says nothing of where it moves from.
+            let now_has = folded(row.email.as_deref().unwrap_or_default());
+            let overtaken = link.content.moves_from.as_ref().is_some_and(|former| *former != now_has);
+            if overtaken || (!moves && !same) {
                 return Ok(false);
             }
             if moves && !same {

@@ -72,7 +72,7 @@ fn letter<'a>(
         address: address.to_owned(),
         language: language.clone(),
         go_on: request.go_on.clone(),
-        invited: None,
+        ..Content::default()
     };
     let link = NewLink::of_user(ctx, Kind::NewPassword, user, &content)?;
     let order = Order::new(Letter::NewPassword, address, &language)

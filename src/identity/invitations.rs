@@ -61,8 +61,8 @@ pub async fn invite(ctx: &Ctx, actor: &Actor, new: NewInvitation) -> Result<Invi
     let content = &Content {
         address: email,
         language: language.language.tag.clone(),
-        go_on: None,
         invited: Some(Invited { username, roles, groups }),
+        ..Content::default()
     };
     let link = &NewLink::new(ctx, Kind::Invitation, content, hours * 3600)?;
     let order = Order::new(Letter::Invitation, &content.address, &content.language)

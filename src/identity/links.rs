@@ -96,7 +96,7 @@ impl GoOn {
 }
 
 /// What lies sealed in a link.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Content {
     /// Where it was mailed to.
     pub address: String,
@@ -106,6 +106,10 @@ pub struct Content {
     pub go_on: Option<GoOn>,
     #[serde(default)]
     pub invited: Option<Invited>,
+    /// Of a move to another address: the folded address that the account had, empty for none. Once it has another one, whoever
+    /// gave it that has decided later.
+    #[serde(default)]
+    pub moves_from: Option<String>,
 }
 
 /// What an admin has decided about somebody who is invited.

@@ -76,7 +76,7 @@ fn letter(ctx: &Ctx, address: &str, request: &Request) -> Result<(NewLink, Seale
         address: address.to_owned(),
         language: request.language.clone(),
         go_on: request.go_on.clone(),
-        invited: None,
+        ..Content::default()
     };
     let link = NewLink::new(ctx, Kind::SignUp, &content, Kind::SignUp.seconds())?;
     let order = Order::new(Letter::SignUp, address, &request.language)

@@ -24,6 +24,7 @@ both_engines!(
     strangers_use_up_no_letters_of_others,
     an_address_is_verified,
     an_address_is_changed,
+    of_several_moves_one_is_made,
     whoever_changes_a_password_is_told,
     other_projects_see_no_invitations,
 );
@@ -504,6 +505,39 @@ async fn an_address_is_changed(engine: Engine) {
     let link = link_of(&app, with_subject(&letters, "Confirm your new mail address for shop"));
     desk.post(&format!("{path}/set-password"), json!({"password": PASSWORD})).await.ok();
     assert_eq!(Seen::of(app.http.get(&link).send().await.unwrap()).await.message(), GONE);
+}
+
+/// Whoever had a session for a moment and asked for a move of their own has lost it once the account has another address.
+async fn of_several_moves_one_is_made(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let (shop, _) = shop(&app, "closed").await;
+    let desk = app.verify_alice(&shop).await;
+    let path = format!("/users/{}", shop.user);
+    let asked = async |address: &str| {
+        let ctx = app.ctx(&shop).await;
+        let actor = tessera::audit::Actor::user(&ctx, shop.user);
+        tessera::identity::addresses::ask_change(&ctx, &actor, shop.user, address).await.unwrap();
+        link_of(&app, with_subject(&mailbox.take(&app).await, "Confirm your new mail address for shop"))
+    };
+    let eves = asked("eve@example.com").await;
+    // The same link of the same person twice is one that is followed twice.
+    let (own, again) = (asked(NEW).await, asked(NEW).await);
+    let done = app.follow_link(&own, &[]).await;
+    assert_eq!(done.message(), "Your account now has this mail address. The former one has been told.");
+    for late in [&eves, &again] {
+        let late = app.follow_link(late, &[]).await;
+        assert_eq!((late.status, late.message().as_str()), (400, GONE));
+    }
+    assert_eq!(desk.get(&path).await.ok()["email"], NEW);
+    // Nor does it count when an admin was the one, be it back to what it was.
+    let eves = asked("eve@example.com").await;
+    desk.patch(&path, json!({"email": "alice@example.com", "email_verified": true})).await.ok();
+    assert_eq!(app.follow_link(&eves, &[]).await.message(), GONE);
+    // An account without an address gets one.
+    desk.patch(&path, json!({"email": null})).await.ok();
+    let first = asked(NEW).await;
+    assert_eq!(app.follow_link(&first, &[]).await.status, 200);
+    assert_eq!(desk.get(&path).await.ok()["email"], NEW);
 }
 
 async fn whoever_changes_a_password_is_told(engine: Engine) {

@@ -27,7 +27,7 @@ pub(super) async fn invite(ctx: &Ctx, conn: &Conn, deletion: &Deletion, execute_
         return Ok(());
     };
     let language = language_of(&row.profile, None);
-    let content = Content { address, language, go_on: None, invited: None };
+    let content = Content { address, language, ..Content::default() };
     let until = execute_at.plus_seconds(LONGEST_WAIT_SECONDS);
     let link = NewLink::of_objection(ctx, (deletion.id, user), &content, until)?;
     link.store(ctx, conn).await?;

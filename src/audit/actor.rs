@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Event;
-use crate::app::Ctx;
+use super::{Event, Origin};
+use crate::app::{App, Ctx};
 use crate::error::{Result, forbidden};
 use crate::ids::{AdminKeyId, ClientId, InitialAccessTokenId, UserId};
 use crate::projects::admin_keys::not_valid;
@@ -22,6 +22,7 @@ pub struct Actor {
     kind: &'static str,
     request_id: String,
     authority: Authority,
+    origin: Origin,
 }
 
 /// What must live when an act is committed.
@@ -34,12 +35,23 @@ pub enum Authority {
 }
 
 impl Actor {
-    pub fn admin(admin: &Admin, request_id: &str) -> Self {
-        let (name, kind, authority) = match &admin.who {
-            Who::Key(id) => (format!("admin_key:{id}"), "admin_key", Authority::Key(*id)),
-            Who::Person(person) => (person.name(), "admin", Authority::Person(person.clone())),
-        };
-        Self { name, kind, request_id: request_id.into(), authority }
+    fn new(name: String, kind: &'static str, request_id: &str, origin: Origin) -> Self {
+        Self { name, kind, request_id: request_id.into(), authority: Authority::Own, origin }
+    }
+
+    pub fn admin(app: &Arc<App>, admin: &Admin, request_id: &str) -> Self {
+        match &admin.who {
+            Who::Key(id) => {
+                let origin = Origin::of_program(app, None, request_id);
+                let actor = Self::new(format!("admin_key:{id}"), "admin_key", request_id, origin);
+                Self { authority: Authority::Key(*id), ..actor }
+            }
+            Who::Person(person) => {
+                let origin = Origin::of_person(app, (person.home(), person.user()), request_id);
+                let actor = Self::new(person.name(), "admin", request_id, origin);
+                Self { authority: Authority::Person(person.clone()), ..actor }
+            }
+        }
     }
 
     /// The person who acts as an admin, if it is one.
@@ -50,54 +62,45 @@ impl Actor {
         }
     }
 
-    pub fn client(client: ClientId, request_id: &str) -> Self {
-        Self {
-            name: format!("client:{client}"),
-            kind: "client",
-            request_id: request_id.into(),
-            authority: Authority::Own,
-        }
+    /// `user`: whose session it acts on. A client may be a page in that person's browser, so the address goes with the person; it
+    /// is sealed under the master key, because these acts lie beside hot paths, and so costs no read.
+    pub fn client(ctx: &Ctx, client: ClientId, user: Option<UserId>) -> Self {
+        let owner = user.map(|user| (ctx.project.id, user));
+        let origin = Origin::of_program(&ctx.app, owner, &ctx.request_id);
+        Self::new(format!("client:{client}"), "client", &ctx.request_id, origin)
     }
 
     /// Whoever registers an application with it.
-    pub fn initial_access_token(id: InitialAccessTokenId, request_id: &str) -> Self {
-        let name = initial_access_tokens::target(id);
-        Self { name, kind: "initial_access_token", request_id: request_id.into(), authority: Authority::Own }
+    pub fn initial_access_token(ctx: &Ctx, id: InitialAccessTokenId) -> Self {
+        let origin = Origin::of_program(&ctx.app, None, &ctx.request_id);
+        Self::new(initial_access_tokens::target(id), "initial_access_token", &ctx.request_id, origin)
     }
 
     /// A client that manages its own registration.
-    pub fn registration(client: ClientId, request_id: &str) -> Self {
-        let name = format!("registration:{client}");
-        Self { name, kind: "registration", request_id: request_id.into(), authority: Authority::Own }
+    pub fn registration(ctx: &Ctx, client: ClientId) -> Self {
+        let origin = Origin::of_program(&ctx.app, None, &ctx.request_id);
+        Self::new(format!("registration:{client}"), "registration", &ctx.request_id, origin)
     }
 
     /// A user appears by the keyed hash of the id only.
     pub fn user(ctx: &Ctx, user: UserId) -> Self {
-        Self {
-            name: user_name(ctx, user),
-            kind: "user",
-            request_id: ctx.request_id.clone(),
-            authority: Authority::Own,
-        }
+        let origin = Origin::of_person(&ctx.app, (ctx.project.id, user), &ctx.request_id);
+        Self::new(user_name(ctx, user), "user", &ctx.request_id, origin)
     }
 
     pub fn command_line() -> Self {
-        Self {
-            name: "command_line".into(),
-            kind: "command_line",
-            request_id: String::new(),
-            authority: Authority::Own,
-        }
+        Self::new("command_line".into(), "command_line", "", Origin::Nowhere)
     }
 
     /// What happens by itself, by the name of the job.
     pub fn system(job: &str) -> Self {
-        Self {
-            name: format!("system:{job}"),
-            kind: "system",
-            request_id: String::new(),
-            authority: Authority::Own,
-        }
+        Self::new(format!("system:{job}"), "system", "", Origin::Nowhere)
+    }
+
+    /// What happens by itself because somebody tries to sign in as `user`.
+    pub fn sign_in(ctx: &Ctx, user: UserId) -> Self {
+        let origin = Origin::of_person(&ctx.app, (ctx.project.id, user), &ctx.request_id);
+        Self::new("system:sign_in".into(), "system", &ctx.request_id, origin)
     }
 
     pub fn name(&self) -> &str {
@@ -115,6 +118,7 @@ impl Actor {
             detail: json!({}),
             request_id: &self.request_id,
             personal: None,
+            origin: &self.origin,
             authority: Some(&self.authority),
         }
     }

@@ -3,6 +3,7 @@
 use sqlx::FromRow;
 
 use super::actor::{Authority, check_other, hold};
+use super::origin::{self, Kept, Origin};
 use super::personal::{Personal, commitment};
 use crate::error::Result;
 use crate::ids::{ProjectId, UserId};
@@ -21,6 +22,8 @@ pub struct Event<'a> {
     pub detail: serde_json::Value,
     pub request_id: &'a str,
     pub personal: Option<&'a Personal>,
+    /// From where.
+    pub origin: &'a Origin,
     /// What must live until the unit ends.
     pub authority: Option<&'a Authority>,
 }
@@ -78,13 +81,18 @@ pub(super) struct Entry {
     pub hash: Vec<u8>,
     /// What the commitment is about; `None` once erased.
     pub sealed: Option<Vec<u8>>,
+    /// `None` where no request was behind it, and in entries from before origins were kept.
+    pub origin_commitment: Option<Vec<u8>>,
+    /// What that is about; `None` once erased.
+    pub origin: Option<Vec<u8>>,
 }
 
 /// The hash before the first entry, and the commitment of an entry that holds nothing personal.
 pub(super) const ZERO: [u8; 32] = [0; 32];
 
 impl Entry {
-    /// SHA-256 over a version byte and each field, length-prefixed, from the stored bytes.
+    /// SHA-256 over a version byte and each field, length-prefixed, from the stored bytes. The version says whether there is a
+    /// commitment to an origin.
     pub(super) fn computed_hash(&self, project: ProjectId) -> Vec<u8> {
         let fields: [&[u8]; 12] = [
             project.0.as_bytes(),
@@ -100,8 +108,9 @@ impl Entry {
             &self.commitment,
             &self.prev_hash,
         ];
-        let mut input = vec![1];
-        for field in fields {
+        let version = if self.origin_commitment.is_some() { 2 } else { 1 };
+        let mut input = vec![version];
+        for field in fields.into_iter().chain(self.origin_commitment.as_deref()) {
             input.extend_from_slice(&(field.len() as u64).to_be_bytes());
             input.extend_from_slice(field);
         }
@@ -111,6 +120,8 @@ impl Entry {
     /// Whether what is sealed is what the chain covers. Nothing sealed is right as well: it has been erased.
     pub(super) fn is_kept(&self) -> bool {
         self.sealed.as_ref().is_none_or(|blob| commitment(blob) == self.commitment)
+            && (self.origin.as_ref())
+                .is_none_or(|blob| Some(origin::commitment(blob)) == self.origin_commitment)
     }
 }
 
@@ -120,7 +131,7 @@ pub(super) async fn entries(conn: &Conn, project: ProjectId, after: i64, limit: 
         conn,
         Entry,
         "SELECT seq, at, actor, actor_kind, action, target, reason, detail, request_id, commitment, prev_hash,
-           hash, sealed
+           hash, sealed, origin_commitment, origin
          FROM audit_log WHERE project_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
         project,
         after,
@@ -136,6 +147,8 @@ pub(super) async fn entries(conn: &Conn, project: ProjectId, after: i64, limit: 
 pub async fn append(conn: &Conn, project: ProjectId, now: Timestamp, event: &Event<'_>) -> Result<i64> {
     check_other(event.authority, event.target)?;
     hold(conn, event.authority).await?;
+    let origin = event.origin.keep(conn, now).await?;
+    let origin = origin.as_deref();
     execute!(
         conn,
         "INSERT INTO audit_heads (project_id, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (project_id) DO NOTHING",
@@ -162,9 +175,11 @@ pub async fn append(conn: &Conn, project: ProjectId, now: Timestamp, event: &Eve
         prev_hash: head.hash,
         hash: Vec::new(),
         sealed: event.personal.map(|personal| personal.blob.clone()),
+        origin_commitment: origin.map(|kept| kept.commitment.clone()),
+        origin: origin.map(|kept| kept.blob.clone()),
     };
     entry.hash = entry.computed_hash(project);
-    insert(conn, project, &entry, event.personal.map(|personal| personal.user)).await?;
+    insert(conn, project, &entry, event.personal.map(|personal| personal.user), origin).await?;
     execute!(conn, "UPDATE audit_heads SET hash = $1 WHERE project_id = $2", &entry.hash, project)?;
     Ok(entry.seq)
 }
@@ -187,15 +202,27 @@ pub async fn count_of(conn: &Conn, project: ProjectId, name: &str) -> Result<i64
 }
 
 /// A user who was deleted before the head was ours keeps nothing sealed: the commitment stands alone, as after an erasure.
-async fn insert(conn: &Conn, project: ProjectId, entry: &Entry, user: Option<UserId>) -> Result<u64> {
+async fn insert(
+    conn: &Conn,
+    project: ProjectId,
+    entry: &Entry,
+    user: Option<UserId>,
+    origin: Option<&Kept>,
+) -> Result<u64> {
+    let (home, owner) = origin.and_then(|kept| kept.owner).unzip();
     execute!(
         conn,
         "INSERT INTO audit_log (project_id, seq, at, actor, actor_kind, action, target, reason, detail, request_id,
-           commitment, prev_hash, hash, user_id, sealed)
+           commitment, prev_hash, hash, user_id, sealed, origin_commitment, origin_project, origin_user, origin)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
            (SELECT id FROM users WHERE project_id = $1 AND id = $14 AND status <> 'deleted'),
            CASE WHEN EXISTS (SELECT 1 FROM users WHERE project_id = $1 AND id = $14 AND status <> 'deleted')
-                THEN $15 END)",
+                THEN $15 END, $16,
+           (SELECT project_id FROM users WHERE project_id = $17 AND id = $18 AND status <> 'deleted'),
+           (SELECT id FROM users WHERE project_id = $17 AND id = $18 AND status <> 'deleted'),
+           CASE WHEN $18 IS NULL
+                  OR EXISTS (SELECT 1 FROM users WHERE project_id = $17 AND id = $18 AND status <> 'deleted')
+                THEN $19 END)",
         project,
         entry.seq,
         entry.at,
@@ -210,6 +237,10 @@ async fn insert(conn: &Conn, project: ProjectId, entry: &Entry, user: Option<Use
         &entry.prev_hash,
         &entry.hash,
         user,
-        entry.sealed.as_deref()
+        entry.sealed.as_deref(),
+        entry.origin_commitment.as_deref(),
+        home,
+        owner,
+        entry.origin.as_deref()
     )
 }

@@ -35,6 +35,9 @@ struct Line {
     detail: String,
     request_id: String,
     commitment: String,
+    /// Left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin_commitment: Option<String>,
     prev_hash: String,
     hash: String,
 }
@@ -53,12 +56,17 @@ impl Line {
             detail: entry.detail,
             request_id: entry.request_id,
             commitment: encode_base64url(&entry.commitment),
+            origin_commitment: entry.origin_commitment.as_deref().map(encode_base64url),
             prev_hash: encode_base64url(&entry.prev_hash),
             hash: encode_base64url(&entry.hash),
         }
     }
 
     fn entry(self) -> Option<(ProjectId, Entry)> {
+        let origin_commitment = match self.origin_commitment {
+            Some(text) => Some(decode_base64url(&text)?),
+            None => None,
+        };
         let entry = Entry {
             seq: self.seq,
             at: self.at,
@@ -73,6 +81,8 @@ impl Line {
             prev_hash: decode_base64url(&self.prev_hash)?,
             hash: decode_base64url(&self.hash)?,
             sealed: None,
+            origin_commitment,
+            origin: None,
         };
         Some((self.project, entry))
     }

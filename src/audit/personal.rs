@@ -4,6 +4,7 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::origin;
 use crate::app::Ctx;
 use crate::error::{Error, Result};
 use crate::ids::{ProjectId, UserId};
@@ -84,17 +85,20 @@ fn place(project: ProjectId, row: &str) -> Place<'_> {
     Place { table: "audit_log", project, row, column: "sealed" }
 }
 
-/// Nulls what is sealed of a user, `most` entries at a time. To be called after [`super::append`] in the same unit: that
-/// holds the head of the chain, so no entry with something sealed can slip in between.
+/// Nulls what is sealed of a user, `most` entries at a time, and where their acts came from; gives the number of whichever was
+/// more. To be called after [`super::append`] in the same unit: that holds the head of the chain, so no entry with something
+/// sealed can slip in between. In the chains of other projects the user's row is held by whoever appends.
 ///
-/// This is the only statement that changes an entry, and nothing that the chain covers.
+/// These are the only statements that change an entry, and nothing that the chain covers.
 pub async fn erase(conn: &Conn, project: ProjectId, user: UserId, most: i64) -> Result<u64> {
-    execute!(
+    let origins = origin::erase(conn, (project, user), most).await?;
+    let sealed = execute!(
         conn,
         "UPDATE audit_log SET sealed = NULL, user_id = NULL WHERE project_id = $1 AND seq IN (
            SELECT seq FROM audit_log WHERE project_id = $1 AND user_id = $2 LIMIT $3)",
         project,
         user,
         most
-    )
+    )?;
+    Ok(sealed.max(origins))
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::open;
+use super::{Owner, open, open_origin};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ids::ProjectId;
@@ -25,12 +25,20 @@ pub struct Shown {
     pub request_id: String,
     /// What the event keeps about a person: `null` where there is nothing, and for good once the person is deleted.
     pub personal: Option<Value>,
+    /// Address and user agent of the request behind it: `null` where there was none, and for good once the person whose they
+    /// were is deleted.
+    pub origin: Option<Value>,
+    /// Whose these are.
+    #[serde(skip)]
+    pub origin_owner: Option<Owner>,
 }
 
 impl Shown {
     fn new(app: &App, chain: ProjectId, row: AuditRow) -> Result<Self> {
         Ok(Self {
             personal: opened(app, chain, &row),
+            origin: origin(app, &row),
+            origin_owner: row.origin_project.zip(row.origin_user),
             seq: row.seq,
             at: row.at,
             actor: row.actor,
@@ -49,6 +57,13 @@ fn opened(app: &App, chain: ProjectId, row: &AuditRow) -> Option<Value> {
     let (user, blob, key) = (row.user_id?, row.sealed.as_ref()?, row.sealed_key.as_ref()?);
     let opened = open(&app.master_keys, chain, user, key, blob);
     opened.inspect_err(|_| tracing::error!(seq = row.seq, "an audit entry's sealed part does not open")).ok()
+}
+
+fn origin(app: &App, row: &AuditRow) -> Option<Value> {
+    let owner = row.origin_project.zip(row.origin_user);
+    let (blob, key) = (row.origin.as_ref()?, row.origin_key.as_deref());
+    let opened = open_origin(&app.master_keys, owner, &row.request_id, key, blob);
+    opened.inspect_err(|_| tracing::error!(seq = row.seq, "an audit entry's origin does not open")).ok()
 }
 
 /// Events of one chain, beyond the number `after`.

@@ -104,6 +104,8 @@ pub struct OwnEvent {
     pub by: String,
     pub detail: Value,
     pub personal: Option<Value>,
+    /// From where the person did it; never where others acted from.
+    pub origin: Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -187,7 +189,9 @@ async fn events_of(ctx: &Ctx, user: UserId) -> Result<Vec<OwnEvent>> {
                 audit::list(&ctx.app, ctx.project.id, &filter, Order::NewestFirst, after, PAGE).await?;
             let more = is_full(&page);
             (after, count) = (page.last().map(|last| last.seq), count + page.len());
-            all.extend(page.into_iter().map(|event| (event.seq, own_event(event, &name))));
+            all.extend(
+                page.into_iter().map(|event| (event.seq, own_event(event, (ctx.project.id, user), &name))),
+            );
             if !more || count >= MOST {
                 break;
             }
@@ -219,8 +223,9 @@ async fn mailed(ctx: &Ctx, user: UserId) -> Result<Vec<Mailed>> {
     Ok(all)
 }
 
-fn own_event(event: audit::Shown, name: &str) -> OwnEvent {
+fn own_event(event: audit::Shown, owner: audit::Owner, name: &str) -> OwnEvent {
     let by_user = event.actor == name;
+    let is_own = event.origin_owner == Some(owner);
     let mut detail = event.detail;
     if let Some(detail) = detail.as_object_mut() {
         // Names of those who work with accounts are theirs, and so is why somebody is not told.
@@ -234,6 +239,7 @@ fn own_event(event: audit::Shown, name: &str) -> OwnEvent {
         by: if by_user { "user".into() } else { event.actor_kind },
         detail: if detail.is_null() { json!({}) } else { detail },
         personal: event.personal,
+        origin: event.origin.filter(|_| is_own),
     }
 }
 

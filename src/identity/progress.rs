@@ -290,7 +290,7 @@ async fn tell(conn: &Conn, ctx: &Ctx, row: &Row) -> Result<()> {
     }
     notices::queue(ctx, conn, row.user_id, Notice::CodesRefused).await?;
     let target = audit::user_name(ctx, row.user_id);
-    let actor = Actor::system("sign_in");
+    let actor = Actor::sign_in(ctx, row.user_id);
     audit::append(conn, ctx.project.id, ctx.now, &actor.did("user.codes_refused", &target)).await.map(drop)
 }
 

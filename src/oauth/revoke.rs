@@ -6,7 +6,7 @@ use super::parameters::Parameters;
 use crate::app::{Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, invalid_dpop_proof, unauthorized_client};
-use crate::ids::FamilyId;
+use crate::ids::{FamilyId, UserId};
 use crate::model::client::Client;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::{AccessClaims, Family};
@@ -29,7 +29,7 @@ pub async fn end(visit: &Visit, credentials: Presented, mut form: Parameters) ->
         Token::Refresh(_) => match family {
             Some(family) if family.client_id == client.id => {
                 check_key(client, family.cnf_jkt.as_deref(), jkt.as_deref())?;
-                end_session(ctx, client, family.id).await
+                end_session(ctx, client, family.id, Some(family.user_id)).await
             }
             Some(_) => Err(of_another()),
             None => Ok(()),
@@ -37,7 +37,7 @@ pub async fn end(visit: &Visit, credentials: Presented, mut form: Parameters) ->
         Token::Access(Ok(claims)) if claims.client_id != client.id.to_string() => Err(of_another()),
         Token::Access(Ok(claims)) => {
             check_key(client, bound_to(&claims, family.as_ref()), jkt.as_deref())?;
-            end_access_token(ctx, client, &claims).await
+            end_access_token(ctx, client, &claims, family.map(|family| family.user_id)).await
         }
         Token::Access(Err(_)) => Ok(()),
     }
@@ -63,18 +63,24 @@ fn of_another() -> Error {
     unauthorized_client("the token is another client's")
 }
 
-async fn end_access_token(ctx: &Ctx, client: &Client, claims: &AccessClaims) -> Result<()> {
+async fn end_access_token(
+    ctx: &Ctx,
+    client: &Client,
+    claims: &AccessClaims,
+    user: Option<UserId>,
+) -> Result<()> {
     if claims.epochs.is_some() {
         let (project, ends) = (ctx.project.id, Timestamp::from_unix(claims.exp));
         let insert = |conn| async move { revoked_tokens::insert(&conn, project, &claims.jti, ends).await };
         return ctx.app.db.write(insert).await.map(|_| ());
     }
     let family = claims.session.as_ref().and_then(|session| session.sid.parse().ok());
-    end_session(ctx, client, family.ok_or_else(|| Error::internal("a token belongs to nothing"))?).await
+    let family = family.ok_or_else(|| Error::internal("a token belongs to nothing"))?;
+    end_session(ctx, client, family, user).await
 }
 
 /// The trace stands beside the end; a second call finds nothing to end.
-async fn end_session(ctx: &Ctx, client: &Client, family: FamilyId) -> Result<()> {
+async fn end_session(ctx: &Ctx, client: &Client, family: FamilyId, user: Option<UserId>) -> Result<()> {
     let project = ctx.project.id;
     ctx.app
         .db
@@ -85,7 +91,7 @@ async fn end_session(ctx: &Ctx, client: &Client, family: FamilyId) -> Result<()>
             // The application may be more than the one part of it that called.
             logout_tokens::owe_for_family(&conn, project, ctx.now, family).await?;
             let target = format!("token_family:{family}");
-            let actor = Actor::client(client.id, &ctx.request_id);
+            let actor = Actor::client(ctx, client.id, user);
             let event = actor.did("token_family.revoked", &target);
             audit::append(&conn, project, ctx.now, &event).await.map(|_| ())
         })

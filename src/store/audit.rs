@@ -24,6 +24,13 @@ pub struct AuditRow {
     pub sealed: Option<Vec<u8>>,
     /// That user's data key, sealed in turn.
     pub sealed_key: Option<Vec<u8>>,
+    /// From where it came, sealed.
+    pub origin: Option<Vec<u8>>,
+    /// Whose that is; `None` where no person is, and once it is erased.
+    pub origin_project: Option<ProjectId>,
+    pub origin_user: Option<UserId>,
+    /// Their data key, sealed in turn.
+    pub origin_key: Option<Vec<u8>>,
 }
 
 /// Which events: all that is named must hold.
@@ -51,8 +58,10 @@ macro_rules! page_of {
     ($demand:literal, $beyond:literal, $order:literal) => {
         concat!(
             "SELECT a.seq, a.at, a.actor, a.actor_kind, a.action, a.target, a.reason, a.detail, a.request_id,
-                    a.user_id, a.sealed, k.sealed_key
+                    a.user_id, a.sealed, k.sealed_key, a.origin, a.origin_project, a.origin_user,
+                    o.sealed_key AS origin_key
              FROM audit_log a LEFT JOIN user_keys k ON k.project_id = a.project_id AND k.user_id = a.user_id
+             LEFT JOIN user_keys o ON o.project_id = a.origin_project AND o.user_id = a.origin_user
              WHERE a.project_id = $1 AND ",
             $demand,
             " AND ($2 IS NULL OR a.seq ",

@@ -63,6 +63,8 @@ const OF_PEOPLE: &[&str] = &[
     // The keys are gone, so nobody can read this any more; not even whose it was may stay.
     "UPDATE audit_log SET user_id = NULL, sealed = NULL WHERE project_id = $1 AND seq IN
        (SELECT seq FROM audit_log WHERE project_id = $1 AND user_id IS NOT NULL LIMIT 500)",
+    "UPDATE audit_log SET origin = NULL, origin_project = NULL, origin_user = NULL WHERE (project_id, seq) IN
+       (SELECT project_id, seq FROM audit_log WHERE origin_project = $1 AND origin_user IS NOT NULL LIMIT 500)",
 ];
 
 /// The rest: what the project has and is.

@@ -69,6 +69,7 @@ async fn filters_find(engine: Engine) {
     let expected = json!({"seq": event["seq"], "at": "2027-01-15T10:00:00Z", "action": "project.changed",
         "actor": format!("admin_key:{}", keys["items"][0]["id"].as_str().unwrap()), "actor_kind": "admin_key",
         "target": format!("project:{}", shop.project), "reason": "", "request_id": event["request_id"], "personal": null,
+        "origin": {"address": "127.0.0.1", "user_agent": ""},
         "detail": {"changed": {"name": {"from": "One", "to": "Two"}}}});
     assert_eq!(event, expected);
     assert!(event["request_id"].as_str().unwrap().len() > 20);
@@ -189,7 +190,7 @@ async fn what_is_personal_is_opened(engine: Engine) {
     let kept = [(json!("user.signed_out"), personal), (json!("user.created"), Value::Null)];
     assert_eq!(read().await, kept);
     // An entry that was tampered with hides itself alone.
-    let spoil = "UPDATE audit_log SET sealed = hash WHERE sealed IS NOT NULL";
+    let spoil = "UPDATE audit_log SET sealed = hash, origin = hash WHERE sealed IS NOT NULL";
     app.app.db.write(|conn| async move { tessera::execute!(&conn, spoil) }).await.unwrap();
     let kept = kept.map(|(action, _)| (action, Value::Null));
     assert_eq!(read().await, kept);

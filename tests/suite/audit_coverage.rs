@@ -15,7 +15,7 @@ use tessera::secret::Secret;
 use tessera::store::db::Conn;
 
 use crate::keys_support::change;
-use crate::support::{Deleting, Engine, PASSWORD, Shop, TestApp, both_engines};
+use crate::support::{Deleting, Engine, PASSWORD, Shop, TestApp, both_engines, number};
 
 both_engines!(every_route_that_changes_something, what_happens_without_an_admin);
 
@@ -25,6 +25,10 @@ const EXCEPTIONS: [(&str, &str, &str); 3] = [
     ("POST", "/admin/projects/{project}/audit/checkpoints", "is a record itself: kept, listed and signed"),
     ("POST", "/admin/audit/checkpoints", "is a record itself: kept, listed and signed"),
 ];
+
+/// Of those who call.
+const WITHOUT_ORIGIN: &str = "SELECT count(*) AS n FROM audit_log
+    WHERE actor_kind NOT IN ('command_line', 'system') AND origin_commitment IS NULL";
 
 /// One pixel.
 const LOGO: &[u8] = include_bytes!("support/pictures/logo.png");
@@ -97,6 +101,8 @@ async fn every_route_that_changes_something(engine: Engine) {
         .map(|endpoint| format!("{} {}", endpoint.method, endpoint.path))
         .collect();
     assert!(missing.is_empty(), "not walked; add a call here, or an exception with its reason: {missing:#?}");
+    // And each says from where.
+    assert_eq!(number(&app.app.db, WITHOUT_ORIGIN).await, 0);
 }
 
 async fn project_and_keys(walk: &mut Walk<'_>) {
@@ -475,4 +481,5 @@ async fn what_happens_without_an_admin(engine: Engine) {
     let before = last(&app, shop.project).await.len();
     assert_eq!(admin.by(&app, &stranger).ask().await.status, 403);
     assert_eq!(last(&app, shop.project).await.len(), before);
+    assert_eq!(number(&app.app.db, WITHOUT_ORIGIN).await, 0);
 }

@@ -110,6 +110,8 @@ async fn somebody_makes_an_account(engine: Engine) {
         (&audit["items"][0]["detail"]["by"], &audit["items"][0]["actor_kind"]),
         (&json!("sign-up"), &json!("user"))
     );
+    // Under a key that came with the account.
+    assert_eq!(audit["items"][0]["origin"], json!({"address": "127.0.0.1", "user_agent": ""}));
     // The link is used up, and nothing of the address is left with it.
     assert_eq!(Seen::of(app.http.get(&link).send().await.unwrap()).await.message(), GONE);
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM mail_links").await, 0);

@@ -31,6 +31,8 @@ mod attributes;
 mod audit;
 mod audit_commands;
 mod audit_coverage;
+mod audit_origins;
+mod audit_origins_proof;
 mod audit_proof;
 mod audit_role;
 mod authorize;

@@ -108,7 +108,7 @@ impl Call {
 
     /// The admin as the audit log names who acts.
     pub fn actor(&self, admin: &Admin) -> Actor {
-        Actor::admin(admin, &self.request_id)
+        Actor::admin(&self.app, admin, &self.request_id)
     }
 
     fn endpoint(&self) -> Result<&'static Endpoint> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method};
+use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::Call;
@@ -45,11 +45,8 @@ fn client_address(app: &App, connection: Option<&Connection>, headers: &HeaderMa
     app.proxies.client_address(connection.peer.ip(), &lines).to_string()
 }
 
-/// Where a request comes from, for what is noted of it. Reading notes nothing.
+/// Where a request comes from, for what is noted of it.
 pub(in crate::http) fn origin(app: &App, request: &Request) -> Origin {
-    if request.method() != Method::POST {
-        return Origin::default();
-    }
     let connection = request.extensions().get::<Arc<Connection>>();
     let address = client_address(app, connection.map(AsRef::as_ref), request.headers());
     Origin { address, user_agent: user_agent(request.headers()) }

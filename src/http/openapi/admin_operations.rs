@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::parts::{Member, Operation, answer, flag, number, object, one_of, operation, text, texts};
+use super::parts::{Member, Operation, answer, flag, number, object, one_of, operation, schema, text, texts};
 use super::people_operations;
 use crate::events::Kind;
 use crate::model::client::GrantType;
@@ -69,11 +69,14 @@ fn projects() -> Vec<Operation> {
         )
         .rehearsed()
         .optional_body([("reason", text())]),
-        operation(&format!("GET {PROJECT}/audit"), "read_audit", "What happened in the project")
-            .paged()
-            .query(
-                ["order", "since", "until", "actor", "action", "target", "user"].map(|name| (name, text())),
-            ),
+        operation(
+            &format!("GET {PROJECT}/audit"),
+            "read_audit",
+            "What happened in the project, and from where",
+        )
+        .paged()
+        .of(audited())
+        .query(["order", "since", "until", "actor", "action", "target", "user"].map(|name| (name, text()))),
         operation(
             &format!("GET {PROJECT}/outbox"),
             "list_outbox",
@@ -134,6 +137,25 @@ fn exported(path: &str, id: &'static str, summary: &'static str) -> Operation {
     operation(path, id, summary)
         .query([("after", number()), ("limit", limit)])
         .answers_as("application/x-ndjson", text())
+}
+
+/// An entry of a log. Without an origin: no request was behind it, or the person whose it was is gone.
+fn audited() -> serde_json::Value {
+    let mut origin = schema([("address!", text()), ("user_agent!", text())]);
+    origin["type"] = json!(["object", "null"]);
+    answer([
+        ("seq!", number()),
+        ("at!", text()),
+        ("actor!", text()),
+        ("actor_kind!", text()),
+        ("action!", text()),
+        ("target!", text()),
+        ("reason!", text()),
+        ("detail!", object()),
+        ("request_id!", text()),
+        ("personal!", json!({"type": ["object", "null"]})),
+        ("origin!", origin),
+    ])
 }
 
 fn audit() -> Vec<Operation> {
@@ -284,9 +306,14 @@ fn instance() -> Vec<Operation> {
             .answers(201, object()),
         operation("GET /admin/admins/{id}", "read_role_of_admin", "One role of a person"),
         operation("DELETE /admin/admins/{id}", "revoke_role_of_admin", "Takes the role away at once"),
-        operation("GET /admin/audit", "read_instance_audit", "What happened above the projects")
-            .paged()
-            .query(["order", "since", "until", "actor", "action", "target"].map(|name| (name, text()))),
+        operation(
+            "GET /admin/audit",
+            "read_instance_audit",
+            "What happened above the projects, and from where",
+        )
+        .paged()
+        .of(audited())
+        .query(["order", "since", "until", "actor", "action", "target"].map(|name| (name, text()))),
         operation("GET /admin/jobs", "list_jobs", "When each background job ran last, and how it ended"),
     ]
 }

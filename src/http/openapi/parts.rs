@@ -122,6 +122,12 @@ impl Operation {
         self.query([limit, ("after", text())]).answers(200, page)
     }
 
+    /// What a page of a list is made of.
+    pub fn of(mut self, item: Value) -> Self {
+        self.answer["properties"]["items"]["items"] = item;
+        self
+    }
+
     /// Tells what would go, and changes nothing.
     pub fn rehearsed(self) -> Self {
         self.query([("dry_run", flag())])

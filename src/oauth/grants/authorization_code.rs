@@ -290,7 +290,7 @@ async fn revoke_replayed(ctx: &Ctx, conn: &Conn, code: &CodeRow) -> Result<Verdi
         && families::revoke(conn, ctx.project.id, ctx.now, family, "code_replayed").await? == 1
     {
         logout_tokens::owe_for_family(conn, ctx.project.id, ctx.now, family).await?;
-        let actor = Actor::client(code.client_id, &ctx.request_id);
+        let actor = Actor::client(ctx, code.client_id, Some(code.user_id));
         let target = format!("token_family:{family}");
         let event = actor.did("authorization_code.replayed", &target);
         audit::append(conn, ctx.project.id, ctx.now, &event).await?;

@@ -253,7 +253,7 @@ async fn record(ctx: &Ctx, family: &Family, action: &str, revoke: bool) -> Resul
                 }
                 logout_tokens::owe_for_family(&conn, project, now, family.id).await?;
             }
-            let actor = Actor::client(family.client_id, &ctx.request_id);
+            let actor = Actor::client(ctx, family.client_id, Some(family.user_id));
             let target = format!("token_family:{}", family.id);
             let event = actor.did(action, &target);
             audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())

@@ -58,7 +58,7 @@ pub async fn register(
         settings: read.settings,
         registration: Some(Registration { by, hash: token.sha256() }),
     };
-    let actor = Actor::initial_access_token(by, &ctx.request_id);
+    let actor = Actor::initial_access_token(ctx, by);
     let made = clients::create(&ctx.app, ctx.project.id, ctx.now, &actor, new).await;
     let (client, secret) = made.map_err(of_metadata)?;
     let mut answer = answer(ctx, &client, &token)?;
@@ -130,7 +130,7 @@ pub async fn replace(ctx: &Ctx, own: &Own, mut given: Map<String, Value>) -> Res
         status: None,
         settings: decided(&read.settings)?,
     };
-    let actor = Actor::registration(client.id, &ctx.request_id);
+    let actor = Actor::registration(ctx, client.id);
     // The version that was judged: whatever an admin decides meanwhile is judged again.
     let changed = clients::change(ctx, &actor, Some(client.version), client.id, change).await;
     answer(ctx, &changed.map_err(of_change)?, &own.token)
@@ -159,6 +159,6 @@ async fn check_secret(ctx: &Ctx, client: &Client, given: &Value) -> Result<()> {
 
 /// Deletes the client (RFC 7592, 2.3): everything granted to it ends.
 pub async fn delete(ctx: &Ctx, own: &Own) -> Result<()> {
-    let actor = Actor::registration(own.client.id, &ctx.request_id);
+    let actor = Actor::registration(ctx, own.client.id);
     clients::delete(ctx, &actor, own.client.id).await
 }

@@ -86,6 +86,11 @@ impl Person {
         self.live.family.user_id
     }
 
+    /// The built-in project.
+    pub fn home(&self) -> ProjectId {
+        self.ctx.project.id
+    }
+
     /// As the audit log names them when they act: by a keyed hash, of the built-in project's own.
     pub fn name(&self) -> String {
         name(&self.ctx, self.user())

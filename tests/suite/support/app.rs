@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client as Http, redirect};
 use tessera::app::App;
 use tessera::cache::Cache;
@@ -57,6 +58,16 @@ impl TestApp {
     pub async fn node_through(&self, pooler: &Pooler) -> Self {
         let database = Arc::new(self.database.through(pooler));
         Self::on(database, self.app.clock.clone(), |_| ()).await
+    }
+
+    /// The same node as somebody at this address calls it, with this browser. The node has to trust whoever is near.
+    pub fn called_from(&self, address: &str, user_agent: &str) -> Self {
+        let values = [("x-forwarded-for", address), ("user-agent", user_agent)];
+        let headers = values.map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        let http = Http::builder().redirect(redirect::Policy::none());
+        let http = http.default_headers(HeaderMap::from_iter(headers)).build().unwrap();
+        let (app, database) = (self.app.clone(), self.database.clone());
+        Self { app, base: self.base.clone(), http, database }
     }
 
     /// Another node over the same store, with the same clock and keys.

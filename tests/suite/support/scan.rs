@@ -109,7 +109,16 @@ impl TestApp {
                 tessera::audit::open(&self.app.master_keys, project, UserId(user), &key, blob).ok()?;
             Some(("audit_log.sealed".to_owned(), plain.to_string().into_bytes()))
         };
-        log.rows.iter().filter_map(open).collect()
+        let open_origin = |row: &Vec<Option<Vec<u8>>>| {
+            let uuid = |column| log.cell(row, column).and_then(|cell| uuid_of(cell));
+            let owner = uuid("origin_project").map(ProjectId).zip(uuid("origin_user").map(UserId));
+            let key = owner.and_then(|(_, user)| of_user(user.0));
+            let request = String::from_utf8(log.cell(row, "request_id")?.clone()).ok()?;
+            let (keys, blob) = (&self.app.master_keys, log.cell(row, "origin")?);
+            let plain = tessera::audit::open_origin(keys, owner, &request, key.as_deref(), blob).ok()?;
+            Some(("audit_log.origin".to_owned(), plain.to_string().into_bytes()))
+        };
+        log.rows.iter().filter_map(open).chain(log.rows.iter().filter_map(open_origin)).collect()
     }
 }
 

@@ -36,10 +36,13 @@ pub enum Kind {
     Refresh,
     /// A client that did not prove itself; what went well tells of itself.
     ClientAuthentication,
+    /// Of a user, a client or a project, that was refused; what goes well is in the audit log.
+    Deletion,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::SignIn, Self::Exchange, Self::Refresh, Self::ClientAuthentication];
+    pub const ALL: [Self; 5] =
+        [Self::SignIn, Self::Exchange, Self::Refresh, Self::ClientAuthentication, Self::Deletion];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,12 +50,14 @@ impl Kind {
             Self::Exchange => "exchange",
             Self::Refresh => "refresh",
             Self::ClientAuthentication => "client_authentication",
+            Self::Deletion => "deletion",
         }
     }
 }
 
-/// Refused clients that a node notes in a minute: a refusal costs whoever provokes it nothing, so it must not fill the store.
-const MOST_REFUSED_CLIENTS: u32 = 100;
+/// Refused clients that a node notes in a minute, and refused deletions: a refusal costs whoever provokes it nothing, so it must
+/// not fill the store.
+const MOST_REFUSED: u32 = 100;
 
 /// The outcome of what went well; all others say why not.
 pub const OK: &str = "ok";
@@ -85,6 +90,7 @@ pub struct Events {
     noted: Mutex<Vec<Noted>>,
     dropped: AtomicU64,
     refused_clients: Mutex<Minute>,
+    refused_deletions: Mutex<Minute>,
 }
 
 /// What was noted within a minute.
@@ -101,8 +107,8 @@ impl Minute {
         if number != self.number {
             *self = Self { number, noted: 0 };
         }
-        self.noted += u32::from(self.noted <= MOST_REFUSED_CLIENTS);
-        self.noted <= MOST_REFUSED_CLIENTS
+        self.noted += u32::from(self.noted <= MOST_REFUSED);
+        self.noted <= MOST_REFUSED
     }
 }
 
@@ -137,22 +143,40 @@ impl Events {
 
 /// Notes what happened, unless the project keeps no such events.
 pub fn note(ctx: &Ctx, kind: Kind, outcome: &'static str, client: Option<ClientId>, user: Option<UserId>) {
+    let origin = ORIGIN.try_with(Clone::clone).unwrap_or_default();
+    push(ctx, kind, outcome, (client, user), origin);
+}
+
+fn push(
+    ctx: &Ctx,
+    kind: Kind,
+    outcome: &'static str,
+    (client, user): (Option<ClientId>, Option<UserId>),
+    origin: Origin,
+) {
     if ctx.project.settings.retention.sign_in_events_days == 0 {
         return;
     }
-    let origin = ORIGIN.try_with(Clone::clone).unwrap_or_default();
     ctx.app.events.push(Noted { project: ctx.project.id, at: ctx.now, kind, outcome, client, user, origin });
 }
 
 /// Notes that somebody did not prove to be a client that there is; not every time, if it happens all the time.
 pub fn note_refused_client(ctx: &Ctx, client: ClientId) {
-    let has_room = {
-        let mut minute = ctx.app.events.refused_clients.lock().unwrap_or_else(PoisonError::into_inner);
-        minute.has_room(ctx.wall)
-    };
-    if has_room {
+    if has_room(&ctx.app.events.refused_clients, ctx.wall) {
         note(ctx, Kind::ClientAuthentication, "refused", Some(client), None);
     }
+}
+
+/// Notes that somebody was not let delete. Not from where: that would outlive an admin who is a person, whom the stream does not
+/// know; the audit log has it.
+pub fn note_refused_deletion(ctx: &Ctx) {
+    if has_room(&ctx.app.events.refused_deletions, ctx.wall) {
+        push(ctx, Kind::Deletion, "refused", (None, None), Origin::default());
+    }
+}
+
+fn has_room(minute: &Mutex<Minute>, now: Timestamp) -> bool {
+    minute.lock().unwrap_or_else(PoisonError::into_inner).has_room(now)
 }
 
 /// Writes what this node has noted.

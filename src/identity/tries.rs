@@ -39,6 +39,12 @@ pub async fn count(conn: &Conn, ctx: &Ctx, bounds: &[Bound]) -> Result<Option<u3
     Ok(None)
 }
 
+/// Counts a try, and says which one of its time it is. What is beyond the bound is for the caller to judge.
+pub async fn number(conn: &Conn, ctx: &Ctx, bound: &Bound) -> Result<i64> {
+    let until = ctx.now.plus_seconds(bound.seconds);
+    Ok(tries::count(conn, ctx.project.id, ctx.now, &bound.subject, until).await?.failures)
+}
+
 /// Takes the try back: it was a good one.
 pub async fn forgive(conn: &Conn, ctx: &Ctx, bounds: &[Bound]) -> Result<()> {
     for bound in bounds {

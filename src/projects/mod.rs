@@ -13,6 +13,7 @@ pub mod initial_access_tokens;
 pub mod labels;
 pub mod logos;
 pub mod outbox;
+pub mod refusals;
 pub mod resource_servers;
 pub mod scopes;
 mod sector;

@@ -168,7 +168,11 @@ async fn bad_input_and_other_keys(engine: Engine) {
     let refused = app.admin_get(&manager, "/projects/other/events").await;
     refused.refused(403, "forbidden", "the role user_manager may not do this");
     for (query, field, why) in [
-        ("kind=dance".to_owned(), "kind", "kind is sign_in, exchange, refresh or client_authentication"),
+        (
+            "kind=dance".to_owned(),
+            "kind",
+            "kind is sign_in, exchange, refresh, client_authentication or deletion",
+        ),
         (format!("outcome={}", "x".repeat(65)), "outcome", "outcome has at most 64 bytes"),
         ("since=today".into(), "since", "since must be a time such as 2027-01-15T08:00:00Z"),
         ("limit=0".into(), "limit", "limit must lie between 1 and 200"),

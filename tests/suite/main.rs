@@ -67,6 +67,7 @@ mod delete_user_traces;
 mod delete_users;
 mod delete_users_once;
 mod deletion_guards;
+mod deletion_refusals;
 mod demo_callback;
 mod dev;
 mod device;

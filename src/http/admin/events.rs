@@ -36,7 +36,7 @@ pub async fn list(call: Call) -> Result<Response> {
     let query: Query = call.query()?;
     let limit = limit(query.limit)?;
     if query.kind.as_deref().is_some_and(|kind| !Kind::ALL.iter().any(|known| known.as_str() == kind)) {
-        let bound = "kind is sign_in, exchange, refresh or client_authentication";
+        let bound = "kind is sign_in, exchange, refresh, client_authentication or deletion";
         return Err(Error::invalid_field("kind", bound));
     }
     if query.outcome.as_ref().is_some_and(|outcome| outcome.len() > MOST_BYTES) {

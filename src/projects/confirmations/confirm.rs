@@ -3,7 +3,9 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{at_hand, close, closed, follow, no_confirmation, record, refuse_role, said_of, state};
+use super::{
+    at_hand, close, closed, follow, no_confirmation, record, record_refusal, refuse_role, said_of, state,
+};
 use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Code, Error, Result, conflict, forbidden};
@@ -13,7 +15,7 @@ use crate::model::project::DeletionConfirmation;
 use crate::model::role::Role;
 use crate::model::status::Status;
 use crate::projects::admins::step_up;
-use crate::projects::{self, clients};
+use crate::projects::{self, clients, refusals};
 use crate::secret::equal_in_constant_time;
 use crate::session::delete_user::{MOST_FAILURES, bulk};
 use crate::store::clients as stored_clients;
@@ -63,7 +65,10 @@ pub async fn confirm(
     let by = By { actor, role };
     match ctx.app.db.unit(|conn| async move { decide(ctx, &conn, by, id, typed).await }).await? {
         Verdict::Ended(ended) => Ok(ended),
-        Verdict::Refused(error) => Err(error),
+        Verdict::Refused(error) => {
+            refusals::note(ctx, &error);
+            Err(error)
+        }
     }
 }
 
@@ -103,8 +108,8 @@ async fn decide(
         return Ok(Verdict::Refused(more));
     }
     if let Some(refusal) = wrong_admin(method, is_requester) {
-        record(ctx, conn, "deletion_confirmation_failed", by.actor, &row, json!({"why": "wrong_key"}))
-            .await?;
+        let (verb, more) = ("deletion_confirmation_failed", json!({"why": "wrong_key"}));
+        record_refusal(ctx, conn, verb, by.actor, &row, more).await?;
         return Ok(Verdict::Refused(refusal));
     }
     let Some(name) = name_of(ctx, conn, what, &row).await? else {

@@ -21,10 +21,12 @@ pub use self::confirm::{Ended, confirm};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden, not_found};
+use crate::events;
 use crate::ids::{BulkId, ClientId, ConfirmationId, ProjectId};
 use crate::model::confirmation::{State, What};
 use crate::model::role::Role;
 use crate::model::timestamp::Timestamp;
+use crate::projects::refusals;
 use crate::session::delete_user::bulk;
 use crate::store::confirmations::{self, ConfirmationRow};
 use crate::store::db::Conn;
@@ -105,7 +107,9 @@ pub async fn cancel(ctx: &Ctx, actor: &Actor, role: Role, id: ConfirmationId) ->
             Ok(None)
         })
         .await?;
-    refused.map_or(Ok(()), Err)
+    let Some(refusal) = refused else { return Ok(()) };
+    refusals::note(ctx, &refusal);
+    Err(refusal)
 }
 
 /// Leaves the trace of a deletion that is refused, before that is answered.
@@ -114,9 +118,11 @@ pub async fn refused(ctx: &Ctx, actor: &Actor, what: What, id: Uuid, why: &'stat
     let (action, target) = (action.as_str(), target.as_str());
     let trace = |conn: Conn| async move {
         let event = actor.did(action, target).with(json!({"why": why}));
-        audit::append(&conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
+        refusals::record(&conn, ctx, event).await
     };
-    ctx.app.db.unit(trace).await
+    ctx.app.db.unit(trace).await?;
+    events::note_refused_deletion(ctx);
+    Ok(())
 }
 
 /// The end of a project takes another role than that of a client. A refusal leaves a trace.
@@ -131,7 +137,7 @@ async fn refuse_role(
     if role.may(what.permission()) {
         return Ok(None);
     }
-    record(ctx, conn, "deletion_refused", actor, row, json!({"why": "role"})).await?;
+    record_refusal(ctx, conn, "deletion_refused", actor, row, json!({"why": "role"})).await?;
     Ok(Some(forbidden(format!("the role {} may not do this", role.as_str()))))
 }
 
@@ -186,6 +192,21 @@ async fn record(
     let (action, target) = (format!("{}.{verb}", what.as_str()), target(what, row.target_id));
     let event = actor.did(&action, &target).because(&row.reason).with(merge(said_of(row), more));
     audit::append(conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
+}
+
+/// The same for what may be tried, and refused, again and again.
+async fn record_refusal(
+    ctx: &Ctx,
+    conn: &Conn,
+    verb: &str,
+    actor: &Actor,
+    row: &ConfirmationRow,
+    more: Value,
+) -> Result<()> {
+    let what: What = row.what.parse()?;
+    let (action, target) = (format!("{}.{verb}", what.as_str()), target(what, row.target_id));
+    let event = actor.did(&action, &target).because(&row.reason).with(merge(said_of(row), more));
+    refusals::record(conn, ctx, event).await
 }
 
 /// What every event of it says, the end itself too.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::execute::{execute, notice, set_impact};
-use super::{closed, guards, mass, no_deletion, objection, record, state, tell};
+use super::{closed, guards, mass, no_deletion, objection, record, record_refusal, state, tell};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden};
@@ -12,6 +12,7 @@ use crate::ledger::file::copy_soon;
 use crate::model::deletion::State;
 use crate::model::project::{DeletionConfirmation, MOST_RESTORE_DAYS};
 use crate::projects::admins::step_up;
+use crate::projects::refusals;
 use crate::secret::equal_in_constant_time;
 use crate::session::holder::Holder;
 use crate::store::db::Conn;
@@ -74,7 +75,10 @@ async fn confirm_by(
             Ok(())
         }
         Verdict::Scheduled => Ok(()),
-        Verdict::Refused(error) => Err(error),
+        Verdict::Refused(error) => {
+            refusals::note(ctx, &error);
+            Err(error)
+        }
     }
 }
 
@@ -130,7 +134,7 @@ async fn decide(ctx: &Ctx, conn: &Conn, by: By<'_>, id: DeletionId, typed: Optio
     };
     if let Some(why) = wrong_key {
         let more = json!({"why": "wrong_key"});
-        record(ctx, conn, "user.deletion_confirmation_failed", actor, &deletion, more).await?;
+        record_refusal(ctx, conn, "user.deletion_confirmation_failed", actor, &deletion, more).await?;
         return Ok(Verdict::Refused(forbidden(why)));
     }
     let person = erasing::find_person(conn, project, deletion.user_id).await?;
@@ -191,7 +195,7 @@ async fn carry_out(
     }
     if let Some(guard) = guards::of(ctx, conn, user).await? {
         let more = json!({"why": guard.as_str()});
-        record(ctx, conn, "user.deletion_refused", actor, &deletion, more).await?;
+        record_refusal(ctx, conn, "user.deletion_refused", actor, &deletion, more).await?;
         return Ok(Verdict::Refused(guards::refusal(guard)));
     }
     match settle(ctx, conn, (actor, actor.name()), &mut deletion, person).await? {

@@ -33,7 +33,7 @@ use crate::error::{Error, Result, conflict, not_found};
 use crate::ids::{DeletionId, UserId};
 use crate::model::deletion::{Impact, State};
 use crate::model::timestamp::Timestamp;
-use crate::projects::webhooks;
+use crate::projects::{refusals, webhooks};
 use crate::store::bulk_users;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
@@ -133,6 +133,27 @@ async fn record_sealing(
     more: Value,
     personal: Option<&Personal>,
 ) -> Result<()> {
+    let detail = detail(deletion, more)?;
+    let target = audit::user_name(ctx, deletion.user_id);
+    let event = actor.did(action, &target).because(&deletion.reason).with(detail).sealing(personal);
+    audit::append(conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
+}
+
+/// The same for what may be tried, and refused, again and again.
+async fn record_refusal(
+    ctx: &Ctx,
+    conn: &Conn,
+    action: &str,
+    actor: &Actor,
+    deletion: &Deletion,
+    more: Value,
+) -> Result<()> {
+    let (detail, target) = (detail(deletion, more)?, audit::user_name(ctx, deletion.user_id));
+    let event = actor.did(action, &target).because(&deletion.reason).with(detail);
+    refusals::record(conn, ctx, event).await
+}
+
+fn detail(deletion: &Deletion, more: Value) -> Result<Value> {
     let impact: Value = serde_json::from_str(&deletion.impact).map_err(Error::internal)?;
     let mut detail = json!({
         "deletion_id": deletion.id, "method": deletion.method, "notify": deletion.notify, "impact": impact,
@@ -142,9 +163,7 @@ async fn record_sealing(
         detail.extend(deletion.notify_reason.as_ref().map(|why| ("notify_reason".into(), json!(why))));
         detail.extend(more);
     }
-    let target = audit::user_name(ctx, deletion.user_id);
-    let event = actor.did(action, &target).because(&deletion.reason).with(detail).sealing(personal);
-    audit::append(conn, ctx.project.id, ctx.now, &event).await.map(|_| ())
+    Ok(detail)
 }
 
 /// Tells the project's webhooks.

@@ -7,11 +7,13 @@ use super::{closed, guards, mass, no_user, record};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict};
+use crate::events;
 use crate::ids::{DeletionId, UserId};
 use crate::model::deletion::{Impact, State, check_notify_reason, check_reason, values_in};
 use crate::model::project::DeletionConfirmation;
 use crate::model::timestamp::Timestamp;
 use crate::projects::admins::step_up::no_factor;
+use crate::projects::refusals;
 use crate::session::holder::Holder;
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
@@ -151,16 +153,16 @@ async fn ask(
 
 /// Leaves the trace of a deletion that is refused, before that is answered.
 pub async fn refused(ctx: &Ctx, actor: &Actor, user: Option<UserId>, why: &'static str) -> Result<()> {
-    let project = ctx.project.id;
-    let target = user.map_or_else(|| format!("project:{project}"), |user| audit::user_name(ctx, user));
+    let target =
+        user.map_or_else(|| format!("project:{}", ctx.project.id), |user| audit::user_name(ctx, user));
     let target = target.as_str();
-    ctx.app
-        .db
-        .unit(|conn| async move {
-            let event = actor.did("user.deletion_refused", target).with(json!({"why": why}));
-            audit::append(&conn, project, ctx.now, &event).await.map(|_| ())
-        })
-        .await
+    let trace = |conn: Conn| async move {
+        let event = actor.did("user.deletion_refused", target).with(json!({"why": why}));
+        refusals::record(&conn, ctx, event).await
+    };
+    ctx.app.db.unit(trace).await?;
+    events::note_refused_deletion(ctx);
+    Ok(())
 }
 
 /// Opens the deletion, unless the user has another open one: two admins should know of each other.

@@ -18,6 +18,6 @@ pub use cut::cut;
 pub use export::{MOST_LINES, Page, Proof, export, verify_export};
 pub use origin::{Origin, Owner, open_origin};
 pub use personal::{Personal, erase, open, seal, seal_first};
-pub use read::{Filter, Order, Shown, list};
+pub use read::{AdminAct, Filter, Order, Shown, admin_acts, list};
 pub use verify::{next_chain, verify, verify_with};
 pub use walk::{Demands, Verdict};

@@ -8,8 +8,9 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ids::ProjectId;
 use crate::model::timestamp::Timestamp;
-use crate::store::audit::{self, AuditRow};
+use crate::store::audit::{self, ActRow, AuditRow};
 pub use crate::store::audit::{Filter, Order};
+use crate::store::user_keys;
 
 /// An event as the API shows it.
 #[derive(Debug, Serialize)]
@@ -64,6 +65,48 @@ fn origin(app: &App, row: &AuditRow) -> Option<Value> {
     let (blob, key) = (row.origin.as_ref()?, row.origin_key.as_deref());
     let opened = open_origin(&app.master_keys, owner, &row.request_id, key, blob);
     opened.inspect_err(|_| tracing::error!(seq = row.seq, "an audit entry's origin does not open")).ok()
+}
+
+/// What a person did as an admin.
+#[derive(Debug, Serialize)]
+pub struct AdminAct {
+    /// `None`: above the projects.
+    pub project: Option<ProjectId>,
+    pub seq: i64,
+    pub at: Timestamp,
+    pub action: String,
+    /// Address and user agent.
+    pub origin: Option<Value>,
+    #[serde(skip)]
+    chain: ProjectId,
+}
+
+/// The acts of an admin who is a person, in all chains, after one of them; as far as from where is kept with them.
+pub async fn admin_acts(
+    app: &App,
+    owner: Owner,
+    after: Option<&AdminAct>,
+    limit: i64,
+) -> Result<Vec<AdminAct>> {
+    let (home, user) = owner;
+    let after = after.map_or((ProjectId::INSTANCE, 0), |act| (act.chain, act.seq));
+    let read = |conn| async move {
+        let key = user_keys::find(&conn, home, user).await?;
+        Ok((key, audit::admin_acts(&conn, home, user, after, limit).await?))
+    };
+    let (key, rows) = app.db.read(read).await?;
+    let key = key.as_deref();
+    let shown = |row: ActRow| AdminAct {
+        project: Some(row.project_id).filter(|project| *project != ProjectId::INSTANCE),
+        seq: row.seq,
+        at: row.at,
+        action: row.action,
+        origin: row
+            .origin
+            .and_then(|blob| open_origin(&app.master_keys, Some(owner), &row.request_id, key, &blob).ok()),
+        chain: row.project_id,
+    };
+    Ok(rows.into_iter().map(shown).collect())
 }
 
 /// Events of one chain, beyond the number `after`.

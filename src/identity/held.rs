@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::factors::{self, Factors};
 use super::{devices, links, passkeys};
 use crate::app::Ctx;
-use crate::audit::{self, Filter, Order};
+use crate::audit::{self, AdminAct, Filter, Order};
 use crate::error::Result;
 use crate::events;
 use crate::ids::UserId;
@@ -70,6 +70,9 @@ pub struct Held {
     /// Of a user of the built-in project; nobody else has any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub admin_roles: Vec<AdminRole>,
+    /// What they did as an admin, in whatever project, and from where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub admin_acts: Vec<AdminAct>,
     pub deletions: Vec<OfDeletion>,
     pub events: Vec<OwnEvent>,
     /// Sign-ins, refreshes and failures.
@@ -140,13 +143,20 @@ pub async fn gather(ctx: &Ctx, user: UserId) -> Result<Held> {
         links: mailed(ctx, user).await?,
         guards: guards::kept(ctx, user).await?,
         admin_roles,
+        admin_acts: all!(AdminAct, last => audit::admin_acts(&ctx.app, (project, user), last, PAGE)),
         deletions,
         events: events_of(ctx, user).await?,
         sign_ins: sign_ins(ctx, user).await?,
         complete: true,
     };
-    let fits = [held.sessions.len(), held.consents.len(), held.events.len(), held.sign_ins.len()];
-    held.complete = fits.into_iter().all(|count| count < MOST);
+    let lists = [
+        held.sessions.len(),
+        held.consents.len(),
+        held.admin_acts.len(),
+        held.events.len(),
+        held.sign_ins.len(),
+    ];
+    held.complete = lists.into_iter().all(|count| count < MOST);
     Ok(held)
 }
 

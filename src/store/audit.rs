@@ -111,6 +111,40 @@ pub async fn list(
     )
 }
 
+/// Something that a person of the built-in project did as an admin.
+#[derive(Clone, Debug, FromRow)]
+pub struct ActRow {
+    /// Whose chain has it.
+    pub project_id: ProjectId,
+    pub seq: i64,
+    pub at: Timestamp,
+    pub action: String,
+    pub request_id: String,
+    pub origin: Option<Vec<u8>>,
+}
+
+/// The acts of an admin who is a person, in all chains, as far as from where is kept with them; after the entry of a chain.
+pub async fn admin_acts(
+    conn: &Conn,
+    home: ProjectId,
+    user: UserId,
+    (project, seq): (ProjectId, i64),
+    limit: i64,
+) -> Result<Vec<ActRow>> {
+    fetch_all!(
+        conn,
+        ActRow,
+        "SELECT project_id, seq, at, action, request_id, origin FROM audit_log
+         WHERE origin_project = $1 AND origin_user = $2 AND actor_kind = 'admin' AND (project_id, seq) > ($3, $4)
+         ORDER BY project_id, seq LIMIT $5",
+        home,
+        user,
+        project,
+        seq,
+        limit
+    )
+}
+
 #[derive(FromRow)]
 struct Place {
     seq: i64,

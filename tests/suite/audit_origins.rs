@@ -134,6 +134,15 @@ async fn of_an_admin_who_is_a_person(engine: Engine) {
     assert_eq!(in_shop().await, named(&both));
     assert_eq!(above().await.filter(|origin| *origin == bens).count(), 1);
     assert!(is_anywhere(&app, "198.51.100.8").await);
+    // Ben is told of all that is held, whichever project it lies in.
+    let path = format!("/projects/admin/users/{ben}/export");
+    let mut acts = app.admin_get(&hall.owner, &path).await.ok()["admin_acts"].take();
+    let acts = acts.as_array_mut().unwrap();
+    for act in acts.iter_mut() {
+        assert!(act["seq"].take().is_i64() && act["at"].take().is_string());
+    }
+    let act = |project: Value, action: &str| json!({"project": project, "action": action, "origin": bens, "seq": null, "at": null});
+    assert_eq!(*acts, [act(Value::Null, "admin_key.created"), act(json!(shop.project), "project.changed")]);
     // Under a key of Ben's own: without it nobody reads it.
     let kept = "SELECT count(*) AS n FROM audit_log WHERE origin_user IS NOT NULL";
     assert_eq!(number(&app.app.db, kept).await, 2);

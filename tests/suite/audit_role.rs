@@ -92,6 +92,7 @@ async fn the_server_runs_whole_and_the_log_cannot_be_changed() {
         "detail",
         "request_id",
         "commitment",
+        "origin_commitment",
         "prev_hash",
         "hash",
     ];

@@ -113,7 +113,14 @@ async fn lives_here(app: &TestApp, office: &TestApp, shop: &Shop, server: &Recei
         .await
         .created();
     office.policy(shop, json!({"factors": ["totp"]})).await;
-    let enrolled = app.enrolled(shop).await;
+    office.policy(shop, json!({"second_factor": "required"})).await;
+    let middle = app.half_signed_in(shop, "").await;
+    let (enrolled, last) = app.enrol(shop, &middle).await;
+    let form = [("request", last.sealed())];
+    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(app.post_page(shop, "/second-factor", &last.cookie, &form).await.status(), 303);
+    office.policy(shop, json!({"second_factor": null})).await;
+    app.app.clock.advance(30);
     office.policy(shop, json!({"factors": null})).await;
     desk.count_no_factor().await;
     let alice = Account::new(app, shop).await;

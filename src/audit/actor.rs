@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{Event, Origin};
 use crate::app::{App, Ctx};
 use crate::error::{Result, forbidden};
-use crate::ids::{AdminKeyId, ClientId, InitialAccessTokenId, UserId};
+use crate::ids::{AdminKeyId, ClientId, InitialAccessTokenId, ProjectId, UserId};
+use crate::keys::master::MasterKeys;
 use crate::projects::admin_keys::not_valid;
 use crate::projects::admins::{Admin, Person, Who};
 use crate::projects::initial_access_tokens;
@@ -92,6 +93,10 @@ impl Actor {
         Self::new("command_line".into(), "command_line", "", Origin::Nowhere)
     }
 
+    pub fn is_command_line(&self) -> bool {
+        self.kind == "command_line"
+    }
+
     /// What happens by itself, by the name of the job.
     pub fn system(job: &str) -> Self {
         Self::new(format!("system:{job}"), "system", "", Origin::Nowhere)
@@ -160,6 +165,11 @@ pub fn own_account() -> crate::error::Error {
 
 /// How a user is named in the audit log: the keyed hash of the id, which says nothing once the user is gone.
 pub fn user_name(ctx: &Ctx, user: UserId) -> String {
-    let hash = ctx.app.master_keys.keyed_hash(ctx.project.id, "audit/user", user.0.as_bytes());
+    user_name_in(&ctx.app.master_keys, ctx.project.id, user)
+}
+
+/// The same of a user of this project.
+pub fn user_name_in(keys: &MasterKeys, project: ProjectId, user: UserId) -> String {
+    let hash = keys.keyed_hash(project, "audit/user", user.0.as_bytes());
     format!("user:{}", encode_base64url(&hash))
 }

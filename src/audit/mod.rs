@@ -11,7 +11,7 @@ mod read;
 mod verify;
 mod walk;
 
-pub use actor::{Actor, Authority, own_account, user_name};
+pub use actor::{Actor, Authority, own_account, user_name, user_name_in};
 pub use chain::{Event, append, count_of};
 pub use checkpoint::Checkpoint;
 pub use cut::cut;

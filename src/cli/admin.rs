@@ -1,4 +1,4 @@
-//! `admin create|grant|revoke|list`: admins who are people.
+//! `admin create|grant|revoke|list|second-factor`: admins who are people.
 
 use std::sync::Arc;
 
@@ -12,10 +12,12 @@ use crate::app::{App, Ctx};
 use crate::audit::Actor;
 use crate::config::Sources;
 use crate::ids::AdminGrantId;
+use crate::model::role::Role;
 use crate::model::sign_in_policy::SecondFactor;
 use crate::projects::admins::grants::{self, NewGrant, project_of};
 use crate::projects::admins::{Within, home, name};
 use crate::projects::users::{self, NewUser};
+use crate::projects::{self, ProjectChange};
 use crate::store::admin_grants::GrantRow;
 
 #[derive(Subcommand)]
@@ -52,6 +54,17 @@ Example:
     Revoke {
         /// As `list` shows it.
         id: AdminGrantId,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Whether admins who are people have to have a second factor. Only this command makes it optional again.
+    #[command(after_help = "\
+Examples:
+  tessera admin second-factor required
+  tessera admin second-factor optional        whoever has none signs in by the password alone")]
+    SecondFactor {
+        /// required or optional
+        policy: String,
         #[command(flatten)]
         common: Common,
     },
@@ -98,6 +111,15 @@ pub async fn run(command: &Command, sources: Sources) -> anyhow::Result<()> {
             let mut shown = shown(&ctx, &row);
             shown["revoked_at"] = json!(ctx.now);
             common.show(&shown)
+        }
+        Command::SecondFactor { policy, common } => {
+            let (_, ctx) = open(common, sources).await?;
+            let settings = json!({"sign_in": {"second_factor": policy}});
+            let settings = settings.as_object().cloned().unwrap_or_default();
+            let change = ProjectChange { settings, ..ProjectChange::default() };
+            let actor = Actor::command_line();
+            let changed = projects::change(&ctx, &actor, Role::Owner, None, change).await?;
+            common.show(&json!({"second_factor": changed.settings.sign_in.second_factor}))
         }
         Command::List { project, common } => {
             let (app, ctx) = open(common, sources).await?;

@@ -14,7 +14,7 @@ use crate::telemetry;
 #[derive(Args)]
 #[command(after_help = "\
 Run it before the nodes serve again, with the settings of `serve`. It ends every session of every project, erases again who
-was erased after the backup was taken, and writes an audit event. It is safe to repeat.
+was erased after the backup was taken, also whole projects, and writes an audit event. It is safe to repeat.
 
 Examples:
   tessera restored                                           with this node's copy of the erasure ledger
@@ -50,9 +50,15 @@ pub async fn run(command: &Restored, sources: &Sources) -> anyhow::Result<()> {
 }
 
 fn tell(report: &Report) -> anyhow::Result<()> {
-    let Report { projects, lines, erased, faults, postponed, called_off, set_aside } = report;
+    let Report { projects, lines, erased, deleted_projects, faults, postponed, called_off, set_aside } =
+        report;
     println!("Every session and token of {projects} projects has ended.");
     println!("The erasure ledger has {lines} lines; {erased} users of the backup have been erased again.");
+    if *deleted_projects > 0 {
+        println!(
+            "{deleted_projects} projects of the backup have been deleted again, with everybody in them."
+        );
+    }
     if let Some(file) = set_aside {
         println!(
             "This node's copy of the ledger did not fit the store and was moved to {}; a new one has been written.",
@@ -61,7 +67,7 @@ fn tell(report: &Report) -> anyhow::Result<()> {
     }
     println!(
         "What was revoked or disabled after the backup was taken is in force again: look at admin keys, client secrets, \
-         clients and users, also at projects and legal holds."
+         clients and users, also at projects that were switched off and at legal holds."
     );
     if *postponed > 0 {
         println!(

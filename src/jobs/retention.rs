@@ -11,7 +11,7 @@ use crate::model::retention::{MOST_DEAD_SESSIONS_DAYS, Retention};
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
 use crate::store::retention::{self, Kept};
-use crate::store::{events, expired};
+use crate::store::{deletion_guards, events, expired};
 
 /// Projects looked at with one statement.
 const PAGE: i64 = 200;
@@ -25,6 +25,8 @@ struct Tally {
     entries: u64,
     /// Projects whose log the database does not let us cut.
     refused: u64,
+    /// Projects whose log stays whole because somebody is under a legal hold.
+    held: u64,
     more: bool,
     failure: Option<Error>,
 }
@@ -80,6 +82,12 @@ async fn of_project(run: &Run, kept: &Kept, now: Timestamp, tally: &mut Tally) -
         }
     }
     if let Some(days) = audit_days.filter(|days| is_due(kept.oldest_entry, *days)) {
+        // A log is cut as a whole, and what it says of whoever must be kept is kept.
+        let is_any_held = |conn: Conn| async move { deletion_guards::is_any_held(&conn, project).await };
+        if run.app.db.read(is_any_held).await? {
+            tally.held += 1;
+            return Ok(());
+        }
         let moments = (now, end(days));
         let actor = Actor::system("retention");
         let cut = audit::cut(&run.app, project, &actor, moments, || run.may_go_on());
@@ -97,9 +105,13 @@ impl Tally {
         if let Some(error) = self.failure {
             return Err(error);
         }
-        let Self { events, families, entries, refused, .. } = self;
+        let Self { events, families, entries, refused, held, .. } = self;
         let mut summary =
             format!("removed {events} events, {families} token_families, {entries} audit_log entries");
+        if held > 0 {
+            write!(summary, "; {held} audit logs stay whole, because somebody is under a legal hold")
+                .map_err(Error::internal)?;
+        }
         if refused > 0 {
             write!(summary, "; the database role may not cut {refused} audit logs, see docs/audit.md")
                 .map_err(Error::internal)?;

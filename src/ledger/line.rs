@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! 1 <seq> <time> <project> <user> <deletion> <id of the master key> <mac of the line before> <mac>
+//! 2 <seq> <time> <project> - <confirmation> <id of the master key> <mac of the line before> <mac>
 //! ```
 //!
+//! The first form is a user's, the second that of a whole project, which older versions take for a line that they cannot read.
 //! Times are RFC 3339, macs HMAC-SHA256 in base64url. The first line stands after `-`.
 
 use time::OffsetDateTime;
@@ -15,7 +17,12 @@ use crate::keys::master::MasterKeys;
 use crate::model::timestamp::Timestamp;
 use crate::secret::{decode_base64url, encode_base64url};
 
-const FORMAT: &str = "1";
+const OF_USER: &str = "1";
+const OF_PROJECT: &str = "2";
+
+/// Stands where a project's line names no user.
+const NOBODY: &str = "-";
+
 const PURPOSE: &str = "erasure-ledger";
 
 /// What stands for the line before the first one.
@@ -36,9 +43,15 @@ pub struct Line {
 
 impl Line {
     pub fn sign(keys: &MasterKeys, seq: i64, at: Timestamp, erased: &Erased, prev: &str) -> Result<Self> {
-        let Erased { project, user, deletion } = erased;
         let key = keys.current_id();
-        let signed = format!("{FORMAT} {seq} {at} {project} {user} {deletion} {key} {prev}");
+        let signed = match erased {
+            Erased::User { project, user, deletion } => {
+                format!("{OF_USER} {seq} {at} {project} {user} {deletion} {key} {prev}")
+            }
+            Erased::Project { project, confirmation } => {
+                format!("{OF_PROJECT} {seq} {at} {project} {NOBODY} {confirmation} {key} {prev}")
+            }
+        };
         let mac = keys.mac(key, PURPOSE, signed.as_bytes());
         let mac = mac.ok_or_else(|| Error::internal("there is no master key to sign with"))?;
         let mac = encode_base64url(&mac);
@@ -54,8 +67,8 @@ impl Line {
         const SHAPE: &str = "is not a line of the ledger";
         let (signed, mac) = text.rsplit_once(' ').ok_or(SHAPE)?;
         let words: [&str; 8] = signed.split(' ').collect::<Vec<_>>().try_into().map_err(|_| SHAPE)?;
-        let [format, seq, at, project, user, deletion, key, prev] = words;
-        if format != FORMAT {
+        let [format, seq, at, project, user, by, key, prev] = words;
+        if ![OF_USER, OF_PROJECT].contains(&format) {
             return Err(SHAPE);
         }
         if !keys.ids().any(|id| id == key) {
@@ -65,10 +78,15 @@ impl Line {
         if !keys.is_mac(key, PURPOSE, signed.as_bytes(), &proof) {
             return Err("has been altered: its signature is wrong");
         }
-        let erased = Erased {
-            project: project.parse().map_err(|_| SHAPE)?,
-            user: user.parse().map_err(|_| SHAPE)?,
-            deletion: deletion.parse().map_err(|_| SHAPE)?,
+        let project = project.parse().map_err(|_| SHAPE)?;
+        let erased = match (format, user) {
+            (OF_PROJECT, NOBODY) => Erased::Project { project, confirmation: by.parse().map_err(|_| SHAPE)? },
+            (OF_USER, user) => Erased::User {
+                project,
+                user: user.parse().map_err(|_| SHAPE)?,
+                deletion: by.parse().map_err(|_| SHAPE)?,
+            },
+            _ => return Err(SHAPE),
         };
         let at = Timestamp::truncated(OffsetDateTime::parse(at, &Rfc3339).map_err(|_| SHAPE)?);
         let seq = seq.parse().map_err(|_| SHAPE)?;
@@ -89,8 +107,17 @@ mod tests {
 
     fn line(keys: &MasterKeys) -> Line {
         let id = Uuid::from_u128;
-        let erased = Erased { project: id(1).into(), user: id(2).into(), deletion: id(3).into() };
-        Line::sign(keys, 7, Timestamp::from_micros(1_800_000_000_000_001), &erased, BEGINNING).unwrap()
+        let erased = Erased::User { project: id(1).into(), user: id(2).into(), deletion: id(3).into() };
+        sign(keys, &erased)
+    }
+
+    fn line_of_project(keys: &MasterKeys) -> Line {
+        let id = Uuid::from_u128;
+        sign(keys, &Erased::Project { project: id(1).into(), confirmation: id(3).into() })
+    }
+
+    fn sign(keys: &MasterKeys, erased: &Erased) -> Line {
+        Line::sign(keys, 7, Timestamp::from_micros(1_800_000_000_000_001), erased, BEGINNING).unwrap()
     }
 
     #[test]
@@ -98,18 +125,22 @@ mod tests {
         let line = line(&keys(&["k1"]));
         assert_eq!(Line::read(&keys(&["k1"]), &line.text), Ok(line.clone()));
         assert_eq!(Line::read(&keys(&["k2", "k1"]), &line.text), Ok(line), "after a new master key");
+        let line = line_of_project(&keys(&["k1"]));
+        assert_eq!(Line::read(&keys(&["k1"]), &line.text), Ok(line));
     }
 
     #[test]
     fn any_change_is_found() {
-        let (keys, line) = (keys(&["k1"]), line(&keys(&["k1"])));
-        for at in 0..line.text.len() {
-            let mut altered = line.text.clone().into_bytes();
-            altered[at] = if altered[at] == b'1' { b'2' } else { b'1' };
-            assert!(Line::read(&keys, std::str::from_utf8(&altered).unwrap()).is_err(), "byte {at}");
-            assert!(Line::read(&keys, &line.text[..at]).is_err(), "cut at {at}");
+        let keys = keys(&["k1"]);
+        for line in [line(&keys), line_of_project(&keys)] {
+            for at in 0..line.text.len() {
+                let mut altered = line.text.clone().into_bytes();
+                altered[at] = if altered[at] == b'1' { b'2' } else { b'1' };
+                assert!(Line::read(&keys, std::str::from_utf8(&altered).unwrap()).is_err(), "byte {at}");
+                assert!(Line::read(&keys, &line.text[..at]).is_err(), "cut at {at}");
+            }
+            assert!(Line::read(&keys, &format!("{} ", line.text)).is_err());
         }
-        assert!(Line::read(&keys, &format!("{} ", line.text)).is_err());
     }
 
     #[test]

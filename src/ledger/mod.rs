@@ -1,5 +1,5 @@
-//! The erasure ledger: one signed line for each executed deletion, so that a restored backup forgets the same people
-//! again.
+//! The erasure ledger: one signed line for each executed deletion of a user or a project, so that a restored backup forgets
+//! the same people again.
 //!
 //! The line is written in the unit of the deletion, into the table `erasures`: there is no deletion without its line and no
 //! line without its deletion. From there each node copies the lines to a file outside of the database ([`mod@file`]), right
@@ -12,18 +12,35 @@ pub mod replay;
 
 pub use self::line::Line;
 use crate::error::Result;
-use crate::ids::{DeletionId, ProjectId, UserId};
+use crate::ids::{ConfirmationId, DeletionId, ProjectId, UserId};
 use crate::keys::master::MasterKeys;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
 use crate::store::erasures;
 
-/// Who was erased, by which deletion.
+/// What was erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Erased {
-    pub project: ProjectId,
-    pub user: UserId,
-    pub deletion: DeletionId,
+pub enum Erased {
+    User {
+        project: ProjectId,
+        user: UserId,
+        /// By which deletion.
+        deletion: DeletionId,
+    },
+    /// With everybody in it.
+    Project {
+        project: ProjectId,
+        /// By which confirmation.
+        confirmation: ConfirmationId,
+    },
+}
+
+impl Erased {
+    pub const fn project(&self) -> ProjectId {
+        match self {
+            Self::User { project, .. } | Self::Project { project, .. } => *project,
+        }
+    }
 }
 
 /// Writes the line of a deletion, in its unit. The head of the ledger stays locked until the unit ends, so the lines are

@@ -1,4 +1,5 @@
-//! After a backup was restored: everything granted before ends, and who was erased since the backup is erased again.
+//! After a backup was restored: everything granted before ends, and who was erased since the backup is erased again, with the
+//! projects that were deleted.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -9,11 +10,12 @@ use serde_json::json;
 
 use super::file::{Copied, blocking, copy, set_aside};
 use super::line::BEGINNING;
-use super::{Line, append, mark};
+use super::{Erased, Line, append, mark};
 use crate::app::{App, Ctx, Visit};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Result};
 use crate::ids::ProjectId;
+use crate::projects as deciding;
 use crate::session::delete_user::{self, bulk};
 use crate::store::bulk_deletions::{self, Running};
 use crate::store::db::Conn;
@@ -37,6 +39,8 @@ pub struct Report {
     pub lines: u64,
     /// People who were in the backup and are erased again.
     pub erased: u64,
+    /// Projects that were in the backup and are deleted again.
+    pub deleted_projects: u64,
     /// Lines that were not applied, or that are missing; the rest has been applied nevertheless.
     pub faults: Vec<String>,
     /// Scheduled deletions that wait for [`LOOK_SECONDS`] more: what had cancelled or held one may be gone.
@@ -65,7 +69,7 @@ pub async fn restored(app: &Arc<App>, ledgers: &[PathBuf]) -> Result<Report> {
     mark::tell(app).await?;
     let detail = json!({
         "projects": report.projects, "ledger_lines": report.lines, "erased": report.erased,
-        "faults": report.faults.len(), "deletions_postponed": report.postponed,
+        "projects_deleted": report.deleted_projects, "faults": report.faults.len(), "deletions_postponed": report.postponed,
         "bulk_deletions_called_off": report.called_off,
     });
     let (actor, detail) = (&Actor::command_line(), &detail);
@@ -163,7 +167,11 @@ async fn replay_file(app: &Arc<App>, path: &Path, report: &mut Report) -> Result
                 report.faults.push(format!("{place} does not follow the line before it: lines are missing"));
             }
             report.lines += 1;
-            report.erased += u64::from(replay_line(app, &line).await?);
+            let erased = u64::from(replay_line(app, &line).await?);
+            match line.erased {
+                Erased::User { .. } => report.erased += erased,
+                Erased::Project { .. } => report.deleted_projects += erased,
+            }
             before = Some(line);
         }
     }
@@ -188,10 +196,10 @@ fn follows(line: &Line, before: Option<&Line>) -> bool {
     }
 }
 
-/// Erases the person again if the backup has brought them back; gives whether it had.
+/// Erases the person or the project again if the backup has brought them back; gives whether it had.
 async fn replay_line(app: &Arc<App>, line: &Line) -> Result<bool> {
     let now = app.clock.now();
-    let project = line.erased.project;
+    let project = line.erased.project();
     let visit = Visit::of_nobody(app, project, now);
     let ctx = match visit.current().await {
         Ok(ctx) => Some(ctx),
@@ -201,16 +209,19 @@ async fn replay_line(app: &Arc<App>, line: &Line) -> Result<bool> {
     };
     let ctx = ctx.as_ref();
     let erased = app.db.unit(|conn| async move { erase_again(&conn, app, ctx, line).await }).await?;
-    if let Some(ctx) = ctx.filter(|_| erased) {
-        delete_user::sweep(&ctx.app, project, line.erased.user).await?;
+    if let (true, Erased::User { user, .. }) = (erased, line.erased) {
+        delete_user::sweep(app, project, user).await?;
     }
     Ok(erased)
 }
 
 async fn erase_again(conn: &Conn, app: &App, ctx: Option<&Ctx>, line: &Line) -> Result<bool> {
-    let erased = match ctx {
-        Some(ctx) => delete_user::erase_again(conn, ctx, &line.erased).await?,
-        None => false,
+    let erased = match (ctx, line.erased) {
+        (None, _) => false,
+        (Some(ctx), Erased::User { user, deletion, .. }) => {
+            delete_user::erase_again(conn, ctx, user, deletion).await?
+        }
+        (Some(ctx), Erased::Project { .. }) => deciding::delete_again(ctx, conn).await?,
     };
     let head = erasures::head(conn).await?;
     let (seq, mac) = head.as_ref().map_or((0, BEGINNING), |head| (head.seq, head.mac.as_str()));
@@ -222,8 +233,14 @@ async fn erase_again(conn: &Conn, app: &App, ctx: Option<&Ctx>, line: &Line) -> 
         // The store went on without it: it gets a new number.
         append(conn, &app.master_keys, app.clock.now(), &line.erased).await?;
     }
-    if let Some(ctx) = ctx.filter(|_| erased) {
-        delete_user::record_again(conn, ctx, line).await?;
+    match (ctx.filter(|_| erased), line.erased) {
+        (None, _) => {}
+        (Some(ctx), Erased::User { user, deletion, .. }) => {
+            delete_user::record_again(conn, ctx, line, user, deletion).await?;
+        }
+        (Some(ctx), Erased::Project { confirmation, .. }) => {
+            deciding::record_again(ctx, conn, line, confirmation).await?;
+        }
     }
     Ok(erased)
 }

@@ -18,6 +18,7 @@ pub enum Letter {
     CodesRefused,
     DeletionCancelled,
     DeletionScheduled,
+    DeletionScheduledUnverified,
     EmailCode,
     FactorAdded,
     FactorRemoved,
@@ -34,7 +35,7 @@ pub enum Letter {
 /// A letter, its name, and the places that its words may have; those that they must have stand in [`REQUIRED`].
 type Row = (Letter, &'static str, &'static [&'static str]);
 
-const LETTERS: [Row; 18] = [
+const LETTERS: [Row; 19] = [
     (Letter::AccountDeleted, "account_deleted", &["project"]),
     (Letter::AddressChangeAsked, "address_change_asked", &["project", "username", "address"]),
     (Letter::AddressChanged, "address_changed", &["project", "username"]),
@@ -42,6 +43,7 @@ const LETTERS: [Row; 18] = [
     (Letter::CodesRefused, "codes_refused", &["project", "username"]),
     (Letter::DeletionCancelled, "deletion_cancelled", &["project", "username"]),
     (Letter::DeletionScheduled, "deletion_scheduled", &["project", "username", "date", "link"]),
+    (Letter::DeletionScheduledUnverified, "deletion_scheduled_unverified", &["project", "date"]),
     (Letter::EmailCode, "email_code", &["project", "username", "code", "minutes"]),
     (Letter::FactorAdded, "factor_added", &["project", "username", "factor"]),
     (Letter::FactorRemoved, "factor_removed", &["project", "username", "factor"]),
@@ -100,6 +102,7 @@ impl Letter {
             CodesRefused => mail_codes_refused,
             DeletionCancelled => mail_deletion_cancelled,
             DeletionScheduled => mail_deletion_scheduled,
+            DeletionScheduledUnverified => mail_deletion_scheduled_unverified,
             EmailCode => mail_email_code,
             FactorAdded => mail_factor_added,
             FactorRemoved => mail_factor_removed,

@@ -33,6 +33,10 @@ pub enum Notice<'a> {
         date: &'a str,
         link: &'a str,
     },
+    /// The same, to an address that nobody has proved: it may be a stranger's, who is told of no name and gets no link.
+    DeletionScheduledUnverified {
+        date: &'a str,
+    },
     /// It is called off.
     DeletionCancelled,
     /// Somebody asked for an account with this one's mail address or user name.
@@ -53,6 +57,9 @@ impl Notice<'_> {
             Self::AddressChanged => letter(Letter::AddressChanged),
             Self::DeletionScheduled { date, link } => {
                 letter(Letter::DeletionScheduled).with("date", date).with("link", link)
+            }
+            Self::DeletionScheduledUnverified { date } => {
+                letter(Letter::DeletionScheduledUnverified).with("date", date)
             }
             Self::DeletionCancelled => letter(Letter::DeletionCancelled),
             Self::SignUpKnown => letter(Letter::SignUpKnown),

@@ -12,6 +12,7 @@ use crate::model::role::{Permission, Role};
 use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::store::admin_keys::{self, AdminKey, Listed};
+use crate::store::db::Conn;
 
 /// What every admin key begins with.
 pub const PREFIX: &str = "tak_";
@@ -36,7 +37,8 @@ pub struct NewAdminKey {
     pub project: Option<ProjectId>,
 }
 
-/// Makes a key, which is given once. One made `by` an admin reaches no further than that admin.
+/// Makes a key, which is given once. One made `by` an admin reaches no further than that admin, and stands for whoever stands
+/// behind that one.
 ///
 /// # Errors
 /// 403 when the new key would reach further than its maker.
@@ -62,7 +64,11 @@ pub async fn create(
     let (made, hash) = (&key, &secret.sha256());
     app.db
         .unit(|conn| async move {
-            admin_keys::insert(&conn, now, made, hash).await?;
+            let made_by = match by {
+                Some(_) => Some(party(&conn, actor.name()).await?),
+                None => None,
+            };
+            admin_keys::insert(&conn, now, made, hash, made_by.as_deref()).await?;
             let target = target(made.id);
             let detail = json!({"name": made.name, "role": made.role, "project": made.project_id});
             let event = actor.did("admin_key.created", &target).with(detail);
@@ -70,6 +76,21 @@ pub async fn create(
         })
         .await?;
     Ok((Listed { key, created_at: now }, secret))
+}
+
+/// Who stands behind an admin that the log names so: a person for themselves and for the keys that they made, directly or by
+/// keys of theirs; a key that the command line made for itself and for all that were made with it.
+pub async fn party(conn: &Conn, name: &str) -> Result<String> {
+    let maker = match id_in(name) {
+        Some(id) => admin_keys::find_maker(conn, id).await?,
+        None => None,
+    };
+    Ok(maker.unwrap_or_else(|| name.to_owned()))
+}
+
+/// The key that the log names so, if it is one.
+pub fn id_in(name: &str) -> Option<AdminKeyId> {
+    name.strip_prefix("admin_key:")?.parse().ok()
 }
 
 /// Live keys by age; `within`: only those for this one project.

@@ -7,6 +7,7 @@ mod client_secrets;
 pub mod clients;
 pub mod confirmations;
 pub mod consents;
+mod deletion;
 pub mod exports;
 pub mod holdings;
 pub mod initial_access_tokens;
@@ -26,7 +27,7 @@ mod withdrawal;
 use serde_json::{Map, Value, json};
 
 use self::admins::{Within, home};
-use self::confirmations::{Subject, Waiting};
+pub use self::deletion::{ask_to_delete, delete_again, living, record_again};
 pub use self::shorthand::{create_admin_key, create_client, create_project, create_user};
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor, Event};
@@ -34,7 +35,6 @@ use crate::error::{Code, Error, Result, conflict, forbidden, not_found, stale};
 use crate::ids::ProjectId;
 use crate::keys::generate::RsaSize;
 use crate::keys::provide::Change;
-use crate::model::confirmation::What;
 use crate::model::merge::{differences, merged};
 use crate::model::names::{check_display_name, check_slug};
 use crate::model::project::{Project, ProjectKind, ProjectSettings, next_number};
@@ -44,7 +44,7 @@ use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
 pub use crate::store::projects::Living;
-use crate::store::{admin_grants, admin_keys as stored_admin_keys, deletion_guards, endings, projects};
+use crate::store::{endings, projects};
 
 /// A reason that an admin gives is at most this many characters.
 const MOST_REASON: usize = 500;
@@ -165,7 +165,7 @@ pub async fn change(
     new.settings = merged(&old.settings, &change.settings, "settings.")?;
     new.settings.check()?;
     logos::check_named(&new.settings, Some(&old.settings))?;
-    home::check_project(ctx, &new).await?;
+    home::check_project(ctx, actor, &new).await?;
     if let Some(setting) = old.settings.weakened_by(&new.settings)
         && role != Role::Owner
     {
@@ -228,67 +228,6 @@ pub async fn end_all_sessions(ctx: &Ctx, actor: &Actor, reason: &str) -> Result<
             record(&conn, id, ctx.now, &event.by_an_ended_key()).await
         })
         .await
-}
-
-/// What lives in the project, and so would end with it. It counts all of it, so nothing that has to succeed waits for it.
-pub async fn living(ctx: &Ctx) -> Result<Living> {
-    let id = ctx.project.id;
-    ctx.app.db.read(|conn| async move { projects::count_living(&conn, id, ctx.now).await }).await
-}
-
-/// Asks for the deletion of the project, which waits for a confirmation.
-///
-/// # Errors
-/// 409 for a protected project, and what [`confirmations::ask`] refuses; 412 when `seen` is no longer true.
-pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<Waiting> {
-    let project = current(ctx, seen)?;
-    home::check_deletion(ctx).await?;
-    if project.settings.deletion_protection {
-        confirmations::refused(ctx, actor, What::Project, project.id.0, "deletion_protection").await?;
-        let why = "the project is protected from deletion: settings.deletion_protection";
-        return Err(Error::new(Code::DeletionProtection, why));
-    }
-    let is_held = |conn| async move { deletion_guards::is_any_held(&conn, project.id).await };
-    if ctx.app.db.read(is_held).await? {
-        confirmations::refused(ctx, actor, What::Project, project.id.0, "legal_hold").await?;
-        return Err(held());
-    }
-    let impact = confirmations::counted(living(ctx).await)?;
-    let subject = Subject { what: What::Project, id: project.id.0, version: project.version, reason: "" };
-    confirmations::ask(ctx, actor, subject, impact).await
-}
-
-fn held() -> Error {
-    let why = "somebody in the project is under a legal hold, which an owner has to lift first";
-    Error::new(Code::LegalHold, why)
-}
-
-/// Deletes the project: from now on it is not found, and nothing of it lives. Its rows go later, in batches; its slug is
-/// never free again. The event stands in the instance's chain as well, because nobody can ask for the project's any more.
-/// It counts nothing: however much there is, it ends.
-async fn delete_confirmed(ctx: &Ctx, conn: &Conn, actor: &Actor, confirmed: Value) -> Result<()> {
-    let mut gone = Project::clone(&ctx.project);
-    gone.status = Status::Deleted;
-    // What becomes of its rows, and what the instance's log says, goes by everybody's clock.
-    let now = ctx.wall;
-    endings::begin_for_project(conn, gone.id, now).await?;
-    if projects::update(conn, now, &gone, true).await? == 0 {
-        return Err(stale(false));
-    }
-    // Whoever places one holds the project's row as well, so it is there by now, or finds the project gone.
-    if deletion_guards::is_any_held(conn, gone.id).await? {
-        return Err(held());
-    }
-    // A key or an admin of the project ends itself here.
-    actor.hold(conn).await?;
-    let roles = admin_grants::delete_for(conn, gone.id).await?;
-    let keys = stored_admin_keys::revoke_all(conn, gone.id, now).await?;
-    let target = target(gone.id);
-    let detail = json!({"slug": gone.slug, "admin_keys_revoked": keys, "admin_roles_revoked": roles});
-    let detail = confirmations::merge(detail, confirmed);
-    let event = actor.did("project.deleted", &target).with(detail).by_an_ended_key();
-    record(conn, gone.id, ctx.now, &event).await?;
-    record(conn, ProjectId::INSTANCE, now, &event).await
 }
 
 /// The project as it was read for this request, if that is what the caller has seen.

@@ -143,21 +143,35 @@ pub async fn delete_for(conn: &Conn, for_project: ProjectId) -> Result<u64> {
     )
 }
 
-/// Whether somebody who can sign in holds one of these roles for the project, or for all.
-pub async fn is_one(conn: &Conn, for_project: ProjectId, roles: Roles) -> Result<bool> {
-    let found = fetch_optional!(
+/// Somebody who can sign in to the built-in project.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Holder {
+    /// The built-in project.
+    pub project_id: ProjectId,
+    pub user_id: UserId,
+}
+
+/// Who can sign in and holds one of these roles for the project, or for all; at most `most`.
+pub async fn list_holders(
+    conn: &Conn,
+    for_project: ProjectId,
+    roles: Roles,
+    most: i64,
+) -> Result<Vec<Holder>> {
+    fetch_all!(
         conn,
-        (AdminGrantId,),
-        "SELECT g.id FROM admin_grants g JOIN users u ON u.project_id = g.project_id AND u.id = g.user_id
+        Holder,
+        "SELECT DISTINCT g.project_id, g.user_id
+         FROM admin_grants g JOIN users u ON u.project_id = g.project_id AND u.id = g.user_id
          WHERE g.project_id IN (SELECT project_id FROM admin_home) AND g.for_project IN ($1, $2)
            AND u.status = 'active'
-           AND (g.role = 'owner' OR (g.role = 'admin' AND $3) OR (g.role = 'user_manager' AND $4)) LIMIT 1",
+           AND (g.role = 'owner' OR (g.role = 'admin' AND $3) OR (g.role = 'user_manager' AND $4)) LIMIT $5",
         for_project,
         ProjectId::INSTANCE,
         roles.admins,
-        roles.user_managers
-    )?;
-    Ok(found.is_some())
+        roles.user_managers,
+        most
+    )
 }
 
 #[derive(FromRow)]

@@ -73,17 +73,37 @@ pub async fn list(
     )
 }
 
-pub async fn insert(conn: &Conn, now: Timestamp, key: &AdminKey, hash: &[u8]) -> Result<u64> {
+/// `made_by`: who stands behind it, where another admin made it.
+pub async fn insert(
+    conn: &Conn,
+    now: Timestamp,
+    key: &AdminKey,
+    hash: &[u8],
+    made_by: Option<&str>,
+) -> Result<u64> {
     execute!(
         conn,
-        "INSERT INTO admin_keys (id, project_id, name, role, hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO admin_keys (id, project_id, name, role, hash, created_at, made_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         key.id,
         key.project_id,
         &key.name,
         &key.role,
         hash,
-        now
+        now,
+        made_by
     )
+}
+
+#[derive(FromRow)]
+struct Maker {
+    made_by: Option<String>,
+}
+
+/// Who stands behind a key, be it revoked or not. `None`: it stands for itself.
+pub async fn find_maker(conn: &Conn, id: AdminKeyId) -> Result<Option<String>> {
+    let found = fetch_optional!(conn, Maker, "SELECT made_by FROM admin_keys WHERE id = $1", id)?;
+    Ok(found.and_then(|row| row.made_by))
 }
 
 /// Which roles, beside owners.
@@ -93,23 +113,25 @@ pub struct Roles {
     pub user_managers: bool,
 }
 
-/// Whether somebody but `own` has a live key that reaches the project, with one of these roles.
+/// Whether somebody but `party` has a live key that reaches the project, with one of these roles. `own` is the key at the
+/// beginning of that party, if it is a key.
 pub async fn is_another(
     conn: &Conn,
     project: ProjectId,
-    own: Option<AdminKeyId>,
+    (party, own): (&str, Option<AdminKeyId>),
     roles: Roles,
 ) -> Result<bool> {
     let found = fetch_optional!(
         conn,
         (AdminKeyId,),
         "SELECT id FROM admin_keys WHERE revoked_at IS NULL AND (project_id IS NULL OR project_id = $1)
-           AND ($2 IS NULL OR id <> $2)
+           AND ($2 IS NULL OR id <> $2) AND (made_by IS NULL OR made_by <> $5)
            AND (role = 'owner' OR (role = 'admin' AND $3) OR (role = 'user_manager' AND $4)) LIMIT 1",
         project,
         own,
         roles.admins,
-        roles.user_managers
+        roles.user_managers,
+        party
     )?;
     Ok(found.is_some())
 }

@@ -27,6 +27,8 @@ pub struct Bulk {
     pub expires_at: Timestamp,
     pub confirmed_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
+    /// Why it was called off, where nobody did.
+    pub cancelled_because: Option<String>,
 }
 
 pub async fn find(conn: &Conn, project: ProjectId, id: BulkId) -> Result<Option<Bulk>> {
@@ -34,7 +36,7 @@ pub async fn find(conn: &Conn, project: ProjectId, id: BulkId) -> Result<Option<
         conn,
         Bulk,
         "SELECT id, state, method, actor, confirmed_by, reason, notify, notify_reason, restore_days, users,
-           requested_at, expires_at, confirmed_at, finished_at
+           requested_at, expires_at, confirmed_at, finished_at, cancelled_because
          FROM bulk_deletions WHERE project_id = $1 AND id = $2 AND state <> 'gathering'",
         project,
         id
@@ -47,7 +49,7 @@ pub async fn find_pending(conn: &Conn, project: ProjectId) -> Result<Option<Bulk
         conn,
         Bulk,
         "SELECT id, state, method, actor, confirmed_by, reason, notify, notify_reason, restore_days, users,
-           requested_at, expires_at, confirmed_at, finished_at
+           requested_at, expires_at, confirmed_at, finished_at, cancelled_because
          FROM bulk_deletions WHERE project_id = $1 AND state = 'pending'",
         project
     )
@@ -125,6 +127,19 @@ pub async fn close(
         project,
         id,
         from
+    )
+}
+
+/// Calls off one that runs, by itself.
+pub async fn stop(conn: &Conn, project: ProjectId, now: Timestamp, id: BulkId, why: &str) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE bulk_deletions SET state = 'cancelled', finished_at = $1, cancelled_because = $2
+         WHERE project_id = $3 AND id = $4 AND state = 'running'",
+        now,
+        why,
+        project,
+        id
     )
 }
 

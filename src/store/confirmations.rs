@@ -27,6 +27,8 @@ pub struct ConfirmationRow {
     pub requested_at: Timestamp,
     pub expires_at: Timestamp,
     pub finished_at: Option<Timestamp>,
+    /// Seconds that the project's clock was ahead at the request.
+    pub clock_offset: i64,
 }
 
 pub async fn find(conn: &Conn, project: ProjectId, id: ConfirmationId) -> Result<Option<ConfirmationRow>> {
@@ -34,7 +36,7 @@ pub async fn find(conn: &Conn, project: ProjectId, id: ConfirmationId) -> Result
         conn,
         ConfirmationRow,
         "SELECT id, what, target_id, target_version, state, method, actor, confirmed_by, reason, impact,
-           requested_at, expires_at, finished_at
+           requested_at, expires_at, finished_at, clock_offset
          FROM confirmations WHERE project_id = $1 AND id = $2",
         project,
         id
@@ -47,7 +49,7 @@ pub async fn find_open(conn: &Conn, project: ProjectId, target: Uuid) -> Result<
         conn,
         ConfirmationRow,
         "SELECT id, what, target_id, target_version, state, method, actor, confirmed_by, reason, impact,
-           requested_at, expires_at, finished_at
+           requested_at, expires_at, finished_at, clock_offset
          FROM confirmations WHERE project_id = $1 AND target_id = $2 AND state = 'pending'",
         project,
         target
@@ -59,8 +61,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, row: &ConfirmationRow) -> R
     execute!(
         conn,
         "INSERT INTO confirmations (project_id, id, what, target_id, target_version, state, method, actor, reason,
-           impact, failed_attempts, requested_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, 0, $10, $11)
+           impact, failed_attempts, requested_at, expires_at, clock_offset)
+         VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, 0, $10, $11, $12)
          ON CONFLICT (project_id, target_id) WHERE state = 'pending' DO NOTHING",
         project,
         row.id,
@@ -72,7 +74,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, row: &ConfirmationRow) -> R
         &row.reason,
         &row.impact,
         row.requested_at,
-        row.expires_at
+        row.expires_at,
+        row.clock_offset
     )
 }
 

@@ -32,6 +32,8 @@ pub struct Deletion {
     pub confirmed_at: Option<Timestamp>,
     pub execute_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
+    /// Seconds that the project's clock was ahead at the request.
+    pub clock_offset: i64,
 }
 
 pub async fn find(conn: &Conn, project: ProjectId, id: DeletionId) -> Result<Option<Deletion>> {
@@ -39,7 +41,7 @@ pub async fn find(conn: &Conn, project: ProjectId, id: DeletionId) -> Result<Opt
         conn,
         Deletion,
         "SELECT id, user_id, user_version, state, method, restore_days, actor, confirmed_by, reason, notify, notify_reason, impact,
-           requested_at, expires_at, confirmed_at, execute_at, finished_at
+           requested_at, expires_at, confirmed_at, execute_at, finished_at, clock_offset
          FROM deletions WHERE project_id = $1 AND id = $2",
         project,
         id
@@ -52,7 +54,7 @@ pub async fn find_open(conn: &Conn, project: ProjectId, user: UserId) -> Result<
         conn,
         Deletion,
         "SELECT id, user_id, user_version, state, method, restore_days, actor, confirmed_by, reason, notify, notify_reason, impact,
-           requested_at, expires_at, confirmed_at, execute_at, finished_at
+           requested_at, expires_at, confirmed_at, execute_at, finished_at, clock_offset
          FROM deletions WHERE project_id = $1 AND user_id = $2 AND state IN ('pending', 'scheduled')",
         project,
         user
@@ -69,8 +71,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, deletion: &Deletion) -> Res
     execute!(
         conn,
         "INSERT INTO deletions (project_id, id, user_id, user_version, state, method, restore_days, actor, reason,
-           notify, notify_reason, impact, failed_attempts, requested_at, expires_at)
-         VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, 0, $12, $13)
+           notify, notify_reason, impact, failed_attempts, requested_at, expires_at, clock_offset)
+         VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $14)
          ON CONFLICT (project_id, user_id) WHERE state IN ('pending', 'scheduled') DO NOTHING",
         project,
         deletion.id,
@@ -84,7 +86,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, deletion: &Deletion) -> Res
         &deletion.notify_reason,
         &deletion.impact,
         deletion.requested_at,
-        deletion.expires_at
+        deletion.expires_at,
+        deletion.clock_offset
     )
 }
 
@@ -319,8 +322,9 @@ pub async fn list_projects_with_scheduled(
     fetch_all!(
         conn,
         (ProjectId,),
-        "SELECT DISTINCT project_id FROM deletions WHERE state = 'scheduled' AND project_id > $1
-         ORDER BY project_id LIMIT $2",
+        "SELECT DISTINCT d.project_id FROM deletions d JOIN projects p ON p.id = d.project_id
+         WHERE d.state = 'scheduled' AND d.project_id > $1 AND p.status <> 'deleted'
+         ORDER BY d.project_id LIMIT $2",
         after,
         most
     )

@@ -5,6 +5,7 @@ use sqlx::FromRow;
 
 use super::db::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 use crate::error::Result;
+use crate::ids::{DeletionId, ProjectId};
 
 /// The number of the next line, and the mac of the line before it.
 #[derive(Clone, Debug, FromRow)]
@@ -44,6 +45,20 @@ struct Text {
 
 pub async fn find(conn: &Conn, seq: i64) -> Result<Option<String>> {
     let row = fetch_optional!(conn, Text, "SELECT line FROM erasures WHERE seq = $1", seq)?;
+    Ok(row.map(|row| row.line))
+}
+
+/// The line of a user's deletion, if there is one. It is looked for in all of them, which only a question without an answer
+/// costs.
+pub async fn find_of(conn: &Conn, project: ProjectId, deletion: DeletionId) -> Result<Option<String>> {
+    // Ids alone: nothing of it is anybody's text.
+    let like = format!("1 % {project} % {deletion} %");
+    let row = fetch_optional!(
+        conn,
+        Text,
+        "SELECT line FROM erasures WHERE line LIKE $1 ORDER BY seq LIMIT 1",
+        like
+    )?;
     Ok(row.map(|row| row.line))
 }
 

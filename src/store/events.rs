@@ -131,12 +131,14 @@ pub async fn list(
     }
 }
 
-/// One batch of the project's events from before a moment.
+/// One batch of the project's events from before a moment. Those of somebody under a legal hold stay.
 pub async fn delete_before(conn: &Conn, project: ProjectId, end: Timestamp) -> Result<u64> {
     execute!(
         conn,
         "DELETE FROM events WHERE project_id = $1 AND id IN (
-           SELECT id FROM events WHERE project_id = $1 AND id < $2 ORDER BY id LIMIT 500)",
+           SELECT e.id FROM events e WHERE e.project_id = $1 AND e.id < $2 AND NOT EXISTS (SELECT 1 FROM deletion_guards g
+             WHERE g.project_id = e.project_id AND g.user_id = e.user_id AND g.kind = 'legal_hold')
+           ORDER BY e.id LIMIT 500)",
         project,
         first_id(end)
     )

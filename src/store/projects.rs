@@ -141,6 +141,20 @@ pub async fn update(conn: &Conn, now: Timestamp, project: &Project, end_sessions
     )
 }
 
+/// Deletes a project, whatever else changes at the same time; ends every token, code and browser session of it. 0: it is deleted.
+pub async fn delete(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE projects SET status = 'deleted', updated_at = $1,
+           version = CASE WHEN version >= $2 THEN version + 1 ELSE $2 END,
+           token_epoch = CASE WHEN token_epoch >= $2 THEN token_epoch + 1 ELSE $2 END
+         WHERE id = $3 AND status <> 'deleted'",
+        now,
+        now.micros(),
+        project
+    )
+}
+
 /// Ends every token, code and browser session of the project, whatever else changes at the same time.
 pub async fn raise_epoch(conn: &Conn, project: ProjectId, now: Timestamp) -> Result<u64> {
     execute!(

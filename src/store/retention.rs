@@ -32,19 +32,24 @@ pub async fn page(conn: &Conn, after: ProjectId, limit: i64) -> Result<Vec<Kept>
     )
 }
 
-/// One batch of the project's token families that were revoked, or whose absolute life ended, before a moment.
+/// One batch of the project's token families that were revoked, or whose absolute life ended, before a moment. Those of
+/// somebody under a legal hold stay.
 pub async fn delete_dead_families(conn: &Conn, project: ProjectId, end: Timestamp) -> Result<u64> {
     let revoked = execute!(
         conn,
         "DELETE FROM token_families WHERE project_id = $1 AND id IN (
-           SELECT id FROM token_families WHERE project_id = $1 AND revoked_at <= $2 LIMIT 500)",
+           SELECT f.id FROM token_families f WHERE f.project_id = $1 AND f.revoked_at <= $2 AND NOT EXISTS (SELECT 1 FROM deletion_guards g
+             WHERE g.project_id = f.project_id AND g.user_id = f.user_id AND g.kind = 'legal_hold')
+           LIMIT 500)",
         project,
         end
     )?;
     let expired = execute!(
         conn,
         "DELETE FROM token_families WHERE project_id = $1 AND id IN (
-           SELECT id FROM token_families WHERE project_id = $1 AND expires_at <= $2 LIMIT 500)",
+           SELECT f.id FROM token_families f WHERE f.project_id = $1 AND f.expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM deletion_guards g
+             WHERE g.project_id = f.project_id AND g.user_id = f.user_id AND g.kind = 'legal_hold')
+           LIMIT 500)",
         project,
         end
     )?;

@@ -76,7 +76,7 @@ sections! {
     }
 
     device: Device {
-        able, allowed, allowed_title, caution, compare, confirm_lead, confirm_title, denied, denied_title, deny, label,
+        able, admin, allowed, allowed_title, caution, compare, confirm_lead, confirm_title, denied, denied_title, deny, label,
         lead, over, over_title, servers, title, too_many, unknown,
     }
 
@@ -109,6 +109,8 @@ sections! {
     mail_deletion_cancelled: MailDeletionCancelled { subject, text }
 
     mail_deletion_scheduled: MailDeletionScheduled { subject, text }
+
+    mail_deletion_scheduled_unverified: MailDeletionScheduledUnverified { subject, text }
 
     mail_email_code: MailEmailCode { subject, text }
 

@@ -149,6 +149,14 @@ async fn it_stays_as_it_is(engine: Engine) {
     )
     .await
     .ok();
+    // And stays, whoever asks.
+    let field = "settings.sign_in.second_factor";
+    let why = "settings.sign_in.second_factor of the built-in project admin is lowered on the command line alone: tessera admin \
+               second-factor optional";
+    let lower = json!({"settings": {"sign_in": {"second_factor": "optional"}}});
+    app.admin_patch(owner, "/projects/admin", lower).await.refused_for(403, "forbidden", field, why);
+    let shown = app.admin_get(owner, "/projects/admin").await.ok();
+    assert_eq!(shown["settings"]["sign_in"]["second_factor"], "required");
     let why = "the built-in project admin is never deleted";
     app.admin_delete(owner, "/projects/admin").await.refused(409, "conflict", why);
     let why = "the scope admin of the built-in project is never deleted";

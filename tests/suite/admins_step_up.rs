@@ -16,7 +16,11 @@ both_engines!(
     a_person_is_a_second_person,
     the_device_grant_steps_up,
     a_sandbox_has_its_own_clock,
+    moving_a_sandboxs_clock_makes_no_sign_in_younger,
 );
+
+/// What the page of a device says.
+const RIGHTS: &str = "all your rights as an admin of this server";
 
 fn challenge() -> Value {
     json!({
@@ -184,6 +188,7 @@ async fn the_device_grant_steps_up(engine: Engine) {
     let allow = async |confirm: &Response| {
         let cookie = cookie_of(confirm);
         let page = Seen::of(app.follow(confirm, &cookie).await).await;
+        assert!(page.text.contains(RIGHTS), "{}", page.text);
         let done = app.decide(client, &cookie, &sealed_of(&page.text), "allow").await;
         assert_eq!(done.status, 200, "{}", done.text);
         cookie
@@ -201,12 +206,18 @@ async fn the_device_grant_steps_up(engine: Engine) {
     asks_for_more(admin.confirm(&id, "alice").await);
 
     app.app.clock.advance(1);
-    // Without a wish the browser's old sign-in will do, and proves nothing.
-    let plain = device(&[]).await;
-    let (cookie, page) = entered(&plain, Some(&cookie)).await;
-    let done = app.decide(client, &cookie, &sealed_of(&page.text), "allow").await;
-    assert_eq!(done.status, 200);
-    asks_for_more(admin.by(&app, &token(&plain).await).confirm(&id, "alice").await);
+    // Who gives away an admin's rights signs in for it, whatever the device asks for.
+    for weak in [&[][..], &[("acr_values", "1"), ("max_age", "86400")]] {
+        let plain = device(weak).await;
+        let (_, page) = entered(&plain, Some(&cookie)).await;
+        assert_eq!((page.status, page.username()), (200, "alice"));
+        assert!(page.text.contains(r#"type="password""#), "who is signed in signs in again: {weak:?}");
+    }
+    // A device that gets no such rights is allowed by a click, and its page speaks of none.
+    let harmless = Device(app.form(client, "device_authorization", &[("scope", "openid")]).await.ok());
+    let (same, page) = entered(&harmless, Some(&cookie)).await;
+    assert!(!page.text.contains(RIGHTS), "{}", page.text);
+    assert_eq!(app.decide(client, &same, &sealed_of(&page.text), "allow").await.status, 200);
 
     let again = device(&[("acr_values", "2"), ("max_age", "0")]).await;
     let (cookie, page) = entered(&again, Some(&cookie)).await;
@@ -246,4 +257,48 @@ async fn a_sandbox_has_its_own_clock(engine: Engine) {
     asks_for_more(call(&token, "delete-user/confirm", confirm.clone()).await);
     let token = hall.proven("&max_age=0", &phone).await;
     assert_eq!(call(&token, "delete-user/confirm", confirm).await.ok()["state"], "executed");
+}
+
+/// The clock of a sandbox is moved after something was asked for: a sign-in from before the request stays one.
+async fn moving_a_sandboxs_clock_makes_no_sign_in_younger(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let hall = Hall::new(&app).await;
+    let owner = &hall.owner;
+    let new =
+        json!({"slug": "school", "kind": "sandbox", "settings": {"deletion_confirmation": "second_factor"}});
+    app.admin_post(owner, "/projects", new).await.created();
+    let user = app.admin_post(owner, "/projects/school/users", json!({"username": "alice"})).await.created();
+    hall.give(hall.console.user, "owner", None).await;
+    let phone = app.enrolled(&hall.console).await.authenticator;
+    let call = async |token: &str, path: &str, body: Value| {
+        let url = format!("{}/projects/school/api/{path}", app.base);
+        Answer::of(app.http.post(url).bearer_auth(token).json(&body).send().await.unwrap()).await
+    };
+    let advance = async |seconds: i64| {
+        let body = json!({"advance_seconds": seconds});
+        app.admin_post(owner, "/projects/school/sandbox/clock", body).await.ok();
+    };
+    let token = hall.proven("", &phone).await;
+    app.app.clock.advance(31);
+    let asked = call(&token, "delete-user", json!({"user": user["id"], "reason": REASON})).await;
+    let confirm = json!({"deletion_id": asked.body["deletion_id"]});
+    advance(120).await;
+    asks_for_more(call(&token, "delete-user/confirm", confirm.clone()).await);
+    // One for this very act counts, however far the clock has gone, and for five minutes of everybody's.
+    let token = hall.proven("&max_age=0", &phone).await;
+    advance(500).await;
+    assert_eq!(call(&token, "delete-user/confirm", confirm).await.ok()["state"], "executed");
+    // The same of a client.
+    let client =
+        json!({"client_name": "App", "type": "confidential", "redirect_uris": ["https://app.example/cb"]});
+    let client = app.admin_post(owner, "/projects/school/clients", client).await.created();
+    app.app.clock.advance(31);
+    let path = format!("/projects/school/clients/{}", client["client_id"].as_str().unwrap());
+    let asked = app.admin_ask_to_delete(&token, &path).await.body;
+    let at = format!("/projects/school/confirmations/{}", asked["confirmation_id"].as_str().unwrap());
+    advance(300).await;
+    asks_for_more(app.admin_post(&token, &at, json!({})).await);
+    app.app.clock.advance(31);
+    let token = hall.proven("&max_age=0", &phone).await;
+    app.admin_post(&token, &at, json!({})).await.ok();
 }

@@ -16,7 +16,8 @@ both_engines!(
     wrong_confirmations,
     closed_ones,
     bound_to_the_version,
-    another_project
+    another_project,
+    what_is_done_is_not_said_to_have_failed,
 );
 
 async fn works(engine: Engine) {
@@ -344,4 +345,26 @@ async fn another_project(engine: Engine) {
     // A key for all projects may.
     let (_, everywhere) = projects::create_admin_key(&app.app, None, "test", "owner").await.unwrap();
     Deleting { app: &app, shop: &other, key: everywhere.expose().into() }.delete().await;
+}
+
+/// What a deletion leaves is swept up after it, by this call or by the clock.
+async fn what_is_done_is_not_said_to_have_failed(engine: Engine) {
+    const DAY: i64 = 86_400;
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let admin = Deleting::new(&app, &shop).await;
+    // Two events wait to be written, and cannot be.
+    app.sign_in(&shop).await;
+    run(&app.app.db, "CREATE UNIQUE INDEX broken ON events (project_id)").await;
+    let id = admin.asked().await;
+    assert_eq!(admin.confirm(&id, "alice").await.ok()["state"], "executed");
+    admin.confirm(&id, "alice").await.refused(409, "conflict", "this deletion has been executed");
+    run(&app.app.db, "DROP INDEX broken").await;
+    app.app.clock.advance(DAY);
+    crate::jobs::run_well(&app.app).await;
+    for nothing in
+        ["SELECT count(*) AS n FROM events", "SELECT count(*) AS n FROM deletions WHERE swept_at IS NULL"]
+    {
+        assert_eq!(number(&app.app.db, nothing).await, 0, "{nothing}");
+    }
 }

@@ -109,7 +109,7 @@ async fn the_file_heals_itself(engine: Engine) {
 
 /// What `restored` reports when nothing is at fault.
 fn report(projects: u64, lines: u64, erased: u64) -> Report {
-    Report { projects, lines, erased, faults: Vec::new(), postponed: 0, called_off: 0, set_aside: None }
+    Report { projects, lines, erased, ..Report::default() }
 }
 
 async fn a_restored_backup_forgets_again(engine: Engine) {

@@ -23,6 +23,8 @@ both_engines!(
     silence_needs_a_reason,
     nobody_outruns_a_deletion,
     an_admins_change_still_counts,
+    an_address_that_nobody_proved_gets_no_link,
+    nor_does_one_object_that_is_unproved_again,
 );
 
 const GONE: &str = "It was used already, has expired, or your account has changed since it was sent.";
@@ -32,9 +34,13 @@ const DATE: &str = "2027-01-29 08:00 UTC";
 
 const DAY: i64 = 86_400;
 
+/// Everybody who is there has proved their mail address.
+const PROVED: &str = "UPDATE users SET email_verified = TRUE WHERE email IS NOT NULL";
+
 /// A project with a restore window, in which the deletion of alice has been confirmed; its id, and the letter.
 async fn scheduled(app: &TestApp, mailbox: &Mailbox, admin: &Deleting<'_>) -> (String, Kept) {
     admin.settings(json!({"deletion_restore_days": 14})).await;
+    run(&app.app.db, PROVED).await;
     let id = admin.asked().await;
     assert_eq!(admin.confirm(&id, "alice").await.ok()["state"], "scheduled");
     (id, mailbox.one(app, "alice@example.com").await)
@@ -282,6 +288,7 @@ async fn names_are_text(engine: Engine) {
     let name = "<b>{link}</b>";
     let desk = app.desk(&shop, "admin").await;
     desk.patch(&format!("/users/{}", shop.user), json!({"username": name})).await.ok();
+    run(&app.app.db, PROVED).await;
     let id = admin.asked().await;
     assert_eq!(admin.confirm(&id, name).await.ok()["state"], "scheduled");
     let letter = mailbox.one(&app, "alice@example.com").await;
@@ -375,4 +382,50 @@ async fn an_admins_change_still_counts(engine: Engine) {
     admin.confirm(&id, "alice").await.refused(409, "conflict", why);
     assert_eq!(admin.show(&id).await.ok()["state"], "expired");
     assert_eq!(admin.confirm(&admin.asked().await, "alice").await.ok()["state"], "executed");
+}
+
+/// It may be a stranger's, who learns no name and cannot keep the account alive.
+async fn an_address_that_nobody_proved_gets_no_link(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let desk = app.desk(&shop, "admin").await;
+    let admin = Deleting::new(&app, &shop).await;
+    admin.settings(json!({"deletion_restore_days": 14})).await;
+    for (locale, subject) in [
+        ("en", "An account at shop will be deleted"),
+        ("de", "Ein Konto bei shop wird gelöscht"),
+        ("zh-Hans", "shop 的一个账户将被删除"),
+    ] {
+        desk.patch(&format!("/users/{}", shop.user), json!({"locale": locale})).await.ok();
+        let id = admin.asked().await;
+        assert_eq!(admin.confirm(&id, "alice").await.ok()["state"], "scheduled");
+        let letter = mailbox.one(&app, "alice@example.com").await;
+        assert_eq!(letter.subject, subject);
+        assert!(letter.text.contains(DATE), "{}", letter.text);
+        for word in ["/link/", "token=", "tml_"] {
+            assert!(!letter.text.contains(word), "{word} in {}", letter.text);
+        }
+        assert!(!letter.text.contains("alice") && !letter.subject.contains("alice"), "{}", letter.text);
+        admin.cancel(&id).await.ok();
+        mailbox.take(&app).await;
+    }
+    assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM mail_links").await, 0);
+    // In words of the project's own, which may name nobody either.
+    let words = json!({"subject": "Adieu", "text": "Hello {username}, on {date}"});
+    let path = "/mail-templates/deletion_scheduled_unverified/en";
+    let refused = desk.send(Method::PUT, path, Some(words), None).await;
+    assert_eq!((refused.status, &refused.body["field"]), (400, &json!("text")), "{}", refused.body);
+}
+
+async fn nor_does_one_object_that_is_unproved_again(engine: Engine) {
+    let (app, mailbox) = TestApp::with_mailbox(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    let admin = Deleting::new(&app, &shop).await;
+    let (id, letter) = scheduled(&app, &mailbox, &admin).await;
+    let link = link_of(&app, &letter);
+    let (cookie, sealed, _) = app.open_form(&link, None).await;
+    run(&app.app.db, "UPDATE users SET email_verified = FALSE").await;
+    Seen::of(app.post_form(&link, (&cookie, &sealed), &[]).await).await.refused(400, GONE);
+    assert_eq!(admin.show(&id).await.ok()["state"], "scheduled");
+    assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM users WHERE status = 'active'").await, 0);
 }

@@ -15,6 +15,7 @@ use crate::support::process::{Said, run};
 use crate::support::{Deleting, Engine, Shop, TestApp, both_engines, number};
 
 both_engines!(
+    a_restored_store_says_that_it_has_none,
     it_says_what_was_erased,
     not_before_and_not_for_everybody,
     it_stays,
@@ -265,4 +266,36 @@ async fn a_rehearsal_says_so(engine: Engine) {
         said.out,
         said.err
     );
+}
+
+/// The backup is older than the request, or than the confirmation: the ledger knows that and when, and nothing more.
+async fn a_restored_store_says_that_it_has_none(engine: Engine) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("erasure-ledger");
+    let named = path.clone();
+    let before = TestApp::changed(engine, |app| app.erasure_ledger = Some(named)).await;
+    let (shop, other) =
+        (before.shop("shop", "confidential").await, before.shop("other", "confidential").await);
+    let key = before.key(None, "admin").await;
+    let open = Deleting { app: &before, shop: &other, key: key.clone() }.asked().await;
+    let (backup, app) = before.backed_up(&path).await;
+    let (here, there) = (
+        Deleting { app: &app, shop: &shop, key: key.clone() },
+        Deleting { app: &app, shop: &other, key: key.clone() },
+    );
+    let id = here.delete().await;
+    there.confirm(&open, "alice").await.ok();
+    let node = backup.node(&path).await;
+    tessera::ledger::replay::restored(&node.app, std::slice::from_ref(&path)).await.unwrap();
+    let why = "this deletion was executed, but the store was restored from a backup of before it: the erasure ledger has \
+               the moment, and the record that was made then is the only one";
+    for (shop, id, line) in [(&shop, &id, 1), (&other, &open, 2)] {
+        let answer = crate::support::Answer::of(get(&node, shop, &key, id).await).await;
+        let expected = serde_json::json!({"error": "conflict", "error_description": why,
+            "erased_at": "2027-01-15T08:00:00Z", "ledger_line": line});
+        assert_eq!((answer.status, answer.body), (409, expected));
+    }
+    // Of another project, and of none, it says nothing.
+    let answer = crate::support::Answer::of(get(&node, &other, &key, &id).await).await;
+    answer.refused(404, "not_found", "no such deletion");
 }

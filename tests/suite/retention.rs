@@ -22,6 +22,7 @@ both_engines!(
     a_forged_cut_is_found,
     a_cut_by_a_later_key_is_proven_by_an_earlier_checkpoint,
     long_logs_go_in_batches,
+    a_legal_hold_keeps_what_is_due,
 );
 
 const DAY: i64 = 86_400;
@@ -360,4 +361,45 @@ async fn long_logs_go_in_batches(engine: Engine) {
     // One of them is the instance's.
     assert_eq!(told, format!("ok: removed 0 events, 0 token_families, {} audit_log entries", before + 1200));
     assert_eq!(verify(&app.app.db, project).await.unwrap(), Verdict::Whole { events: 1 });
+}
+
+/// Of somebody who is under a legal hold, and of nobody else; the log as a whole.
+async fn a_legal_hold_keeps_what_is_due(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
+    let kept = json!({"sign_in_events_days": 10, "dead_sessions_days": 1, "audit_days": 30});
+    for shop in [&shop, &other] {
+        keep(&app, shop, kept.clone()).await;
+        app.sign_in(shop).await;
+    }
+    flush(&app.app).await.unwrap();
+    let owner = app.desk(&shop, "owner").await;
+    let path = format!("/users/{}/legal-hold", shop.user);
+    let reason = json!({"reason": "case 4711 of the court"});
+    owner.send(reqwest::Method::PUT, &path, Some(reason.clone()), None).await.created();
+    run(&app.app.db, "UPDATE token_families SET revoked_at = created_at, revoked_reason = 'signed_out'")
+        .await;
+    let left = async |shop: &Shop| {
+        let (events, families) = (
+            count(&app.app, shop.project, "events", "TRUE").await,
+            count(&app.app, shop.project, "token_families", "TRUE").await,
+        );
+        (events, families)
+    };
+    after(&app, 0).await;
+    let held = left(&shop).await;
+    assert!(held.0 > 0 && held.1 == 1, "{held:?}");
+    after(&app, 40).await;
+    let outcome = after(&app, 1).await;
+    assert!(
+        outcome.ends_with("1 audit logs stay whole, because somebody is under a legal hold"),
+        "{outcome}"
+    );
+    assert_eq!((left(&shop).await, left(&other).await), (held, (0, 0)));
+    assert!(actions(&app).await.contains(&"user.created".to_owned()), "not cut");
+    // Lifted, and all of it goes.
+    owner.send(reqwest::Method::DELETE, &path, Some(reason), None).await.ok();
+    after(&app, 1).await;
+    assert_eq!(left(&shop).await, (0, 0));
+    assert!(!actions(&app).await.contains(&"user.created".to_owned()), "cut");
 }

@@ -336,6 +336,10 @@ async fn a_seed_outlives_what_the_project_forgot(engine: Engine) {
     desk.define(&[], &["cook", "waiter"], &[]).await;
     desk.update(json!({"user": shop.user, "roles": {"add": ["cook", "waiter"]}})).await.ok();
     desk.post("/sandbox/seed", json!({})).await.ok();
+    for path in ["/sandbox/seed", "/sandbox/reset"] {
+        let refused = desk.post(path, json!({"users": [shop.user]})).await;
+        refused.refused_for(400, "invalid_request", "users", "unknown field users");
+    }
     desk.delete("/roles/cook").await.ok();
     desk.post("/sandbox/reset", json!({})).await.ok();
     assert_eq!(desk.get(&format!("/users/{}", shop.user)).await.ok()["roles"], json!(["waiter"]));

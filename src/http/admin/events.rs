@@ -29,6 +29,11 @@ struct Query {
     user: Option<UserId>,
 }
 
+fn is_word(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=MOST_BYTES).contains(&text.len()) && text.bytes().all(plain)
+}
+
 /// Newest first.
 pub async fn list(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
@@ -39,8 +44,9 @@ pub async fn list(call: Call) -> Result<Response> {
         let bound = "kind is sign_in, exchange, refresh, client_authentication or deletion";
         return Err(Error::invalid_field("kind", bound));
     }
-    if query.outcome.as_ref().is_some_and(|outcome| outcome.len() > MOST_BYTES) {
-        return Err(Error::invalid_field("outcome", format!("outcome has at most {MOST_BYTES} bytes")));
+    if query.outcome.as_deref().is_some_and(|outcome| !is_word(outcome)) {
+        let bound = format!("outcome has 1 to {MOST_BYTES} of a-z, 0-9 and _");
+        return Err(Error::invalid_field("outcome", bound));
     }
     let filter = Filter {
         since: moment("since", query.since.as_deref())?,

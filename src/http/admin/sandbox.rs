@@ -98,14 +98,21 @@ pub async fn disarm(call: Call) -> Result<Response> {
     Ok(ok(&json!({"disarmed": armed::disarm(&ctx, &actor).await?})))
 }
 
+/// There is nothing to choose, so whatever a body names is refused.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 pub async fn plant(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
+    let Nothing {} = call.json_or_default()?;
     Ok(ok(&json!({"users": seed::plant(&ctx, &actor).await?})))
 }
 
 pub async fn reset(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
+    let Nothing {} = call.json_or_default()?;
     Ok(ok(&json!({"users": seed::reset(&ctx, &actor).await?})))
 }

@@ -24,6 +24,7 @@ use crate::ids::{ClientId, DeviceGrantId};
 use crate::model::client::Client;
 use crate::oauth::authorize::{active_client, parse};
 use crate::oauth::device::{self, Entry};
+use crate::projects::admins::home;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
 use crate::store::device_grants::Waiting;
@@ -180,7 +181,7 @@ async fn render_confirm(
     let user = session.user_id;
     let found = ctx.app.db.read(|conn| async move { users::find(&conn, ctx.project.id, user).await }).await?;
     let scopes = waiting.scope.split(' ').filter(|word| !word.is_empty()).map(|scope| in_words(ctx, scope));
-    let shown_in = ctx.project.version;
+    let (shown_in, is_for_admins) = (ctx.project.version, home::is_for_admins(ctx, &waiting.scope).await?);
     cookie::bind(ctx, Some(cookie), |cookie| {
         let shown = DeviceConfirmPage {
             t: ctx.texts,
@@ -193,6 +194,7 @@ async fn render_confirm(
             other: &format!("{}&prompt=login", confirm_link(ctx, named, cookie)?),
             scopes: &scopes.collect::<Vec<_>>(),
             servers: &servers(ctx, &waiting.resources()),
+            is_for_admins,
         };
         pages::html(200, &shown, &[])
     })

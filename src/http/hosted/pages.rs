@@ -142,6 +142,8 @@ pub struct DeviceConfirmPage<'a> {
     pub scopes: &'a [String],
     /// The APIs that it may use.
     pub servers: &'a [String],
+    /// Whether it may do whatever the person may as an admin.
+    pub is_for_admins: bool,
 }
 
 /// Says what became of it.

@@ -5,11 +5,13 @@ use crate::app::{Ctx, Visit};
 use crate::error::{Error, Result, not_found, unauthorized_client};
 use crate::identity::sign_in::Browser;
 use crate::model::client::{Client, GrantType};
+use crate::model::proven::Acr;
 use crate::model::user_code::UserCode;
 use crate::oauth::authorize::{check_acr_values, check_max_age, check_scope, requested_scope};
 use crate::oauth::client_auth::Presented;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::resources::{RESOURCE, check_resources};
+use crate::projects::admins::home;
 use crate::secret::Secret;
 use crate::session::standing::{Asker, prove};
 use crate::store::device_grants::{self, NewDeviceGrant, Wishes};
@@ -41,7 +43,10 @@ pub async fn begin(visit: &Visit, presented: Presented, form: &Parameters, devic
     let scope = check_scope(ctx, client, form)?;
     let requested_scope = requested_scope(form, &scope);
     let resources = check_resources(&ctx.entry, client, &form.all(RESOURCE))?;
-    let wishes = wishes(ctx, client, form)?;
+    let mut wishes = wishes(ctx, client, form)?;
+    if home::is_for_admins(ctx, &scope).await? {
+        for_admins(ctx, &mut wishes);
+    }
     let asked = Asked { client, scope, requested_scope, resources, device, wishes };
     for _ in 0..ATTEMPTS {
         if let Some(begun) = store(ctx, &asked).await? {
@@ -70,6 +75,16 @@ fn wishes(ctx: &Ctx, client: &Client, form: &Parameters) -> Result<Wishes> {
         acr_values: (!acr_values.is_empty()).then(|| acr_values.join(" ")),
         auth_from: age.map(|seconds| ctx.now.plus_seconds(-seconds)),
     })
+}
+
+/// Whoever starts a device and sends somebody its code gets nothing by a click: who gives away an admin's rights signs in for it,
+/// with a second factor where there is one, after the device has asked.
+fn for_admins(ctx: &Ctx, wishes: &mut Wishes) {
+    wishes.auth_from = Some(ctx.now);
+    let values = wishes.acr_values.as_deref().unwrap_or_default();
+    if values.split(' ').find_map(Acr::named).is_none_or(|first| first < Acr::Two) {
+        wishes.acr_values = Some(Acr::Two.as_str().to_owned());
+    }
 }
 
 /// `None`: another device has the code.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::app::{App, Ctx};
 use crate::audit::{self, Actor};
-use crate::error::{Code, Error, Result, conflict};
+use crate::error::{Code, Error, Result, conflict, forbidden};
 use crate::ids::{ClientId, ProjectId};
 use crate::keys::generate::RsaSize;
 use crate::keys::provide::Change;
@@ -36,6 +36,9 @@ const REDIRECT_URIS: [&str; 2] = ["http://127.0.0.1:47110/callback", "http://[::
 const VALIDITY: Validity =
     Validity { access_token: 900, id_token: 900, refresh_token: 43_200, refresh_idle: 3600 };
 
+const LOWERED: &str = "settings.sign_in.second_factor of the built-in project admin is lowered on the command line alone: \
+                       tessera admin second-factor optional";
+
 /// Its ids, which never change.
 #[derive(Clone, Debug)]
 pub struct Home {
@@ -54,6 +57,11 @@ pub async fn find(app: &App) -> Result<Option<Arc<Home>>> {
         let home = Home { project: row.project_id, client: row.client_id, issuer: row.issuer };
         app.cache.admin_home.get_or_init(|| Arc::new(home)).clone()
     }))
+}
+
+/// Whether a token with these scopes would administer this server.
+pub async fn is_for_admins(ctx: &Ctx, scope: &str) -> Result<bool> {
+    Ok(scope.split(' ').any(|word| word == SCOPE) && is_home(ctx).await?)
 }
 
 /// Whether this is the built-in project. Another one that had its name before there was one is not.
@@ -159,8 +167,9 @@ async fn store(
 /// What never changes of it: whoever is an admin here stays nobody's whim.
 ///
 /// # Errors
-/// 409 for another status; `invalid_request` naming the setting.
-pub async fn check_project(ctx: &Ctx, new: &Project) -> Result<()> {
+/// 409 for another status; `invalid_request` naming the setting; 403 where anybody but the command line asks for no second factor
+/// any more: a stolen token would take it away from all who administer the server.
+pub async fn check_project(ctx: &Ctx, actor: &Actor, new: &Project) -> Result<()> {
     if !is_home(ctx).await? {
         return Ok(());
     }
@@ -168,6 +177,12 @@ pub async fn check_project(ctx: &Ctx, new: &Project) -> Result<()> {
         return Err(conflict("the built-in project admin is never switched off").with_field("status"));
     }
     let (settings, policy) = (&new.settings, &new.settings.sign_in);
+    if policy.second_factor == SecondFactor::Optional
+        && ctx.project.settings.sign_in.second_factor == SecondFactor::Required
+        && !actor.is_command_line()
+    {
+        return Err(forbidden(LOWERED).with_field("settings.sign_in.second_factor"));
+    }
     let refused = if policy.second_factor < SecondFactor::Optional {
         ("settings.sign_in.second_factor", "of the built-in project admin is optional at least")
     } else if policy.counts(FactorKind::EmailCode) {

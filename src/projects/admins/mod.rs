@@ -8,7 +8,7 @@ pub mod step_up;
 
 use std::sync::Arc;
 
-pub use self::person::{Person, authenticate, name};
+pub use self::person::{Person, authenticate, name, name_in};
 use crate::error::{Error, Result};
 use crate::ids::{AdminKeyId, ProjectId};
 use crate::model::role::{Permission, Role};

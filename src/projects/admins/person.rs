@@ -9,6 +9,7 @@ use crate::app::{App, Ctx, Visit};
 use crate::audit;
 use crate::error::{Code, Error, Result};
 use crate::ids::{ProjectId, UserId};
+use crate::keys::master::MasterKeys;
 use crate::model::timestamp::Timestamp;
 use crate::projects::admin_keys::not_valid;
 use crate::session::access_token::Carried;
@@ -129,5 +130,10 @@ impl Person {
 
 /// How a user of the built-in project is named as an admin; `ctx` is that project's.
 pub fn name(ctx: &Ctx, user: UserId) -> String {
-    audit::user_name(ctx, user).replacen("user:", "admin:", 1)
+    name_in(&ctx.app.master_keys, ctx.project.id, user)
+}
+
+/// The same, where `home` is the id of that project.
+pub fn name_in(keys: &MasterKeys, home: ProjectId, user: UserId) -> String {
+    audit::user_name_in(keys, home, user).replacen("user:", "admin:", 1)
 }

@@ -10,17 +10,19 @@ use crate::model::project::DeletionConfirmation;
 use crate::model::proven::Acr;
 use crate::model::timestamp::Timestamp;
 
-/// Whether the person who acts has shown a second factor since `asked_at`, and within the last minutes. One sign-in so proves
-/// nothing that was asked for after it.
+/// Whether the person who acts has shown a second factor since something was asked for, and within the last minutes. One sign-in
+/// so proves nothing that was asked for after it. `asked`: when, by the project's clock, and how many seconds that was ahead
+/// then. A sandbox whose clock is moved meanwhile makes no sign-in any younger.
 ///
 /// # Errors
 /// `insufficient_user_authentication` with what to ask for at the next sign-in; 403 for a key, which has no factor.
-pub fn require_factor_since(ctx: &Ctx, actor: &Actor, asked_at: Timestamp) -> Result<()> {
+pub fn require_factor_since(ctx: &Ctx, actor: &Actor, asked: (Timestamp, i64)) -> Result<()> {
     let person = actor.person().ok_or_else(no_factor)?;
     let (auth_time, acr) = person.proof();
-    // People sign in by everybody's clock, and in a sandbox things are asked for by its own.
-    let shown_at = auth_time.plus_seconds(ctx.project.clock_offset);
-    let is_recent = asked_at <= shown_at && ctx.now < shown_at.plus_seconds(FRESH_SECONDS);
+    // People sign in by everybody's clock.
+    let (asked_at, ahead) = asked;
+    let is_recent =
+        asked_at.plus_seconds(-ahead) <= auth_time && ctx.wall < auth_time.plus_seconds(FRESH_SECONDS);
     let has_two = Acr::named(acr).is_some_and(|acr| acr >= Acr::Two);
     if is_recent && has_two { Ok(()) } else { Err(step_up()) }
 }

@@ -69,6 +69,7 @@ pub fn prepare(
         requested_at: ctx.now,
         expires_at: ctx.now.plus_seconds(CONFIRM_SECONDS),
         finished_at: None,
+        clock_offset: ctx.project.clock_offset,
     })
 }
 

@@ -4,12 +4,14 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    at_hand, close, closed, follow, no_confirmation, record, record_refusal, refuse_role, said_of, state,
+    at_hand, close, closed, follow, no_confirmation, record, record_refusal, refuse_role, said_of,
+    second_person, state,
 };
 use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Code, Error, Result, conflict, forbidden};
 use crate::ids::{BulkId, ClientId, ConfirmationId};
+use crate::ledger::file::copy_soon;
 use crate::model::confirmation::{State, What};
 use crate::model::project::DeletionConfirmation;
 use crate::model::role::Role;
@@ -64,7 +66,12 @@ pub async fn confirm(
     }
     let by = By { actor, role };
     match ctx.app.db.unit(|conn| async move { decide(ctx, &conn, by, id, typed).await }).await? {
-        Verdict::Ended(ended) => Ok(ended),
+        Verdict::Ended(ended) => {
+            if matches!(ended, Ended::Project) {
+                copy_soon(&ctx.app).await;
+            }
+            Ok(ended)
+        }
         Verdict::Refused(error) => {
             refusals::note(ctx, &error);
             Err(error)
@@ -103,14 +110,14 @@ async fn decide(
     let is_requester = row.actor == by.actor.name();
     if method == DeletionConfirmation::SecondFactor
         && (is_requester || by.actor.person().is_none())
-        && let Err(more) = step_up::require_factor_since(ctx, by.actor, row.requested_at)
+        && let Err(more) = step_up::require_factor_since(ctx, by.actor, (row.requested_at, row.clock_offset))
     {
         return Ok(Verdict::Refused(more));
     }
-    if let Some(refusal) = wrong_admin(method, is_requester) {
-        let (verb, more) = ("deletion_confirmation_failed", json!({"why": "wrong_key"}));
+    if let Some((said, why)) = wrong_admin(conn, method, &row.actor, by.actor.name()).await? {
+        let (verb, more) = ("deletion_confirmation_failed", json!({"why": said}));
         record_refusal(ctx, conn, verb, by.actor, &row, more).await?;
-        return Ok(Verdict::Refused(refusal));
+        return Ok(Verdict::Refused(forbidden(why)));
     }
     let Some(name) = name_of(ctx, conn, what, &row).await? else {
         return outdated(ctx, conn, by.actor, &row, CHANGED).await;
@@ -125,14 +132,23 @@ async fn decide(
     end(ctx, conn, by.actor, what, &row).await.map(Verdict::Ended)
 }
 
-fn wrong_admin(method: DeletionConfirmation, is_requester: bool) -> Option<Error> {
-    let why = match (method, is_requester) {
-        (DeletionConfirmation::SecondPerson, true) => "another admin's key has to confirm this deletion",
-        (DeletionConfirmation::Typed, false) => "the key that asked has to confirm this deletion",
-        (DeletionConfirmation::SecondFactor, false) => "the admin who asked has to confirm this deletion",
-        _ => return None,
+/// Why whoever confirms is the wrong one: for the log, and for them.
+pub async fn wrong_admin(
+    conn: &Conn,
+    method: DeletionConfirmation,
+    requester: &str,
+    confirmer: &str,
+) -> Result<Option<(&'static str, &'static str)>> {
+    let why = match method {
+        DeletionConfirmation::SecondPerson => {
+            let same = second_person::compare(conn, requester, confirmer).await?;
+            return Ok(same.map(|same| (same.as_str(), same.refusal())));
+        }
+        _ if requester == confirmer => return Ok(None),
+        DeletionConfirmation::Typed => "the key that asked has to confirm this deletion",
+        DeletionConfirmation::SecondFactor => "the admin who asked has to confirm this deletion",
     };
-    Some(forbidden(why))
+    Ok(Some(("wrong_key", why)))
 }
 
 /// What is typed for the target. `None`: it is no longer what it was when it was asked for.
@@ -160,7 +176,7 @@ async fn client(ctx: &Ctx, conn: &Conn, id: Uuid) -> Result<Option<crate::model:
 async fn end(ctx: &Ctx, conn: &Conn, actor: &Actor, what: What, row: &ConfirmationRow) -> Result<Ended> {
     match what {
         What::Project => {
-            projects::delete_confirmed(ctx, conn, actor, said_of(row)).await?;
+            projects::deletion::delete_confirmed(ctx, conn, actor, row).await?;
             Ok(Ended::Project)
         }
         What::Client => {

@@ -11,13 +11,14 @@
 mod ask;
 pub mod at_hand;
 mod confirm;
+pub mod second_person;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use self::ask::{Waiting, ask, method_for, open, prepare};
-pub use self::confirm::{Ended, confirm};
+pub use self::confirm::{Ended, confirm, wrong_admin};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, forbidden, not_found};

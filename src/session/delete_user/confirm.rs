@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::execute::{execute, notice, set_impact};
+use super::execute::{execute, notice, set_impact, tidy_up};
 use super::{closed, guards, mass, no_deletion, objection, record, record_refusal, state, tell};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
@@ -12,6 +12,7 @@ use crate::ledger::file::copy_soon;
 use crate::model::deletion::State;
 use crate::model::project::{DeletionConfirmation, MOST_RESTORE_DAYS};
 use crate::projects::admins::step_up;
+use crate::projects::confirmations::wrong_admin;
 use crate::projects::refusals;
 use crate::secret::equal_in_constant_time;
 use crate::session::holder::Holder;
@@ -70,7 +71,7 @@ async fn confirm_by(
     let verdict = ctx.app.db.unit(|conn| async move { decide(ctx, &conn, by, id, typed).await }).await?;
     match verdict {
         Verdict::Executed => {
-            super::sweep(&ctx.app, project, found.user_id).await?;
+            tidy_up(&ctx.app, project, found.user_id).await;
             copy_soon(&ctx.app).await;
             Ok(())
         }
@@ -116,24 +117,13 @@ async fn decide(ctx: &Ctx, conn: &Conn, by: By<'_>, id: DeletionId, typed: Optio
     // Nothing is counted: whoever is asked for more comes again.
     if method == DeletionConfirmation::SecondFactor
         && (is_requester || actor.person().is_none())
-        && let Err(more) = step_up::require_factor_since(ctx, actor, deletion.requested_at)
+        && let Err(more) =
+            step_up::require_factor_since(ctx, actor, (deletion.requested_at, deletion.clock_offset))
     {
         return Ok(Verdict::Refused(more));
     }
-    let wrong_key = match method {
-        DeletionConfirmation::SecondFactor if !is_requester => {
-            Some("the admin who asked has to confirm this deletion")
-        }
-        DeletionConfirmation::SecondPerson if is_requester => {
-            Some("another admin's key has to confirm this deletion")
-        }
-        DeletionConfirmation::Typed if !is_requester => {
-            Some("the key that asked has to confirm this deletion")
-        }
-        _ => None,
-    };
-    if let Some(why) = wrong_key {
-        let more = json!({"why": "wrong_key"});
+    if let Some((said, why)) = wrong_admin(conn, method, &deletion.actor, actor.name()).await? {
+        let more = json!({"why": said});
         record_refusal(ctx, conn, "user.deletion_confirmation_failed", actor, &deletion, more).await?;
         return Ok(Verdict::Refused(forbidden(why)));
     }

@@ -52,7 +52,7 @@ pub(super) async fn execute(
         outbox::enqueue(conn, project, ctx.now, notice.id, notice.kind.as_str(), &notice.body).await?;
     }
     tell(ctx, conn, "user.deleted", deletion, json!({})).await?;
-    let erased = Erased { project, user, deletion: deletion.id };
+    let erased = Erased::User { project, user, deletion: deletion.id };
     // A rehearsal is nothing that a restored backup has to remember: a reset brings the same people back.
     if !ctx.project.is_sandbox() {
         ledger::append(conn, &ctx.app.master_keys, ctx.now, &erased).await?;
@@ -105,6 +105,15 @@ pub async fn sweep(app: &App, project: ProjectId, user: UserId) -> Result<()> {
     }
 }
 
+/// What is left to do for a deletion that is done: nobody is told that it failed because this does, and the clock makes up for
+/// it.
+pub(super) async fn tidy_up(app: &App, project: ProjectId, user: UserId) {
+    if let Err(error) = sweep(app, project, user).await {
+        let cause = error.cause().map(|cause| format!("{cause:#}")).unwrap_or_default();
+        tracing::error!(%project, cause, "what a deletion left was not swept up yet");
+    }
+}
+
 /// Executes a scheduled deletion whose day has come. Gives whether it did: it may have been cancelled meanwhile.
 pub async fn execute_due(ctx: &Ctx, id: DeletionId) -> Result<bool> {
     let project = ctx.project.id;
@@ -137,7 +146,7 @@ pub async fn execute_due(ctx: &Ctx, id: DeletionId) -> Result<bool> {
         })
         .await?;
     if executed {
-        sweep(&ctx.app, project, user).await?;
+        tidy_up(&ctx.app, project, user).await;
         ledger::file::copy_soon(&ctx.app).await;
     }
     Ok(executed)
@@ -145,22 +154,28 @@ pub async fn execute_due(ctx: &Ctx, id: DeletionId) -> Result<bool> {
 
 /// Erases a user whom a restored backup has brought back; gives whether it had. The caller goes on with the ledger, and
 /// then with [`record_again`].
-pub async fn erase_again(conn: &Conn, ctx: &Ctx, erased: &Erased) -> Result<bool> {
-    let (project, user) = (ctx.project.id, erased.user);
+pub async fn erase_again(conn: &Conn, ctx: &Ctx, user: UserId, deletion: DeletionId) -> Result<bool> {
+    let project = ctx.project.id;
     if erasing::find_person(conn, project, user).await?.is_none() {
         return Ok(false);
     }
     erasing::hold(conn, project, user).await?;
-    deletions::close_erased(conn, project, ctx.now, user, erased.deletion).await?;
+    deletions::close_erased(conn, project, ctx.now, user, deletion).await?;
     erase(ctx, conn, user).await?;
     Ok(true)
 }
 
 /// The event of [`erase_again`]: the last statements of its unit.
-pub async fn record_again(conn: &Conn, ctx: &Ctx, line: &Line) -> Result<()> {
-    let (project, user) = (ctx.project.id, line.erased.user);
+pub async fn record_again(
+    conn: &Conn,
+    ctx: &Ctx,
+    line: &Line,
+    user: UserId,
+    deletion: DeletionId,
+) -> Result<()> {
+    let project = ctx.project.id;
     let target = audit::user_name(ctx, user);
-    let detail = json!({"deletion_id": line.erased.deletion, "ledger_line": line.seq, "erased_at": line.at});
+    let detail = json!({"deletion_id": deletion, "ledger_line": line.seq, "erased_at": line.at});
     let actor = Actor::command_line();
     let event =
         actor.did("user.deleted", &target).because("erased before the backup was restored").with(detail);

@@ -19,19 +19,23 @@ use crate::store::{erasing, mail_links, users};
 /// A legal hold puts the execution off, and the objection is heard until then.
 const LONGEST_WAIT_SECONDS: i64 = 90 * 86_400;
 
-/// Tells the user what is going to happen, and when, with the link; in the unit of the confirmation.
+/// Tells the user what is going to happen, and when, in the unit of the confirmation. The link goes to a verified address
+/// alone: a stranger who has a mistyped one would keep the account alive by it.
 pub(super) async fn invite(ctx: &Ctx, conn: &Conn, deletion: &Deletion, execute_at: Timestamp) -> Result<()> {
     let user = deletion.user_id;
     let row = users::find(conn, ctx.project.id, user).await?.filter(|_| deletion.notify);
     let Some((row, address)) = row.and_then(|row| row.email.clone().map(|address| (row, address))) else {
         return Ok(());
     };
+    let date = execute_at.to_the_minute();
+    if !row.email_verified {
+        return notices::queue_to(ctx, conn, &row, Notice::DeletionScheduledUnverified { date: &date }).await;
+    }
     let language = language_of(&row.profile, None);
     let content = Content { address, language, ..Content::default() };
     let until = execute_at.plus_seconds(LONGEST_WAIT_SECONDS);
     let link = NewLink::of_objection(ctx, (deletion.id, user), &content, until)?;
     link.store(ctx, conn).await?;
-    let date = execute_at.to_the_minute();
     notices::queue_to(ctx, conn, &row, Notice::DeletionScheduled { date: &date, link: &link.url }).await
 }
 
@@ -58,9 +62,12 @@ pub async fn object(ctx: &Ctx, link: &Found, origin: &Value) -> Result<bool> {
         .unit(|conn| async move {
             // The row first, like a confirmation and an execution: what is done at the last second is done whole.
             erasing::hold(&conn, project, user).await?;
-            // A mailbox that an admin has taken the account away from has no say any more.
+            // A mailbox that an admin has taken the account away from has no say any more, nor one that counts as unproved again.
             let row = users::find(&conn, project, user).await?;
-            let address = row.and_then(|row| row.email).map(|address| folded(&address));
+            let address = row
+                .filter(|row| row.email_verified)
+                .and_then(|row| row.email)
+                .map(|address| folded(&address));
             if address != Some(folded(&link.content.address)) {
                 return Ok(false);
             }

@@ -3,7 +3,7 @@
 //! without us.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{no_deletion, state};
 use crate::app::Ctx;
@@ -11,11 +11,13 @@ use crate::audit;
 use crate::error::{Error, Result, conflict};
 use crate::ids::{DeletionId, ProjectId};
 use crate::keys::statement;
+use crate::ledger::Line;
 use crate::model::deletion::{Impact, State};
 use crate::model::timestamp::Timestamp;
 use crate::secret::encode_base64url;
 use crate::store::audit::find_deleted;
-use crate::store::deletions;
+use crate::store::db::Conn;
+use crate::store::{deletions, erasures};
 
 /// No token of ours has this type.
 const TYPE: &str = "tessera-erasure+jwt";
@@ -71,21 +73,27 @@ impl ErasureRecord {
 /// The record of an executed deletion, signed.
 ///
 /// # Errors
-/// 404 for an unknown deletion; 409 for one that is not executed.
+/// 404 for an unknown deletion; 409 for one that is not executed, or of which a restored backup knows no more than the line in
+/// the ledger.
 pub async fn erasure_record(ctx: &Ctx, id: DeletionId) -> Result<String> {
     let project = ctx.project.id;
     let (deletion, event) = ctx
         .app
         .db
         .read(|conn| async move {
-            let deletion = deletions::find(&conn, project, id).await?.ok_or_else(no_deletion)?;
+            let Some(deletion) = deletions::find(&conn, project, id).await? else {
+                return Err(replayed(ctx, &conn, id).await?.unwrap_or_else(no_deletion));
+            };
+            // One that a restored backup had open, and the ledger closed, was confirmed by nobody that this store knows of.
+            if state(ctx, &deletion)? == State::Executed && deletion.confirmed_at.is_none() {
+                return Err(replayed(ctx, &conn, id).await?.unwrap_or_else(not_executed));
+            }
             let user = audit::user_name(ctx, deletion.user_id);
             Ok((deletion, find_deleted(&conn, project, &user).await?))
         })
         .await?;
-    // One that a restored backup had open, and the ledger closed, was confirmed by nobody that this store knows of.
-    if state(ctx, &deletion)? != State::Executed || deletion.confirmed_at.is_none() {
-        return Err(conflict("this deletion has not been executed"));
+    if state(ctx, &deletion)? != State::Executed {
+        return Err(not_executed());
     }
     let user = audit::user_name(ctx, deletion.user_id);
     let record = ErasureRecord {
@@ -106,4 +114,19 @@ pub async fn erasure_record(ctx: &Ctx, id: DeletionId) -> Result<String> {
         event: event.map(|(seq, hash)| LogEntry { seq, hash: encode_base64url(&hash) }),
     };
     statement::sign(ctx, TYPE, &record)
+}
+
+fn not_executed() -> Error {
+    conflict("this deletion has not been executed")
+}
+
+/// What is said of a deletion of which the store has nothing but the line in the ledger: a backup from before it was restored.
+async fn replayed(ctx: &Ctx, conn: &Conn, id: DeletionId) -> Result<Option<Error>> {
+    let found = erasures::find_of(conn, ctx.project.id, id).await?;
+    let line = found.and_then(|text| Line::read(&ctx.app.master_keys, &text).ok());
+    Ok(line.map(|line| {
+        let why = "this deletion was executed, but the store was restored from a backup of before it: the erasure ledger has \
+                   the moment, and the record that was made then is the only one";
+        conflict(why).with_details(json!({"erased_at": line.at, "ledger_line": line.seq}))
+    }))
 }

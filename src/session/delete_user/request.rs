@@ -144,6 +144,7 @@ async fn ask(
         confirmed_at: None,
         execute_at: None,
         finished_at: None,
+        clock_offset: ctx.project.clock_offset,
     };
     let asked = &deletion;
     ctx.app.db.unit(|conn| async move { open(ctx, &conn, actor, asked).await }).await?;

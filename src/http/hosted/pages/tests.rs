@@ -114,6 +114,7 @@ fn devices(text: &str) -> [String; 3] {
         other: text,
         scopes: &[text.to_owned()],
         servers: &[text.to_owned()],
+        is_for_admins: true,
     };
     let done = DeviceDonePage { t: english(), frame: frame(text), title: text, message: text };
     [code.render().unwrap(), confirm.render().unwrap(), done.render().unwrap()]

@@ -96,6 +96,7 @@ pub async fn request(
         expires_at: ctx.now.plus_seconds(CONFIRM_SECONDS),
         confirmed_at: None,
         finished_at: None,
+        cancelled_because: None,
     };
     let made = &bulk;
     ctx.app.db.write(|conn| async move { bulk_deletions::insert(&conn, ctx.project.id, made).await }).await?;

@@ -11,6 +11,7 @@
 //! keeps that user alone.
 
 mod ask;
+mod confirmer;
 mod filter;
 mod one;
 
@@ -23,12 +24,13 @@ pub use self::ask::{MOST_LISTED, Requested, Which, request};
 pub use self::filter::Filter;
 pub use self::one::{delete_one, finish, give_up};
 use crate::app::Ctx;
-use crate::audit::{self, Actor};
+use crate::audit::{self, Actor, own_account};
 use crate::error::{Error, Result, conflict, not_found};
 use crate::ids::{BulkId, ConfirmationId, UserId};
 use crate::model::bulk::{Outcome, State};
 use crate::model::confirmation;
 use crate::model::timestamp::Timestamp;
+use crate::projects::admins::Person;
 use crate::projects::confirmations::closed as closed_confirmation;
 use crate::store::bulk_deletions::{self, Bulk};
 use crate::store::bulk_users::{self, Of};
@@ -65,6 +67,9 @@ pub struct Shown {
     pub confirmed_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// Why it stopped by itself: `confirmer_gone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled_because: Option<String>,
 }
 
 /// # Errors
@@ -103,6 +108,7 @@ pub async fn show(ctx: &Ctx, id: BulkId) -> Result<Shown> {
         confirmed_by: bulk.confirmed_by,
         confirmed_at: bulk.confirmed_at,
         finished_at: bulk.finished_at,
+        cancelled_because: bulk.cancelled_because,
     })
 }
 
@@ -157,6 +163,12 @@ pub async fn cancel(ctx: &Ctx, actor: &Actor, id: BulkId) -> Result<()> {
 /// The confirmation was given, in the unit of the caller: from now on the job deletes.
 pub async fn start(ctx: &Ctx, conn: &Conn, actor: &Actor, id: BulkId, confirmed: Value) -> Result<()> {
     let bulk = bulk_deletions::find(conn, ctx.project.id, id).await?.ok_or_else(no_bulk)?;
+    // What somebody else has asked for is not theirs to confirm either: ids are nobody else's in any project.
+    if let Some(own) = actor.person().map(Person::user)
+        && bulk_users::find_waiting(conn, ctx.project.id, id, own).await?.is_some()
+    {
+        return Err(own_account());
+    }
     if bulk_deletions::start(conn, ctx.project.id, ctx.now, id, actor.name()).await? == 0 {
         return Err(closed(state(ctx, &bulk)?));
     }

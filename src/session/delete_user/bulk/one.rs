@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::record as record_whole;
+use super::{confirmer, record as record_whole};
 use crate::app::Ctx;
 use crate::audit::Actor;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::ids::{BulkId, DeletionId, UserId};
 use crate::model::bulk::{Outcome, State as BulkState};
 use crate::model::deletion::State;
 use crate::session::delete_user::confirm::{restore_days, settle};
-use crate::session::delete_user::execute::sweep;
+use crate::session::delete_user::execute::tidy_up;
 use crate::session::delete_user::guards::{self, Guard};
 use crate::session::delete_user::record;
 use crate::session::delete_user::request::{give_way, impact};
@@ -37,7 +37,7 @@ pub async fn delete_one(ctx: &Ctx, id: BulkId, user: UserId) -> Result<Option<Ou
     };
     let outcome = ctx.app.db.unit(unit).await?;
     if outcome == Some(Outcome::Executed) {
-        sweep(&ctx.app, ctx.project.id, user).await?;
+        tidy_up(&ctx.app, ctx.project.id, user).await;
     }
     Ok(outcome)
 }
@@ -64,6 +64,9 @@ impl One<'_> {
         let waiting = bulk_users::find_waiting(conn, project, bulk, user).await?;
         let whole = bulk_deletions::find(conn, project, bulk).await?;
         let Some((version, whole)) = waiting.zip(whole) else { return Ok(None) };
+        if !confirmer::may_still(ctx, conn, &whole).await? {
+            return self.stop(&whole).await.map(|()| None);
+        }
         let Some(person) = erasing::find_person(conn, project, user).await? else {
             return self.settled(Outcome::NotFound, None).await;
         };
@@ -83,6 +86,14 @@ impl One<'_> {
             return Ok(Some(outcome));
         }
         self.carry_out(&mut deletion, &person).await
+    }
+
+    /// Whoever confirmed it may not any more: nobody else is deleted by their word.
+    async fn stop(&self, whole: &Bulk) -> Result<()> {
+        let Self { ctx, conn, bulk, .. } = *self;
+        bulk_deletions::stop(conn, ctx.project.id, ctx.now, bulk, confirmer::GONE).await?;
+        let more = json!({"why": confirmer::GONE, "confirmed_by": whole.confirmed_by});
+        record_whole(ctx, conn, "users.deletion_cancelled", &actor(), whole, more).await
     }
 
     /// The user's own deletion, as the request of many asked for it.
@@ -107,6 +118,7 @@ impl One<'_> {
             confirmed_at: None,
             execute_at: None,
             finished_at: None,
+            clock_offset: ctx.project.clock_offset,
         })
     }
 

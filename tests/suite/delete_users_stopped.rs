@@ -270,6 +270,7 @@ async fn nobody_deletes_themselves_among_others(engine: Engine) {
     let id = others.body["confirmation"]["confirmation_id"].as_str().unwrap();
     let at = format!("/projects/admin/confirmations/{id}");
     assert_eq!(app.admin_post(&token, &at, json!({})).await.ok()["state"], "running");
+    app.app.clock.advance(60);
     run_due(&app.app).await.unwrap();
     assert_eq!(number(&app.app.db, GONE).await, 1);
     assert_eq!(app.admin_get(&token, "/projects/admin").await.status, 200);

@@ -178,7 +178,7 @@ async fn a_fresh_sign_in_is_asked_for(engine: Engine) {
     let own = Account::with(&app, &shop, &tokens);
     let id = ids(&own.get("/devices").await.ok())[0].clone();
     app.app.clock.advance(300);
-    assert_eq!(ids(&own.get("/devices").await.ok()), [id.clone()]);
+    assert_eq!(ids(&own.get("/devices").await.ok()), std::slice::from_ref(&id));
     for path in [format!("/devices/{id}"), "/devices".to_owned()] {
         let refused = own.delete(&path).await;
         let body = json!({"error": "insufficient_user_authentication",

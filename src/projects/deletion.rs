@@ -54,9 +54,9 @@ fn held() -> Error {
 
 /// Deletes the project: from now on it is not found, and nothing of it lives. Its rows go later, in batches; its slug is
 /// never free again. The event stands in the instance's chain as well, because nobody can ask for the project's any more.
-/// A line
-/// in the ledger lets a restored backup end it again, a sandbox as well: nothing brings that back either. It counts nothing:
-/// however much there is, it ends.
+///
+/// A line in the ledger lets a restored backup end it again, a sandbox as well: nothing brings that back either. It counts
+/// nothing: however much there is, it ends.
 pub(super) async fn delete_confirmed(
     ctx: &Ctx,
     conn: &Conn,

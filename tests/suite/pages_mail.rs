@@ -147,6 +147,8 @@ async fn being_invited(engine: Engine) {
 async fn objecting_to_a_deletion(engine: Engine) {
     walk(engine, async |walk| {
         let shop = walk.app.shop("acme", "confidential").await;
+        // The link goes to an address that is proved.
+        walk.app.verify_alice(&shop).await;
         let admin = Deleting::new(walk.app, &shop).await;
         admin.settings(json!({"deletion_restore_days": 14})).await;
         admin.confirm(&admin.asked().await, "alice").await.ok();

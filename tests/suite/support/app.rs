@@ -40,7 +40,7 @@ impl TestApp {
 
     /// A node that differs from the usual one, before it listens.
     pub async fn changed(engine: Engine, change: impl FnOnce(&mut App)) -> Self {
-        Self::over(Database::new(engine).await, change).await
+        Self::over(Database::with_schema(engine).await, change).await
     }
 
     /// A node over an empty database.

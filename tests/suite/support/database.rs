@@ -5,9 +5,15 @@ use tempfile::TempDir;
 use tessera::clock::Clock;
 use tessera::entropy::Entropy;
 use tessera::store::db::{Db, Settings};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{Engine, Pooler};
+
+/// The bytes of a SQLite file with the schema, and the name of a PostgreSQL database with it: migrated once, copied
+/// for every test.
+static SQLITE_SCHEMA: OnceCell<Vec<u8>> = OnceCell::const_new();
+static POSTGRES_SCHEMA: OnceCell<String> = OnceCell::const_new();
 
 /// An empty database, and a data directory. A SQLite one goes with this value, so keep it as long as the store is used.
 pub struct Database {
@@ -25,6 +31,19 @@ impl Database {
                 Self { url, behind_pooler: false, directory }
             }
             Engine::Postgres => Self::at(postgres_url("").await),
+        }
+    }
+
+    /// A database with the schema and nothing in it.
+    pub async fn with_schema(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => {
+                let schema = SQLITE_SCHEMA.get_or_init(sqlite_schema).await;
+                let database = Self::new(engine).await;
+                std::fs::write(database.directory.path().join("test.db"), schema).unwrap();
+                database
+            }
+            Engine::Postgres => Self::from_template(POSTGRES_SCHEMA.get_or_init(postgres_schema).await).await,
         }
     }
 
@@ -54,11 +73,29 @@ impl Database {
 
     /// A database with the schema, and the store over it.
     pub async fn migrated(engine: Engine) -> (Self, Db) {
+        let database = Self::with_schema(engine).await;
+        let db = Db::connect(&database.settings()).await.unwrap();
+        (database, db)
+    }
+
+    /// An empty one, brought to today's schema and closed again.
+    async fn migrated_once(engine: Engine) -> Self {
         let database = Self::new(engine).await;
         let db = Db::connect(&database.settings()).await.unwrap();
         db.migrate().await.unwrap();
-        (database, db)
+        db.close().await;
+        database
     }
+}
+
+async fn sqlite_schema() -> Vec<u8> {
+    let database = Database::migrated_once(Engine::Sqlite).await;
+    std::fs::read(database.directory.path().join("test.db")).unwrap()
+}
+
+async fn postgres_schema() -> String {
+    let database = Database::migrated_once(Engine::Postgres).await;
+    Url::parse(&database.url).unwrap().path().trim_start_matches('/').to_owned()
 }
 
 async fn postgres_url(template: &str) -> String {

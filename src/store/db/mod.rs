@@ -11,9 +11,11 @@ mod pool;
 mod postgres;
 mod server;
 mod sqlite;
+mod work;
 mod writer;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use self::counters::Counters;
 pub use self::counters::{Held, StatementCounts};
 use self::postgres::PostgresDb;
 use self::sqlite::SqliteDb;
+use self::work::{Answer, Work};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -113,61 +116,71 @@ impl Db {
     /// Runs reading statements; the closure runs once more when a connection turns out to be closed.
     pub async fn read<T, F, Fut>(&self, statements: F) -> Result<T>
     where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
+        T: Send,
+        F: Fn(Conn) -> Fut + Sync,
+        Fut: Future<Output = Result<T>> + Send,
     {
-        let call = async {
-            match &self.backend {
-                Backend::Postgres(db) => db.read(&self.counters, statements).await,
-                Backend::Sqlite(db) => db.read(&self.counters, statements).await,
-            }
-        };
-        self.alone(call).await
+        let answer = Answer::new();
+        self.call(Kind::Read, &|conn| answer.of(statements(conn))).await?;
+        answer.take()
     }
 
     /// Runs one writing statement in autocommit. It is never repeated: a lost connection leaves its outcome open.
     pub async fn write<T, F, Fut>(&self, statement: F) -> Result<T>
     where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
+        T: Send,
+        F: Fn(Conn) -> Fut + Sync,
+        Fut: Future<Output = Result<T>> + Send,
     {
-        let call = async {
-            match &self.backend {
-                Backend::Postgres(db) => db.write(&self.counters, statement).await,
-                Backend::Sqlite(db) => db.unit(&self.counters, Kind::Write, &statement).await,
-            }
-        };
-        self.alone(call).await
+        let answer = Answer::new();
+        self.call(Kind::Write, &|conn| answer.of(statement(conn))).await?;
+        answer.take()
     }
 
     /// Runs one transaction: committed when the closure gives `Ok`, rolled back otherwise or when dropped.
     pub async fn unit<T, F, Fut>(&self, statements: F) -> Result<T>
     where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
+        T: Send,
+        F: Fn(Conn) -> Fut + Sync,
+        Fut: Future<Output = Result<T>> + Send,
     {
-        let call = async {
-            match &self.backend {
-                Backend::Postgres(db) => db.unit(&self.counters, &statements).await,
-                Backend::Sqlite(db) => {
-                    self.counters.unit();
-                    db.unit(&self.counters, Kind::Unit, &statements).await
-                }
-            }
-        };
-        self.alone(call).await
+        let answer = Answer::new();
+        self.call(Kind::Unit, &|conn| answer.of(statements(conn))).await?;
+        answer.take()
     }
 
-    /// Refuses a call inside another one of the same store. It would wait for a connection while it keeps one from
+    /// Boxed, so that it is compiled once and whoever waits for it stays small.
+    ///
+    /// A call inside another one of the same store is refused. It would wait for a connection while it keeps one from
     /// others, and on SQLite for the writer that it holds itself.
-    async fn alone<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let this = Arc::as_ptr(&self.counters) as usize;
-        let mut inside = INSIDE.try_with(Clone::clone).unwrap_or_default();
-        if inside.contains(&this) {
-            return Err(Error::internal("a call of the store inside another one: use its connection"));
+    fn call<'c>(
+        &'c self,
+        kind: Kind,
+        work: &'c Work<'c>,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'c>> {
+        Box::pin(async move {
+            let this = Arc::as_ptr(&self.counters) as usize;
+            let mut inside = INSIDE.try_with(Clone::clone).unwrap_or_default();
+            if inside.contains(&this) {
+                return Err(Error::internal("a call of the store inside another one: use its connection"));
+            }
+            inside.push(this);
+            INSIDE.scope(inside, self.run(kind, work)).await
+        })
+    }
+
+    async fn run(&self, kind: Kind, work: &Work<'_>) -> Result<()> {
+        match (&self.backend, kind) {
+            (Backend::Postgres(db), Kind::Read) => db.read(&self.counters, work).await,
+            (Backend::Postgres(db), Kind::Write) => db.write(&self.counters, work).await,
+            (Backend::Postgres(db), Kind::Unit) => db.unit(&self.counters, work).await,
+            (Backend::Sqlite(db), Kind::Read) => db.read(&self.counters, work).await,
+            (Backend::Sqlite(db), Kind::Write) => db.unit(&self.counters, kind, work).await,
+            (Backend::Sqlite(db), Kind::Unit) => {
+                self.counters.unit();
+                db.unit(&self.counters, kind, work).await
+            }
         }
-        inside.push(this);
-        INSIDE.scope(inside, call).await
     }
 
     /// Whether the store answers, and as a primary.

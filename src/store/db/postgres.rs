@@ -13,6 +13,7 @@ use super::conn::{Conn, Engine, Kind, store_error};
 use super::counters::Counters;
 use super::pool::{Pool, Pooled};
 use super::server;
+use super::work::Work;
 use crate::error::{Error, Result};
 
 /// How often a unit runs again after a serialization failure, a deadlock or a lost connection.
@@ -92,40 +93,28 @@ impl PostgresDb {
         Ok(conn)
     }
 
-    pub(super) async fn read<T, F, Fut>(&self, counters: &Arc<Counters>, statements: F) -> Result<T>
-    where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+    pub(super) async fn read(&self, counters: &Arc<Counters>, work: &Work<'_>) -> Result<()> {
         self.limited(async {
-            match self.read_once(counters, &statements).await {
-                Err(error) if error.may_retry_unit() => self.read_once(counters, &statements).await,
+            match self.read_once(counters, work).await {
+                Err(error) if error.may_retry_unit() => self.read_once(counters, work).await,
                 outcome => outcome,
             }
         })
         .await
     }
 
-    async fn read_once<T, F, Fut>(&self, counters: &Arc<Counters>, statements: &F) -> Result<T>
-    where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+    async fn read_once(&self, counters: &Arc<Counters>, work: &Work<'_>) -> Result<()> {
         if self.transaction_pooler {
-            return self.transact(counters, Kind::Read, statements).await;
+            return self.transact(counters, Kind::Read, work).await;
         }
         let conn = self.connection().await?;
-        self.autocommit(conn, counters, Kind::Read, statements).await
+        self.autocommit(conn, counters, Kind::Read, work).await
     }
 
-    pub(super) async fn write<T, F, Fut>(&self, counters: &Arc<Counters>, statement: F) -> Result<T>
-    where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+    pub(super) async fn write(&self, counters: &Arc<Counters>, work: &Work<'_>) -> Result<()> {
         self.limited(async {
             if self.transaction_pooler {
-                return self.transact(counters, Kind::Write, &statement).await;
+                return self.transact(counters, Kind::Write, work).await;
             }
             let mut conn = self.connection().await?;
             if conn.rested.is_some_and(|rested| rested > RESTED) && conn.conn.ping().await.is_err() {
@@ -133,21 +122,17 @@ impl PostgresDb {
                 self.pool.lost();
                 conn = self.connection().await?;
             }
-            self.autocommit(conn, counters, Kind::Write, &statement).await
+            self.autocommit(conn, counters, Kind::Write, work).await
         })
         .await
     }
 
-    pub(super) async fn unit<T, F, Fut>(&self, counters: &Arc<Counters>, statements: &F) -> Result<T>
-    where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+    pub(super) async fn unit(&self, counters: &Arc<Counters>, work: &Work<'_>) -> Result<()> {
         self.limited(async {
             let mut retries = 0;
             loop {
                 counters.unit();
-                match self.transact(counters, Kind::Unit, statements).await {
+                match self.transact(counters, Kind::Unit, work).await {
                     Err(error) if error.may_retry_unit() && retries < UNIT_RETRIES => retries += 1,
                     outcome => return outcome,
                 }
@@ -157,20 +142,16 @@ impl PostgresDb {
     }
 
     /// Every statement by itself.
-    async fn autocommit<T, F, Fut>(
+    async fn autocommit(
         &self,
         conn: Pooled<PgConnection>,
         counters: &Arc<Counters>,
         kind: Kind,
-        statements: &F,
-    ) -> Result<T>
-    where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+        work: &Work<'_>,
+    ) -> Result<()> {
         let lent = Conn::lend(Engine::Postgres(conn), kind, true, counters);
         let loan = lent.share();
-        let outcome = statements(lent).await;
+        let outcome = work(lent).await;
         if let (Some(conn), _) = self.end(&loan).await? {
             conn.give_back();
         }
@@ -178,18 +159,14 @@ impl PostgresDb {
     }
 
     /// BEGIN to COMMIT. Dropped halfway, the connection is closed, and the transaction with it.
-    async fn transact<T, F, Fut>(&self, counters: &Arc<Counters>, kind: Kind, statements: &F) -> Result<T>
-    where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+    async fn transact(&self, counters: &Arc<Counters>, kind: Kind, work: &Work<'_>) -> Result<()> {
         let begun = match self.begin().await {
             Err(error) if error.may_retry_unit() => self.begin().await?,
             begun => begun?,
         };
         let lent = Conn::lend(Engine::Postgres(begun), kind, !self.transaction_pooler, counters);
         let loan = lent.share();
-        let outcome = statements(lent).await;
+        let outcome = work(lent).await;
         let (conn, failed) = self.end(&loan).await?;
         let Some(mut conn) = conn else {
             // The transaction went with its connection.
@@ -247,7 +224,7 @@ impl PostgresDb {
     }
 
     /// Nobody waits for ever, not even for a server that has frozen or is behind a network that has.
-    async fn limited<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn limited(&self, call: impl Future<Output = Result<()>>) -> Result<()> {
         tokio::time::timeout(self.call_limit, call).await.unwrap_or_else(|_| {
             self.pool.lost();
             Err(Error::unavailable(1, "the store did not answer in time"))

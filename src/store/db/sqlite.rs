@@ -1,7 +1,6 @@
 //! SQLite: a pool of read-only connections beside one writer.
 
 use std::fs::OpenOptions;
-use std::future::Future;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
@@ -15,6 +14,7 @@ use super::Settings;
 use super::conn::{Conn, Engine, Kind, store_error};
 use super::counters::Counters;
 use super::pool::Pool;
+use super::work::Work;
 use super::writer::{Writer, unit_too_long};
 use crate::error::{Error, Result};
 
@@ -65,16 +65,12 @@ impl SqliteDb {
     }
 
     /// Outside any transaction, so that every statement sees the newest commit.
-    pub(super) async fn read<T, F, Fut>(&self, counters: &Arc<Counters>, statements: F) -> Result<T>
-    where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+    pub(super) async fn read(&self, counters: &Arc<Counters>, work: &Work<'_>) -> Result<()> {
         let read = async {
             let reader = self.readers.acquire().await?;
             let lent = Conn::lend(Engine::SqliteReader(reader), Kind::Read, true, counters);
             let loan = lent.share();
-            let outcome = statements(lent).await;
+            let outcome = work(lent).await;
             let returned = loan.take().await;
             if let (Some(Engine::SqliteReader(reader)), false) = (returned.engine, returned.broken) {
                 reader.give_back();
@@ -87,27 +83,17 @@ impl SqliteDb {
     }
 
     /// Borrows the write connection, and answers only after the COMMIT of the group.
-    pub(super) async fn unit<T, F, Fut>(
-        &self,
-        counters: &Arc<Counters>,
-        kind: Kind,
-        statements: &F,
-    ) -> Result<T>
-    where
-        F: Fn(Conn) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+    pub(super) async fn unit(&self, counters: &Arc<Counters>, kind: Kind, work: &Work<'_>) -> Result<()> {
         let loan = tokio::time::timeout(self.acquire_timeout, self.writer.borrow(kind, counters))
             .await
             .map_err(|_| Error::unavailable(1, "no turn at the write connection in time"))??;
-        let outcome = tokio::time::timeout(UNIT_LIMIT, statements(loan.conn)).await;
+        let outcome = tokio::time::timeout(UNIT_LIMIT, work(loan.conn)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(unit_too_long()));
         // A receiver that is gone is a writer that is gone; the answer below says so.
         let _ = loan.verdict.send(outcome.is_ok());
         let settled = loan.settled.await;
-        let value = outcome?;
-        settled.map_err(|_| Error::unavailable(1, "the writer ended before its COMMIT"))??;
-        Ok(value)
+        outcome?;
+        settled.map_err(|_| Error::unavailable(1, "the writer ended before its COMMIT"))?
     }
 
     pub(super) async fn is_healthy(&self) -> bool {

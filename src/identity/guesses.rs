@@ -16,8 +16,8 @@ use crate::mail::notices::{self, Notice};
 use crate::model::names::folded;
 use crate::secret::Secret;
 use crate::store::db::Conn;
+use crate::store::passwords::PasswordProof;
 use crate::store::sign_in_failures::{self, Counting, count};
-use crate::store::users::PasswordProof;
 
 const DAY: i64 = 86_400;
 

@@ -12,7 +12,7 @@ use crate::model::names::{check_password, folded};
 use crate::model::sign_in_policy::PasswordPolicy;
 use crate::secret::Secret;
 use crate::store::db::Conn;
-use crate::store::{password_history, users};
+use crate::store::{password_history, passwords};
 
 /// Whose password it will be. What others know of them makes no password.
 #[derive(Clone, Copy)]
@@ -112,7 +112,7 @@ impl NewPassword {
             password_history::keep(conn, project, now, self.former, user).await?;
         }
         password_history::trim(conn, project, user, kept).await?;
-        users::set_password(conn, project, now, self.credential, user, (&self.phc, by_mail)).await.map(drop)
+        passwords::set(conn, project, now, self.credential, user, (&self.phc, by_mail)).await.map(drop)
     }
 }
 

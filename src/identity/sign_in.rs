@@ -20,7 +20,7 @@ use crate::secret::Secret;
 use crate::store::browser_sessions::{self, Replaced, SignIn};
 use crate::store::codes::{self, CodeRow};
 use crate::store::db::Conn;
-use crate::store::users::{self, PasswordProof};
+use crate::store::passwords::{self, PasswordProof};
 use crate::store::{families, pushed_requests, sign_ins_in_progress};
 
 /// The hosted cookie lives one hour from the sign-in, absolute.
@@ -48,14 +48,11 @@ pub async fn prove_password(
     let origin = &Origin::of(ctx, &browser.address, known_by);
     // What cannot be a user name is nobody's, and costs the same.
     let proof = match check_username(name) {
-        Ok(()) => {
-            ctx.app
-                .db
-                .read(|conn| async move {
-                    users::find_password(&conn, ctx.project.id, name, origin.known_by()).await
-                })
-                .await?
-        }
+        Ok(()) => ctx
+            .app
+            .db
+            .read(|conn| async move { passwords::find(&conn, ctx.project.id, name, origin.known_by()).await })
+            .await?,
         Err(_) => None,
     };
     let outdated = proof.as_ref().is_some_and(|proof| ctx.app.hasher.is_outdated(&proof.secret));
@@ -103,7 +100,7 @@ async fn renew_hash(ctx: &Ctx, proof: &PasswordProof, password: Secret) -> Resul
     ctx.app
         .db
         .write(|conn| async move {
-            users::renew_password(&conn, ctx.project.id, ctx.now, user, proven, renewed).await
+            passwords::renew(&conn, ctx.project.id, ctx.now, user, proven, renewed).await
         })
         .await?;
     Ok(())

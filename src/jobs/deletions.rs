@@ -4,7 +4,7 @@ use super::{Done, Run};
 use crate::app::Visit;
 use crate::error::{Code, Result};
 use crate::session::delete_user::{execute_due, sweep};
-use crate::store::deletions::{self, Due};
+use crate::store::deletions_due::{self, Due};
 
 /// Deletions looked up at a time.
 const BATCH: i64 = 50;
@@ -21,7 +21,7 @@ pub(super) async fn delete(run: &Run) -> Result<Done> {
 /// One that fails does not keep the others waiting; the next run finds it again.
 async fn execute_all(run: &Run) -> Result<(u64, bool)> {
     let now = run.app.clock.now();
-    let due = run.app.db.read(|conn| async move { deletions::list_due(&conn, now, BATCH).await }).await?;
+    let due = run.app.db.read(|conn| async move { deletions_due::list(&conn, now, BATCH).await }).await?;
     let full = is_full(&due);
     let (mut executed, mut failure) = (0, None);
     for Due { project_id, id, .. } in due {
@@ -49,14 +49,17 @@ async fn execute_all(run: &Run) -> Result<(u64, bool)> {
 async fn sweep_all(run: &Run) -> Result<(usize, bool)> {
     let now = run.app.clock.now();
     let settled = now.plus_seconds(-SETTLED_SECONDS);
-    let due =
-        run.app.db.read(|conn| async move { deletions::list_unswept(&conn, settled, BATCH).await }).await?;
+    let due = run
+        .app
+        .db
+        .read(|conn| async move { deletions_due::list_unswept(&conn, settled, BATCH).await })
+        .await?;
     for (done, Due { project_id, id, user_id }) in due.iter().copied().enumerate() {
         if !run.may_go_on() {
             return Ok((done, true));
         }
         sweep(&run.app, project_id, user_id).await?;
-        let mark = |conn| async move { deletions::mark_swept(&conn, project_id, now, id).await };
+        let mark = |conn| async move { deletions_due::mark_swept(&conn, project_id, now, id).await };
         run.app.db.write(mark).await?;
     }
     Ok((due.len(), is_full(&due)))

@@ -19,7 +19,7 @@ use crate::projects as deciding;
 use crate::session::delete_user::{self, bulk};
 use crate::store::bulk_deletions::{self, Running};
 use crate::store::db::Conn;
-use crate::store::{clients, deletions, erasures, projects};
+use crate::store::{clients, deletions_due, erasures, projects};
 
 /// Projects whose epochs rise in one unit.
 const BATCH: i64 = 500;
@@ -105,12 +105,12 @@ async fn postpone(app: &App) -> Result<u64> {
     let (mut postponed, mut last) = (0, ProjectId::INSTANCE);
     let (now, until) = (app.clock.now(), app.clock.now().plus_seconds(LOOK_SECONDS));
     loop {
-        let list = |conn| async move { deletions::list_projects_with_scheduled(&conn, last, BATCH).await };
+        let list = |conn| async move { deletions_due::list_projects(&conn, last, BATCH).await };
         let page = app.db.read(list).await?;
         let Some(&(end,)) = page.last() else { return Ok(postponed) };
         for (project,) in page {
             let unit = |conn: Conn| async move {
-                let postponed = deletions::postpone(&conn, project, until).await?;
+                let postponed = deletions_due::postpone(&conn, project, until).await?;
                 if postponed > 0 {
                     let target = format!("project:{project}");
                     let detail = json!({"deletions": postponed, "until": until});

@@ -10,7 +10,7 @@ use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict};
 use crate::model::timestamp::Timestamp;
 use crate::session::delete_user::execute_due;
-use crate::store::{deletions, sandbox};
+use crate::store::{deletions_due, sandbox};
 
 /// A clock is at most so far ahead, in seconds: ten years.
 pub const MOST_SECONDS: i64 = 3650 * 86_400;
@@ -76,7 +76,7 @@ fn too_far() -> Error {
 /// The job for them goes by the machine's clock.
 async fn execute_deletions(ctx: &Ctx) -> Result<usize> {
     let due = |conn| async move {
-        deletions::list_due_of_project(&conn, ctx.project.id, ctx.now, MOST_DELETIONS).await
+        deletions_due::list_of_project(&conn, ctx.project.id, ctx.now, MOST_DELETIONS).await
     };
     let mut executed = 0;
     for due in ctx.app.db.read(due).await? {

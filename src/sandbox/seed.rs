@@ -15,7 +15,7 @@ use crate::model::holding::Holding;
 use crate::store::db::Conn;
 use crate::store::sandbox::{self, SeedPerson};
 use crate::store::users::{Holdings, Record};
-use crate::store::{holders, project_rows, projects, users};
+use crate::store::{holders, passwords, project_rows, projects, users};
 
 /// People of a seed.
 const MOST_PEOPLE: i64 = 200;
@@ -113,7 +113,7 @@ async fn bring_back(ctx: &Ctx, conn: &Conn, person: &SeedPerson) -> Result<()> {
     let holdings = Holdings { roles: text(&roles)?, groups: text(&groups)?, attributes: text(&attributes)? };
     users::set_holdings(conn, project, now, user, &holdings).await?;
     if let (Some(id), Some(secret)) = (person.credential_id, &person.secret) {
-        users::set_password(conn, project, now, id, user, (secret, person.by_mail)).await?;
+        passwords::set(conn, project, now, id, user, (secret, person.by_mail)).await?;
     }
     Ok(())
 }

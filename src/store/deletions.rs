@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, execute, fetch_all, fetch_one, fetch_optional};
+use super::db::{Conn, execute, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{DeletionId, ProjectId, UserId};
 use crate::model::deletion::State;
@@ -211,18 +211,6 @@ pub async fn schedule(
     )
 }
 
-/// Takes a scheduled deletion whose day has come; of two callers one gets a row.
-pub async fn take_due(conn: &Conn, project: ProjectId, now: Timestamp, id: DeletionId) -> Result<u64> {
-    execute!(
-        conn,
-        "UPDATE deletions SET state = 'executed', finished_at = $1
-         WHERE project_id = $2 AND id = $3 AND state = 'scheduled' AND execute_at <= $1",
-        now,
-        project,
-        id
-    )
-}
-
 /// What was cancelled.
 #[derive(Clone, Debug, FromRow)]
 pub struct Cancelled {
@@ -271,89 +259,6 @@ pub async fn count_since(conn: &Conn, project: ProjectId, since: Timestamp) -> R
 /// What the execution ended, in place of what the request expected.
 pub async fn set_impact(conn: &Conn, project: ProjectId, id: DeletionId, impact: &str) -> Result<u64> {
     execute!(conn, "UPDATE deletions SET impact = $1 WHERE project_id = $2 AND id = $3", impact, project, id)
-}
-
-/// A deletion for a job to look at.
-#[derive(Clone, Copy, Debug, FromRow)]
-pub struct Due {
-    pub project_id: ProjectId,
-    pub id: DeletionId,
-    pub user_id: UserId,
-}
-
-/// Scheduled deletions whose day has come, of all projects, unless something keeps the user.
-pub async fn list_due(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
-    fetch_all!(
-        conn,
-        Due,
-        "SELECT d.project_id, d.id, d.user_id FROM deletions d JOIN projects p ON p.id = d.project_id
-         WHERE d.state = 'scheduled' AND d.execute_at <= $1 AND p.status <> 'deleted' AND NOT EXISTS (
-           SELECT 1 FROM deletion_guards g WHERE g.project_id = d.project_id AND g.user_id = d.user_id)
-         ORDER BY d.execute_at LIMIT $2",
-        now,
-        most
-    )
-}
-
-/// Like [`list_due`], of one project, by its own clock.
-pub async fn list_due_of_project(
-    conn: &Conn,
-    project: ProjectId,
-    now: Timestamp,
-    most: i64,
-) -> Result<Vec<Due>> {
-    fetch_all!(
-        conn,
-        Due,
-        "SELECT project_id, id, user_id FROM deletions
-         WHERE project_id = $1 AND state = 'scheduled' AND execute_at <= $2 ORDER BY execute_at LIMIT $3",
-        project,
-        now,
-        most
-    )
-}
-
-/// Projects after `after` in which a deletion waits for its day.
-pub async fn list_projects_with_scheduled(
-    conn: &Conn,
-    after: ProjectId,
-    most: i64,
-) -> Result<Vec<(ProjectId,)>> {
-    fetch_all!(
-        conn,
-        (ProjectId,),
-        "SELECT DISTINCT d.project_id FROM deletions d JOIN projects p ON p.id = d.project_id
-         WHERE d.state = 'scheduled' AND d.project_id > $1 AND p.status <> 'deleted'
-         ORDER BY d.project_id LIMIT $2",
-        after,
-        most
-    )
-}
-
-/// No scheduled deletion of the project is executed before `until`.
-pub async fn postpone(conn: &Conn, project: ProjectId, until: Timestamp) -> Result<u64> {
-    execute!(
-        conn,
-        "UPDATE deletions SET execute_at = $1 WHERE project_id = $2 AND state = 'scheduled' AND execute_at < $1",
-        until,
-        project
-    )
-}
-
-/// Executed before `before` and not yet looked at again.
-pub async fn list_unswept(conn: &Conn, before: Timestamp, most: i64) -> Result<Vec<Due>> {
-    fetch_all!(
-        conn,
-        Due,
-        "SELECT project_id, id, user_id FROM deletions
-         WHERE state = 'executed' AND swept_at IS NULL AND finished_at <= $1 ORDER BY finished_at LIMIT $2",
-        before,
-        most
-    )
-}
-
-pub async fn mark_swept(conn: &Conn, project: ProjectId, now: Timestamp, id: DeletionId) -> Result<u64> {
-    execute!(conn, "UPDATE deletions SET swept_at = $1 WHERE project_id = $2 AND id = $3", now, project, id)
 }
 
 /// Closes whatever is open for a user who has been erased by the ledger: the deletion that its line names was executed, and

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use tessera::error::Result;
 use tessera::identity::passwords::Hasher;
 use tessera::store::db::{execute, fetch_one};
-use tessera::store::users;
+use tessera::store::{passwords, users};
 
 use crate::support::{
     Engine, PASSWORD, Seen, Shop, TestApp, both_engines, hold_queue, location_of, parameter,
@@ -22,7 +22,7 @@ const WRONG: &str = "That user name and password do not match.";
 
 async fn stored_hash(app: &TestApp, shop: &Shop) -> String {
     let project = shop.project;
-    let find = async |conn| users::find_password(&conn, project, "alice", [None, None]).await;
+    let find = async |conn| passwords::find(&conn, project, "alice", [None, None]).await;
     app.app.db.read(find).await.unwrap().unwrap().secret
 }
 
@@ -53,7 +53,7 @@ async fn a_renewal_does_not_undo_a_change(engine: Engine) {
     let (project, user, now) = (shop.project, shop.user, app.app.clock.now());
     let replace = async |old: &str, new: &str| -> Result<u64> {
         let db = &app.app.db;
-        db.write(|conn| async move { users::renew_password(&conn, project, now, user, old, new).await }).await
+        db.write(|conn| async move { passwords::renew(&conn, project, now, user, old, new).await }).await
     };
     assert_eq!(replace(&proven, "changed").await.unwrap(), 1);
     // The one that proved the former password comes late.

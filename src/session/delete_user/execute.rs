@@ -17,7 +17,7 @@ use crate::mail::{Letter, Order};
 use crate::store::db::Conn;
 use crate::store::deletions::{self, Deletion};
 use crate::store::erasing::{self, Person};
-use crate::store::{logout_tokens, outbox};
+use crate::store::{deletions_due, logout_tokens, outbox};
 
 /// Rows of one kind that one unit deletes. What goes beyond is dead already, and follows in units of its own.
 const BATCH: i64 = 1000;
@@ -136,7 +136,7 @@ pub async fn execute_due(ctx: &Ctx, id: DeletionId) -> Result<bool> {
             // Somebody changed the user this very moment, or keeps it: a later run finds the deletion again.
             if erasing::hold_at(&conn, project, user, person.version).await? == 0
                 || guards::of(ctx, &conn, user).await?.is_some()
-                || deletions::take_due(&conn, project, ctx.now, id).await? == 0
+                || deletions_due::take(&conn, project, ctx.now, id).await? == 0
             {
                 return Ok(false);
             }

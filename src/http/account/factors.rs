@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{fresh_holder, holder};
+use super::{Rename, fresh_holder, holder};
 use crate::error::{Code, Error, Result};
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -53,12 +53,6 @@ pub async fn confirm_app(call: Call) -> Result<Response> {
     })?;
     let answer = json!({"factor": added.factor, "recovery_codes": added.codes.as_ref().map(texts)});
     Ok((StatusCode::CREATED, ok(&answer)).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rename {
-    name: String,
 }
 
 pub async fn rename(call: Call) -> Result<Response> {

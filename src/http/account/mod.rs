@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{delete, get, patch, post};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::call::Call;
@@ -50,6 +51,13 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/account/password", post(password::change))
         .route("/api/account/data", get(data::download))
         .route("/api/account/delete", post(data::delete))
+}
+
+/// Another name for something of theirs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rename {
+    name: String,
 }
 
 /// The token of a user, at one of the project's own applications.

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{fresh_holder, holder};
+use super::{Rename, fresh_holder, holder};
 use crate::error::{Error, Result};
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -51,12 +51,6 @@ pub async fn finish(call: Call) -> Result<Response> {
     let (asked, holder) = (asked(&live), Holder::Application(&live));
     let (made, _) = passkeys::finish(&ctx, &asked, &holder, &answered, body.name.as_deref(), None).await?;
     Ok((StatusCode::CREATED, ok(&made)).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rename {
-    name: String,
 }
 
 pub async fn rename(call: Call) -> Result<Response> {

@@ -2,21 +2,19 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use super::fields::Fields;
-use super::paging::{Page, limit, page};
-use crate::app::App;
-use crate::error::{Error, Result, not_found};
+use super::paging::{Page, page};
+use super::within::{List, named_project};
+use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;
 use crate::ids::{AdminKeyId, ProjectId};
 use crate::model::role::Permission;
 use crate::model::timestamp::Timestamp;
 use crate::projects::admin_keys::{self, NewAdminKey};
-use crate::projects::admins::Within;
-use crate::projects::find_id;
 use crate::store::admin_keys::Listed;
 
 #[derive(Serialize)]
@@ -35,24 +33,10 @@ impl From<Listed> for Shown {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct List {
-    limit: Option<i64>,
-    after: Option<AdminKeyId>,
-    project: Option<String>,
-}
-
 pub async fn list(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
-    let query: List = call.query()?;
-    let limit = limit(query.limit)?;
-    let own = admin.within(Permission::Own);
-    let within = match named_project(&call.app, &own, query.project.as_deref()).await? {
-        None => own.one()?,
-        named => named,
-    };
-    let found = admin_keys::list(&call.app, within, query.after, limit + 1).await?;
+    let List { within, after, limit } = List::of(&call, &admin).await?;
+    let found = admin_keys::list(&call.app, within, after, limit + 1).await?;
     let Page { items, next } = page(found, limit, |listed: &Listed| listed.key.id.to_string());
     Ok(ok(&Page { items: items.into_iter().map(Shown::from).collect(), next }))
 }
@@ -84,19 +68,4 @@ pub async fn revoke(call: Call) -> Result<Response> {
     let (actor, id) = (call.actor(&admin), call.path("id")?);
     let (_, revoked_at) = admin_keys::revoke(&call.app, &actor, &admin.within(Permission::Own), id).await?;
     Ok(ok(&json!({"id": id.to_string(), "revoked_at": revoked_at})))
-}
-
-/// The project that a body or query names by slug or id; one beyond the caller's reach is not found.
-pub(super) async fn named_project(
-    app: &App,
-    within: &Within,
-    name: Option<&str>,
-) -> Result<Option<ProjectId>> {
-    let Some(name) = name else { return Ok(None) };
-    if name.chars().any(char::is_control) {
-        return Err(Error::invalid_field("project", "project has no control characters"));
-    }
-    let found = find_id(app, name).await?;
-    let found = found.filter(|id| within.contains(Some(*id)));
-    found.map(Some).ok_or_else(|| not_found("no such project").with_field("project"))
 }

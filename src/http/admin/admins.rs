@@ -3,11 +3,11 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::admin_keys::named_project;
 use super::fields::Fields;
-use super::paging::{Page, limit, page};
+use super::paging::{Page, page};
+use super::within::{List, named_project};
 use crate::app::Ctx;
 use crate::error::Result;
 use crate::http::answer::ok;
@@ -41,24 +41,10 @@ impl Shown {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct List {
-    limit: Option<i64>,
-    after: Option<AdminGrantId>,
-    project: Option<String>,
-}
-
 pub async fn list(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
-    let query: List = call.query()?;
-    let limit = limit(query.limit)?;
-    let own = admin.within(Permission::Own);
-    let within = match named_project(&call.app, &own, query.project.as_deref()).await? {
-        None => own.one()?,
-        named => named,
-    };
-    let found = grants::list(&call.app, within, query.after, limit + 1).await?;
+    let List { within, after, limit } = List::of(&call, &admin).await?;
+    let found = grants::list(&call.app, within, after, limit + 1).await?;
     let Page { items, next } = page(found, limit, |row: &GrantRow| row.id.to_string());
     let ctx = grants::home(&call.app, &call.request_id).await?;
     Ok(ok(&Page { items: items.into_iter().map(|row| Shown::new(&ctx, row)).collect(), next }))

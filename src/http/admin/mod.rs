@@ -32,6 +32,7 @@ mod scopes;
 mod sessions;
 pub(in crate::http) mod users;
 mod webhooks;
+mod within;
 
 use std::sync::Arc;
 

@@ -3,12 +3,16 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Engine, Hall, Held, TestApp, both_engines, hold_queue, number, until_somebody_waits};
+use crate::support::process::{Said, run, settings_of};
+use crate::support::{
+    Engine, Hall, Held, PASSWORD, REDIRECT, TestApp, both_engines, hold_queue, number, until_somebody_waits,
+};
 
 both_engines!(
     lesser_admins_change_nobody_in_it,
     nobody_acts_on_themselves,
     it_stays_as_it_is,
+    the_command_line_says_whether_two_factors_are_needed,
     roles_are_revoked_while_a_password_is_hashed,
     a_sign_out_is_in_time_for_the_unit,
 );
@@ -166,6 +170,43 @@ async fn it_stays_as_it_is(engine: Engine) {
     // Nobody signs up.
     let page = app.http.get(app.project_url(&hall.console, "/sign-up")).send().await.unwrap();
     assert!(page.status().as_u16() >= 400);
+}
+
+async fn the_command_line_says_whether_two_factors_are_needed(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let hall = Hall::new(&app).await;
+    let settings = settings_of(&app);
+    let said = |policy: &str| run(&["admin", "second-factor", policy, "--json"], &settings, "");
+    let shown = |said: Said| {
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+        serde_json::from_str::<Value>(&said.out).unwrap()
+    };
+    // Where a password alone leads somebody.
+    let leads_to = async || {
+        let (cookie, sealed) = app.sign_in_page(&hall.console, "").await;
+        let answer = app.submit(&hall.console, &cookie, &sealed, PASSWORD).await;
+        let location = answer.headers()["location"].to_str().unwrap().to_owned();
+        location.split('?').next().unwrap().to_owned()
+    };
+    assert_eq!(leads_to().await, REDIRECT);
+    assert_eq!(shown(said("required")), json!({"second_factor": "required"}));
+    assert_eq!(leads_to().await, "/projects/admin/enrol");
+    // Over the API nobody lowers it; the command does.
+    let lower = json!({"settings": {"sign_in": {"second_factor": "optional"}}});
+    assert_eq!(app.admin_patch(&hall.owner, "/projects/admin", lower).await.status, 403);
+    assert_eq!(shown(said("optional")), json!({"second_factor": "optional"}));
+    assert_eq!(leads_to().await, REDIRECT);
+    for (policy, why) in [
+        ("off", "settings.sign_in.second_factor of the built-in project admin is optional at least"),
+        ("none", "settings.sign_in.second_factor is one of off, optional, required"),
+    ] {
+        let refused = said(policy);
+        assert_eq!((refused.code, refused.err.trim_end()), (Some(1), why));
+    }
+    assert_eq!(leads_to().await, REDIRECT);
+    let audit = app.admin_get(&hall.owner, "/projects/admin/audit?action=project.changed").await.ok();
+    let actors: Vec<_> = audit["items"].as_array().unwrap().iter().map(|entry| &entry["actor"]).collect();
+    assert_eq!(actors, ["command_line", "command_line"]);
 }
 
 async fn roles_are_revoked_while_a_password_is_hashed(engine: Engine) {

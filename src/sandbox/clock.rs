@@ -10,6 +10,7 @@ use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict};
 use crate::model::timestamp::Timestamp;
 use crate::session::delete_user::execute_due;
+use crate::store::db::Conn;
 use crate::store::{deletions_due, sandbox};
 
 /// A clock is at most so far ahead, in seconds: ten years.
@@ -42,25 +43,41 @@ pub struct Advanced {
     pub deletions_executed: usize,
 }
 
-/// Moves the clock forwards, and does what is due by then.
+/// How a clock is moved: it never goes back.
+#[derive(Clone, Copy, Debug)]
+pub enum Move {
+    /// Seconds forwards.
+    By(i64),
+    /// To a moment that is yet to come, or at most a second past it.
+    To(Timestamp),
+}
+
+/// Moves the clock, and does what is due by then.
 ///
 /// # Errors
-/// `invalid_request` naming the bound; 409 for a live project.
-pub async fn advance(ctx: &Ctx, actor: &Actor, seconds: i64) -> Result<Advanced> {
+/// `invalid_request` naming the bound; 409 for a live project, and for a moment that has passed or lies too far ahead.
+pub async fn advance(ctx: &Ctx, actor: &Actor, by: Move) -> Result<Advanced> {
     require(ctx)?;
-    if !(1..=MOST_SECONDS).contains(&seconds) {
+    if let Move::By(seconds) = by
+        && !(1..=MOST_SECONDS).contains(&seconds)
+    {
         let bound = format!("advance_seconds must lie between 1 and {MOST_SECONDS}");
         return Err(Error::invalid_field("advance_seconds", bound));
     }
+    let detail = match by {
+        Move::By(seconds) => json!({"seconds": seconds}),
+        Move::To(moment) => json!({"to": moment}),
+    };
     ctx.app
         .db
-        .unit(|conn| async move {
-            if sandbox::advance(&conn, ctx.project.id, ctx.wall, seconds, MOST_SECONDS).await? == 0 {
-                return Err(too_far());
+        .unit(|conn| {
+            let detail = detail.clone();
+            async move {
+                set(&conn, ctx, by).await?;
+                let target = target(ctx);
+                let event = actor.did("sandbox.clock_advanced", &target).with(detail);
+                audit::append(&conn, ctx.project.id, ctx.now, &event).await
             }
-            let target = target(ctx);
-            let event = actor.did("sandbox.clock_advanced", &target).with(json!({"seconds": seconds}));
-            audit::append(&conn, ctx.project.id, ctx.now, &event).await
         })
         .await?;
     let later = Visit::of_nobody(&ctx.app, ctx.project.id, ctx.wall).current().await?;
@@ -68,9 +85,29 @@ pub async fn advance(ctx: &Ctx, actor: &Actor, seconds: i64) -> Result<Advanced>
     Ok(Advanced { shown: read(&later)?, deletions_executed })
 }
 
+/// Once for all nodes: of two that set it at once, the later moment stays.
+async fn set(conn: &Conn, ctx: &Ctx, by: Move) -> Result<()> {
+    let (project, wall) = (ctx.project.id, ctx.wall);
+    match by {
+        Move::By(seconds) => {
+            let moved = sandbox::advance(conn, project, wall, seconds, MOST_SECONDS).await?;
+            if moved == 0 { Err(too_far().with_field("advance_seconds")) } else { Ok(()) }
+        }
+        Move::To(moment) => {
+            // Whole seconds, rounded up, so that the moment has come.
+            let ahead = -wall.seconds_since(moment);
+            if ahead > MOST_SECONDS {
+                return Err(too_far().with_field("now"));
+            }
+            let moved = sandbox::set_ahead(conn, project, wall, ahead).await?;
+            let past = || conflict("the clock shows a later time, and never goes back").with_field("now");
+            if moved == 0 { Err(past()) } else { Ok(()) }
+        }
+    }
+}
+
 fn too_far() -> Error {
     conflict("the clock would be more than ten years ahead; make another sandbox")
-        .with_field("advance_seconds")
 }
 
 /// The job for them goes by the machine's clock.

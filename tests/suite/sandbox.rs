@@ -16,6 +16,7 @@ use crate::support::{
 both_engines!(
     thirty_days_pass_in_one_call,
     the_clock_goes_one_way_and_not_too_far,
+    the_clock_is_set,
     another_node_goes_by_the_same_clock,
     what_was_scheduled_is_done_by_then,
     nothing_leaves_the_house,
@@ -101,6 +102,46 @@ async fn the_clock_goes_one_way_and_not_too_far(engine: Engine) {
     answer.refused_for(409, "conflict", "advance_seconds", far);
     advance(&desk, 5).await;
     assert_eq!(desk.get("/sandbox/clock").await.ok()["offset_seconds"], 3650 * DAY);
+}
+
+async fn the_clock_is_set(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, desk) = sandbox(&app, "try").await;
+    let tokens = app.sign_in(&shop).await;
+    let set = async |now: &str| desk.post("/sandbox/clock", json!({"now": now})).await;
+    let shown = set("2027-03-01T00:00:00.5Z").await.ok();
+    let ahead = 44 * DAY + 16 * 3600 + 1;
+    assert_eq!(
+        shown,
+        json!({"now": "2027-03-01T00:00:01Z", "offset_seconds": ahead, "deletions_executed": 0})
+    );
+    assert_eq!(app.verify(&shop, tokens.get("access_token")).await["reason"], "expired");
+    let audit = desk.get("/audit?action=sandbox.clock_advanced").await.ok();
+    assert_eq!(audit["items"][0]["detail"], json!({"to": "2027-03-01T00:00:00.5Z"}));
+    // Where it stands, it need not be set; and it never goes back.
+    let past = "the clock shows a later time, and never goes back";
+    for now in ["2027-03-01T00:00:01Z", "2027-02-28T23:59:59Z", "1970-01-01T00:00:00Z"] {
+        set(now).await.refused_for(409, "conflict", "now", past);
+    }
+    let far = "the clock would be more than ten years ahead; make another sandbox";
+    set("2037-01-13T00:00:00Z").await.refused_for(409, "conflict", "now", far);
+    set("9999-12-31T23:59:59Z").await.refused_for(409, "conflict", "now", far);
+    let no_time = "now must be a time such as 2027-01-15T08:00:00Z";
+    set("tomorrow").await.refused_for(400, "invalid_request", "now", no_time);
+    for (body, why) in [
+        (json!({}), "advance_seconds or now is missing"),
+        (
+            json!({"advance_seconds": 1, "now": "2027-03-02T00:00:00Z"}),
+            "advance_seconds and now do not go together",
+        ),
+    ] {
+        desk.post("/sandbox/clock", body).await.refused(400, "invalid_request", why);
+    }
+    assert_eq!(desk.get("/sandbox/clock").await.ok()["offset_seconds"], ahead);
+    // Of two at once the later moment stays, and neither is added to the other.
+    let (one, other) = tokio::join!(set("2027-05-01T00:00:00Z"), set("2027-06-01T00:00:00Z"));
+    assert!(other.status == 200 && [200, 409].contains(&one.status), "{} {}", one.body, other.body);
+    assert_eq!(desk.get("/sandbox/clock").await.ok()["now"], "2027-06-01T00:00:00Z");
 }
 
 async fn another_node_goes_by_the_same_clock(engine: Engine) {

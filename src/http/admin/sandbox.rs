@@ -7,10 +7,12 @@ use serde_json::json;
 
 use super::paging::{limit, page};
 use super::users::given;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid_request};
 use crate::http::answer::ok;
 use crate::http::call::Call;
 use crate::ids::OutboxId;
+use crate::model::timestamp::moment;
+use crate::sandbox::clock::Move;
 use crate::sandbox::faults::{Kind, NewFault};
 use crate::sandbox::messages::Caught;
 use crate::sandbox::{clock, faults as armed, messages as caught, seed};
@@ -27,14 +29,23 @@ pub async fn read_clock(call: Call) -> Result<Response> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Advance {
-    advance_seconds: i64,
+    #[serde(default, deserialize_with = "given")]
+    advance_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "given")]
+    now: Option<String>,
 }
 
 pub async fn advance_clock(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    let Advance { advance_seconds } = call.json()?;
-    Ok(ok(&clock::advance(&ctx, &actor, advance_seconds).await?))
+    let Advance { advance_seconds, now } = call.json()?;
+    let by = match (advance_seconds, moment("now", now.as_deref())?) {
+        (Some(seconds), None) => Move::By(seconds),
+        (None, Some(moment)) => Move::To(moment),
+        (None, None) => return Err(invalid_request("advance_seconds or now is missing")),
+        (Some(_), Some(_)) => return Err(invalid_request("advance_seconds and now do not go together")),
+    };
+    Ok(ok(&clock::advance(&ctx, &actor, by).await?))
 }
 
 #[derive(Deserialize)]

@@ -86,6 +86,22 @@ impl Settings {
 tokio::task_local! {
     /// The stores that this task is inside a call of.
     static INSIDE: Vec<usize>;
+    /// There while nothing that the task writes is to stay.
+    static REHEARSING: ();
+}
+
+/// How a call that ends well ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Commit,
+    /// As in [`Db::rehearse`].
+    RollBack,
+}
+
+impl End {
+    fn of_this_task() -> Self {
+        if REHEARSING.try_with(|()| ()).is_ok() { Self::RollBack } else { Self::Commit }
+    }
 }
 
 /// The store; cloning it shares the connections.
@@ -149,6 +165,12 @@ impl Db {
         answer.take()
     }
 
+    /// Runs an act as it would run, with every answer that it would get, and takes back whatever it writes: each call of the
+    /// store by itself, so a later one does not see what an earlier one wrote.
+    pub async fn rehearse<T>(&self, act: impl Future<Output = T>) -> T {
+        REHEARSING.scope((), act).await
+    }
+
     /// Boxed, so that it is compiled once and whoever waits for it stays small.
     ///
     /// A call inside another one of the same store is refused. It would wait for a connection while it keeps one from
@@ -170,15 +192,18 @@ impl Db {
     }
 
     async fn run(&self, kind: Kind, work: &Work<'_>) -> Result<()> {
+        let end = End::of_this_task();
         match (&self.backend, kind) {
             (Backend::Postgres(db), Kind::Read) => db.read(&self.counters, work).await,
-            (Backend::Postgres(db), Kind::Write) => db.write(&self.counters, work).await,
-            (Backend::Postgres(db), Kind::Unit) => db.unit(&self.counters, work).await,
+            (Backend::Postgres(db), Kind::Write) if end == End::Commit => {
+                db.write(&self.counters, work).await
+            }
+            (Backend::Postgres(db), Kind::Write | Kind::Unit) => db.unit(&self.counters, work, end).await,
             (Backend::Sqlite(db), Kind::Read) => db.read(&self.counters, work).await,
-            (Backend::Sqlite(db), Kind::Write) => db.unit(&self.counters, kind, work).await,
+            (Backend::Sqlite(db), Kind::Write) => db.unit(&self.counters, kind, work, end).await,
             (Backend::Sqlite(db), Kind::Unit) => {
                 self.counters.unit();
-                db.unit(&self.counters, kind, work).await
+                db.unit(&self.counters, kind, work, end).await
             }
         }
     }

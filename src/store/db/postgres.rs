@@ -8,12 +8,12 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use super::Settings;
 use super::conn::{Conn, Engine, Kind, store_error};
 use super::counters::Counters;
 use super::pool::{Pool, Pooled};
 use super::server;
 use super::work::Work;
+use super::{End, Settings};
 use crate::error::{Error, Result};
 
 /// How often a unit runs again after a serialization failure, a deadlock or a lost connection.
@@ -105,7 +105,7 @@ impl PostgresDb {
 
     async fn read_once(&self, counters: &Arc<Counters>, work: &Work<'_>) -> Result<()> {
         if self.transaction_pooler {
-            return self.transact(counters, Kind::Read, work).await;
+            return self.transact(counters, Kind::Read, work, End::Commit).await;
         }
         let conn = self.connection().await?;
         self.autocommit(conn, counters, Kind::Read, work).await
@@ -114,7 +114,7 @@ impl PostgresDb {
     pub(super) async fn write(&self, counters: &Arc<Counters>, work: &Work<'_>) -> Result<()> {
         self.limited(async {
             if self.transaction_pooler {
-                return self.transact(counters, Kind::Write, work).await;
+                return self.transact(counters, Kind::Write, work, End::Commit).await;
             }
             let mut conn = self.connection().await?;
             if conn.rested.is_some_and(|rested| rested > RESTED) && conn.conn.ping().await.is_err() {
@@ -127,12 +127,12 @@ impl PostgresDb {
         .await
     }
 
-    pub(super) async fn unit(&self, counters: &Arc<Counters>, work: &Work<'_>) -> Result<()> {
+    pub(super) async fn unit(&self, counters: &Arc<Counters>, work: &Work<'_>, end: End) -> Result<()> {
         self.limited(async {
             let mut retries = 0;
             loop {
                 counters.unit();
-                match self.transact(counters, Kind::Unit, work).await {
+                match self.transact(counters, Kind::Unit, work, end).await {
                     Err(error) if error.may_retry_unit() && retries < UNIT_RETRIES => retries += 1,
                     outcome => return outcome,
                 }
@@ -159,7 +159,7 @@ impl PostgresDb {
     }
 
     /// BEGIN to COMMIT. Dropped halfway, the connection is closed, and the transaction with it.
-    async fn transact(&self, counters: &Arc<Counters>, kind: Kind, work: &Work<'_>) -> Result<()> {
+    async fn transact(&self, counters: &Arc<Counters>, kind: Kind, work: &Work<'_>, end: End) -> Result<()> {
         let begun = match self.begin().await {
             Err(error) if error.may_retry_unit() => self.begin().await?,
             begun => begun?,
@@ -172,13 +172,16 @@ impl PostgresDb {
             // The transaction went with its connection.
             return outcome.and_then(|_| Err(Error::internal("a unit went on without its connection")));
         };
-        if outcome.is_ok() && !failed {
+        if outcome.is_ok() && !failed && end == End::Commit {
             say(&mut conn, "COMMIT").await.map_err(|error| self.commit_error(error))?;
             conn.give_back();
             return outcome;
         }
         if say(&mut conn, "ROLLBACK").await.is_ok() {
             conn.give_back();
+        }
+        if !failed && end == End::RollBack {
+            return outcome;
         }
         // COMMIT would have answered without an error and rolled back.
         outcome.and_then(|_| Err(Error::internal("a unit went on after a failed statement")))

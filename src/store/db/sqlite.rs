@@ -10,12 +10,12 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use super::Settings;
 use super::conn::{Conn, Engine, Kind, store_error};
 use super::counters::Counters;
 use super::pool::Pool;
 use super::work::Work;
 use super::writer::{Writer, unit_too_long};
+use super::{End, Settings};
 use crate::error::{Error, Result};
 
 /// Readers that work at once: more only wait for the same disk.
@@ -83,16 +83,25 @@ impl SqliteDb {
     }
 
     /// Borrows the write connection, and answers only after the COMMIT of the group.
-    pub(super) async fn unit(&self, counters: &Arc<Counters>, kind: Kind, work: &Work<'_>) -> Result<()> {
+    pub(super) async fn unit(
+        &self,
+        counters: &Arc<Counters>,
+        kind: Kind,
+        work: &Work<'_>,
+        end: End,
+    ) -> Result<()> {
         let loan = tokio::time::timeout(self.acquire_timeout, self.writer.borrow(kind, counters))
             .await
             .map_err(|_| Error::unavailable(1, "no turn at the write connection in time"))??;
         let outcome = tokio::time::timeout(UNIT_LIMIT, work(loan.conn)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(unit_too_long()));
         // A receiver that is gone is a writer that is gone; the answer below says so.
-        let _ = loan.verdict.send(outcome.is_ok());
+        let _ = loan.verdict.send(outcome.is_ok() && end == End::Commit);
         let settled = loan.settled.await;
         outcome?;
+        if end == End::RollBack {
+            return Ok(());
+        }
         settled.map_err(|_| Error::unavailable(1, "the writer ended before its COMMIT"))?
     }
 

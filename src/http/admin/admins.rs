@@ -4,9 +4,11 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
 
 use super::fields::Fields;
 use super::paging::{Page, page};
+use super::rehearsal;
 use super::within::{List, named_project};
 use crate::app::Ctx;
 use crate::error::Result;
@@ -74,6 +76,9 @@ pub async fn revoke(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
     let id: AdminGrantId = call.path("id")?;
     let ctx = grants::home(&call.app, &call.request_id).await?;
-    grants::revoke(&ctx, &call.actor(&admin), &admin.within(Permission::Own), id).await?;
-    Ok(ok(&serde_json::json!({"id": id, "revoked_at": ctx.now})))
+    let revoke = async {
+        grants::revoke(&ctx, &call.actor(&admin), &admin.within(Permission::Own), id).await?;
+        Ok(json!({"id": id, "revoked_at": ctx.now}))
+    };
+    rehearsal::answer(&call, revoke).await
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::paging::Page;
+use super::rehearsal::Rehearsal;
 use super::users::given;
 use crate::error::Result;
 use crate::http::answer::ok;
@@ -76,18 +77,10 @@ pub async fn change(call: Call) -> Result<Response> {
     Ok(ok(&attributes::change(&ctx, &actor, &call.path::<String>("name")?, &change).await?))
 }
 
-/// `?dry_run=true` says what would go, and changes nothing.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Deletion {
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
 pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    let (name, Deletion { dry_run }) = (call.path::<String>("name")?, call.query()?);
+    let (name, Rehearsal { dry_run }) = (call.path::<String>("name")?, call.query()?);
     let impact = match dry_run {
         true => attributes::impact(&ctx, &name).await?,
         false => attributes::delete(&ctx, &actor, &name).await?,

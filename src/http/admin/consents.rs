@@ -4,6 +4,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::paging::{limit, page};
+use super::rehearsal;
 use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -29,5 +30,6 @@ pub async fn list(call: Call) -> Result<Response> {
 pub async fn withdraw(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    Ok(ok(&consents::withdraw(&ctx, &actor, call.path("user")?, call.path("client_id")?).await?))
+    let (user, client) = (call.path("user")?, call.path("client_id")?);
+    rehearsal::answer(&call, consents::withdraw(&ctx, &actor, user, client)).await
 }

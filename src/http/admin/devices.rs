@@ -3,6 +3,7 @@
 use axum::response::Response;
 use serde_json::json;
 
+use super::rehearsal;
 use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -20,12 +21,12 @@ pub async fn list(call: Call) -> Result<Response> {
 pub async fn forget(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    let only = Some(call.path("device")?);
-    Ok(ok(&devices::forget_of(&ctx, &actor, call.path("user")?, only).await?))
+    let (user, only) = (call.path("user")?, Some(call.path("device")?));
+    rehearsal::answer(&call, devices::forget_of(&ctx, &actor, user, only)).await
 }
 
 pub async fn forget_all(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    Ok(ok(&devices::forget_of(&ctx, &actor, call.path("user")?, None).await?))
+    rehearsal::answer(&call, devices::forget_of(&ctx, &actor, call.path("user")?, None)).await
 }

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 
+use super::rehearsal;
 use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -19,12 +20,12 @@ pub async fn list(call: Call) -> Result<Response> {
 pub async fn reset(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    Ok(ok(&factors::reset(&ctx, &actor, call.path("user")?, None).await?))
+    rehearsal::answer(&call, factors::reset(&ctx, &actor, call.path("user")?, None)).await
 }
 
 pub async fn reset_one(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let (user, factor) = (call.path("user")?, call.path("factor")?);
-    Ok(ok(&factors::reset(&ctx, &actor, user, Some(factor)).await?))
+    rehearsal::answer(&call, factors::reset(&ctx, &actor, user, Some(factor))).await
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::paging::{limit, page};
+use super::rehearsal;
 use super::users::given;
 use crate::error::{Error, Result};
 use crate::http::answer::ok;
@@ -66,6 +67,9 @@ pub async fn revoke(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let id: InitialAccessTokenId = call.path("id")?;
-    initial_access_tokens::revoke(&ctx, &actor, id).await?;
-    Ok(ok(&json!({"id": id, "revoked_at": ctx.now})))
+    let revoke = async {
+        initial_access_tokens::revoke(&ctx, &actor, id).await?;
+        Ok(json!({"id": id, "revoked_at": ctx.now}))
+    };
+    rehearsal::answer(&call, revoke).await
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::paging::{limit, page};
+use super::rehearsal;
 use super::users::given;
 use crate::error::Result;
 use crate::http::answer::ok;
@@ -58,6 +59,9 @@ pub async fn withdraw(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let id: MailLinkId = call.path("id")?;
-    invitations::withdraw(&ctx, &actor, id).await?;
-    Ok(ok(&json!({"id": id, "withdrawn_at": ctx.now})))
+    let withdraw = async {
+        invitations::withdraw(&ctx, &actor, id).await?;
+        Ok(json!({"id": id, "withdrawn_at": ctx.now}))
+    };
+    rehearsal::answer(&call, withdraw).await
 }

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::attribute_definitions::Deletion;
 use super::paging::{cursor, limit, page};
+use super::rehearsal::Rehearsal;
 use crate::error::{Error, Result};
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -71,7 +71,7 @@ pub async fn change(call: Call, kind: LabelKind) -> Result<Response> {
 pub async fn delete(call: Call, kind: LabelKind) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    let (name, Deletion { dry_run }) = (call.path::<String>("name")?, call.query()?);
+    let (name, Rehearsal { dry_run }) = (call.path::<String>("name")?, call.query()?);
     let impact = match dry_run {
         true => labels::impact(&ctx, kind, &name).await?,
         false => labels::delete(&ctx, &actor, kind, &name).await?,

@@ -2,9 +2,11 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::json;
 
+use super::rehearsal::Rehearsal;
 use crate::error::{Code, Error, Result};
-use crate::http::answer::versioned;
+use crate::http::answer::{ok, versioned};
 use crate::http::call::Call;
 use crate::model::logo::LogoKind;
 use crate::projects::logos;
@@ -25,6 +27,13 @@ pub async fn put(call: Call) -> Result<Response> {
 pub async fn remove(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let admin = call.project_admin(&ctx).await?;
-    let project = logos::remove(&ctx, &call.actor(&admin), call.if_match()?).await?;
+    let Rehearsal { dry_run } = call.query()?;
+    let actor = call.actor(&admin);
+    let remove = logos::remove(&ctx, &actor, call.if_match()?);
+    if dry_run {
+        call.app.db.rehearse(remove).await?;
+        return Ok(ok(&json!({"dry_run": true})));
+    }
+    let project = remove.await?;
     Ok(versioned(StatusCode::OK, project.version, &project))
 }

@@ -4,6 +4,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::rehearsal;
 use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -52,6 +53,9 @@ pub async fn remove(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let (letter, language) = named(&call)?;
-    templates::remove(&ctx, &actor, letter, language).await?;
-    Ok(ok(&templates::read(&ctx, letter, language).await?))
+    let remove = async {
+        templates::remove(&ctx, &actor, letter, language).await?;
+        templates::read(&ctx, letter, language).await
+    };
+    rehearsal::answer(&call, remove).await
 }

@@ -26,6 +26,7 @@ mod outbox;
 pub mod paging;
 mod people;
 mod projects;
+mod rehearsal;
 mod resource_servers;
 mod sandbox;
 mod scopes;

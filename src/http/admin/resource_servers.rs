@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::paging::Page;
+use super::rehearsal;
 use super::users::given;
 use crate::error::Result;
 use crate::http::answer::ok;
@@ -67,6 +68,9 @@ pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let id: ResourceServerId = call.path("id")?;
-    resource_servers::delete(&ctx, &actor, id).await?;
-    Ok(ok(&json!({"id": id, "deleted": true})))
+    let delete = async {
+        resource_servers::delete(&ctx, &actor, id).await?;
+        Ok(json!({"id": id, "deleted": true}))
+    };
+    rehearsal::answer(&call, delete).await
 }

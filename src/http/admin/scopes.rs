@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::paging::Page;
+use super::rehearsal;
 use super::users::given;
 use crate::error::Result;
 use crate::http::answer::ok;
@@ -73,6 +74,9 @@ pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let name = call.path::<String>("name")?;
-    scopes::delete(&ctx, &actor, &name).await?;
-    Ok(ok(&json!({"name": name, "deleted": true})))
+    let delete = async {
+        scopes::delete(&ctx, &actor, &name).await?;
+        Ok(json!({"name": name, "deleted": true}))
+    };
+    rehearsal::answer(&call, delete).await
 }

@@ -4,6 +4,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::paging::{cursor, limit, page};
+use super::rehearsal;
 use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -28,5 +29,6 @@ pub async fn list(call: Call) -> Result<Response> {
 pub async fn end(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    Ok(ok(&user_sessions::end(&ctx, &actor, call.path("user")?, call.path("sid")?).await?))
+    let (user, session) = (call.path("user")?, call.path("sid")?);
+    rehearsal::answer(&call, user_sessions::end(&ctx, &actor, user, session)).await
 }

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::rehearsal;
 use crate::error::Result;
 use crate::http::answer::ok;
 use crate::http::call::Call;
@@ -37,6 +38,9 @@ pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let id: WebhookId = call.path("id")?;
-    webhooks::delete(&ctx, &actor, id).await?;
-    Ok(ok(&json!({"id": id, "deleted": true})))
+    let delete = async {
+        webhooks::delete(&ctx, &actor, id).await?;
+        Ok(json!({"id": id, "deleted": true}))
+    };
+    rehearsal::answer(&call, delete).await
 }

@@ -40,6 +40,7 @@ fn projects() -> Vec<Operation> {
             "delete_project",
             "Asks for the deletion of a project and everybody in it",
         )
+        .optional_body([("reason", text())])
         .rehearsed()
         .answers(202, object())
         .or_ok(),
@@ -61,7 +62,8 @@ fn projects() -> Vec<Operation> {
             "Shows a picture on the pages: PNG, JPEG or WebP, at most 24 KiB",
         )
         .picture(),
-        operation(&format!("DELETE {PROJECT}/logo"), "delete_logo", "Shows no picture on the pages"),
+        operation(&format!("DELETE {PROJECT}/logo"), "delete_logo", "Shows no picture on the pages")
+            .rehearsed(),
         operation(
             &format!("POST {PROJECT}/end-all-sessions"),
             "end_all_sessions",
@@ -99,7 +101,8 @@ fn webhooks() -> Vec<Operation> {
         operation(&format!("POST {all}"), "create_webhook", "Registers an address; its secret is told once")
             .body([("uri!", text())])
             .answers(201, object()),
-        operation(&format!("DELETE {all}/{{id}}"), "delete_webhook", "Sends nothing there any more"),
+        operation(&format!("DELETE {all}/{{id}}"), "delete_webhook", "Sends nothing there any more")
+            .rehearsed(),
     ]
 }
 
@@ -113,7 +116,7 @@ fn sandbox() -> Vec<Operation> {
             "advance_sandbox_clock",
             "Moves the clock forwards and does what is due by then",
         )
-        .body([("advance_seconds!", number())]),
+        .body([("advance_seconds", number()), ("now", text())]),
         operation(&at("GET", "messages"), "list_sandbox_messages", "Mail and messages that were caught")
             .paged(),
         operation(&at("GET", "faults"), "list_sandbox_faults", "Faults that wait for their requests"),
@@ -266,6 +269,7 @@ fn clients() -> Vec<Operation> {
             "delete_client",
             "Asks for the deletion of an application; its sessions end with it",
         )
+        .optional_body([("reason", text())])
         .rehearsed()
         .answers(202, object())
         .or_ok(),
@@ -275,7 +279,8 @@ fn clients() -> Vec<Operation> {
             "Makes another secret; two may live at once",
         )
         .optional_body([("old_secret_lives_seconds", number()), ("leaked", flag())]),
-        operation(&format!("DELETE {one}/secrets/{{slot}}"), "remove_secret", "Ends one of the two secrets"),
+        operation(&format!("DELETE {one}/secrets/{{slot}}"), "remove_secret", "Ends one of the two secrets")
+            .rehearsed(),
     ]
 }
 
@@ -293,7 +298,8 @@ fn instance() -> Vec<Operation> {
             ])
             .answers(201, object()),
         operation("GET /admin/admin-keys/{id}", "read_admin_key", "One admin key"),
-        operation("DELETE /admin/admin-keys/{id}", "revoke_admin_key", "Revokes an admin key at once"),
+        operation("DELETE /admin/admin-keys/{id}", "revoke_admin_key", "Revokes an admin key at once")
+            .rehearsed(),
         operation("GET /admin/admins", "list_admins", "Roles of people, as far as the caller reaches")
             .paged()
             .query([("project", text())]),
@@ -305,7 +311,8 @@ fn instance() -> Vec<Operation> {
             ])
             .answers(201, object()),
         operation("GET /admin/admins/{id}", "read_role_of_admin", "One role of a person"),
-        operation("DELETE /admin/admins/{id}", "revoke_role_of_admin", "Takes the role away at once"),
+        operation("DELETE /admin/admins/{id}", "revoke_role_of_admin", "Takes the role away at once")
+            .rehearsed(),
         operation(
             "GET /admin/audit",
             "read_instance_audit",

@@ -28,7 +28,8 @@ pub fn operations() -> Vec<Operation> {
             &format!("DELETE {PROJECT}/invitations/{{id}}"),
             "withdraw_invitation",
             "Takes an invitation back: its link leads nowhere",
-        ),
+        )
+        .rehearsed(),
         operation(
             &format!("POST {PROJECT}/users/{{user}}/send-verification"),
             "send_verification",
@@ -47,7 +48,8 @@ pub fn operations() -> Vec<Operation> {
             &format!("DELETE {template}"),
             "remove_mail_template",
             "Takes the project's own words back: everybody's hold again",
-        ),
+        )
+        .rehearsed(),
         operation(
             &format!("GET {template}/preview"),
             "preview_mail_template",

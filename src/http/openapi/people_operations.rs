@@ -97,18 +97,20 @@ fn people() -> Vec<Operation> {
         )
         .body([("password!", text())]),
         operation(&format!("GET {one}/sessions"), "list_sessions", "Where the user is signed in").paged(),
-        operation(&format!("DELETE {one}/sessions/{{sid}}"), "end_session", "Ends one session"),
+        operation(&format!("DELETE {one}/sessions/{{sid}}"), "end_session", "Ends one session").rehearsed(),
         operation(&format!("GET {one}/factors"), "list_factors", "What the user has beside a password"),
         operation(
             &format!("DELETE {one}/factors"),
             "reset_factors",
             "Takes all second factors and recovery codes away and ends all sessions",
-        ),
+        )
+        .rehearsed(),
         operation(
             &format!("DELETE {one}/factors/{{factor}}"),
             "reset_factor",
             "Takes one second factor away and ends all sessions",
-        ),
+        )
+        .rehearsed(),
         operation(
             &format!("GET {one}/devices"),
             "list_devices",
@@ -120,12 +122,14 @@ fn people() -> Vec<Operation> {
             "forget_devices",
             "Asks for the second factor again in all of them",
         )
+        .rehearsed()
         .answers(200, devices_forgotten()),
         operation(
             &format!("DELETE {one}/devices/{{device}}"),
             "forget_device",
             "Asks for the second factor again in one browser",
         )
+        .rehearsed()
         .answers(200, devices_forgotten()),
         operation(
             &format!("GET {one}/export"),
@@ -139,7 +143,8 @@ fn people() -> Vec<Operation> {
             &format!("DELETE {one}/consents/{{client_id}}"),
             "withdraw_consent",
             "Withdraws it; the application's sessions of the user end",
-        ),
+        )
+        .rehearsed(),
     ]
 }
 
@@ -234,7 +239,8 @@ fn scopes() -> Vec<Operation> {
             .answers(201, object()),
         operation(&format!("GET {one}"), "read_scope", "One scope"),
         operation(&format!("PATCH {one}"), "change_scope", "Changes what is named").body(shows()),
-        operation(&format!("DELETE {one}"), "delete_scope", "Deletes a scope; it is granted no more"),
+        operation(&format!("DELETE {one}"), "delete_scope", "Deletes a scope; it is granted no more")
+            .rehearsed(),
         operation(&format!("GET {servers}"), "list_resource_servers", "The APIs that take tokens"),
         operation(&format!("POST {servers}"), "create_resource_server", "Makes a resource server")
             .body([("identifier!", text())].into_iter().chain(knows()))
@@ -246,6 +252,7 @@ fn scopes() -> Vec<Operation> {
             &format!("DELETE {server}"),
             "delete_resource_server",
             "Deletes a resource server; no more tokens are made for it",
-        ),
+        )
+        .rehearsed(),
     ]
 }

@@ -86,6 +86,7 @@ pub fn operations() -> Vec<Operation> {
             &format!("DELETE {TOKENS}/{{id}}"),
             "revoke_initial_access_token",
             "Lets nobody register with it any more",
-        ),
+        )
+        .rehearsed(),
     ]
 }

@@ -14,14 +14,24 @@ pub struct Retention {
     pub sign_in_events_days: i64,
     /// Days that a session is kept after its end, 1 to 31.
     pub dead_sessions_days: i64,
+    /// Hours that a code is kept after its end, 1 to 24. So long a second use is found, and ends what the first one got.
+    pub codes_hours: i64,
 }
 
 /// The most that any project keeps a dead session for.
 pub const MOST_DEAD_SESSIONS_DAYS: i64 = 31;
 
+/// The most that any project keeps an expired code for.
+pub const MOST_CODES_HOURS: i64 = 24;
+
 impl Default for Retention {
     fn default() -> Self {
-        Self { audit_days: None, sign_in_events_days: 90, dead_sessions_days: MOST_DEAD_SESSIONS_DAYS }
+        Self {
+            audit_days: None,
+            sign_in_events_days: 90,
+            dead_sessions_days: MOST_DEAD_SESSIONS_DAYS,
+            codes_hours: MOST_CODES_HOURS,
+        }
     }
 }
 
@@ -29,8 +39,8 @@ impl Retention {
     /// # Errors
     /// `invalid_request` naming the first setting out of bounds.
     pub fn check(&self) -> Result<()> {
-        let within = |name: &str, days: i64, least: i64, most: i64| {
-            if (least..=most).contains(&days) {
+        let within = |name: &str, asked: i64, least: i64, most: i64| {
+            if (least..=most).contains(&asked) {
                 return Ok(());
             }
             let name = format!("settings.retention.{name}");
@@ -41,7 +51,8 @@ impl Retention {
             within("audit_days", days, 30, 3650)?;
         }
         within("sign_in_events_days", self.sign_in_events_days, 0, 400)?;
-        within("dead_sessions_days", self.dead_sessions_days, 1, MOST_DEAD_SESSIONS_DAYS)
+        within("dead_sessions_days", self.dead_sessions_days, 1, MOST_DEAD_SESSIONS_DAYS)?;
+        within("codes_hours", self.codes_hours, 1, MOST_CODES_HOURS)
     }
 
     /// Whether `new` lets go of the audit log sooner.

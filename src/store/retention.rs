@@ -56,6 +56,20 @@ pub async fn delete_dead_families(conn: &Conn, project: ProjectId, end: Timestam
     Ok(revoked + expired)
 }
 
+/// One batch of the project's codes that expired before a moment, used or not. Those of somebody under a legal hold stay.
+pub async fn delete_dead_codes(conn: &Conn, project: ProjectId, end: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM authorization_codes WHERE project_id = $1 AND code_hash IN (
+           SELECT c.code_hash FROM authorization_codes c WHERE c.project_id = $1 AND c.expires_at <= $2 AND NOT EXISTS (
+             SELECT 1 FROM deletion_guards g
+             WHERE g.project_id = c.project_id AND g.user_id = c.user_id AND g.kind = 'legal_hold')
+           LIMIT 500)",
+        project,
+        end
+    )
+}
+
 #[derive(FromRow)]
 struct Seq {
     seq: i64,

@@ -8,7 +8,6 @@ use super::cut::recorded;
 use super::walk::{BEGINNING, Demands, Stop, Verdict, Walk, verdict};
 use crate::error::Result;
 use crate::ids::ProjectId;
-use crate::model::signing_key::Alg;
 use crate::store::audit_checkpoints::{self, CheckpointRow};
 use crate::store::db::{Conn, Db, fetch_optional};
 use crate::store::signing_keys;
@@ -42,13 +41,12 @@ async fn prove(db: &Db, project: ProjectId, demands: &Demands) -> Result<i64, St
     let head = db.read(|conn| async move { find_head(&conn, project).await }).await?;
     let known = db.read(|conn| async move {
         match audit_checkpoints::signatory(&conn, project).await? {
-            Some(by) => signing_keys::list(&conn, by.project).await,
+            // Gone or not: what they signed they signed.
+            Some(by) => signing_keys::list_audit_signers(&conn, by.project).await,
             None => Ok(Vec::new()),
         }
     });
-    let known = known.await?;
-    let known = known.into_iter().filter(|key| key.alg == Alg::ES256).map(|key| key.kid).collect();
-    let mut walk = Walk::new(project, demands, known)?;
+    let mut walk = Walk::new(project, demands, known.await?.into_iter().collect())?;
     loop {
         // What stands before 1 was never appended.
         let after = walk.base.map_or(i64::MIN, |_| walk.seq);
@@ -62,7 +60,11 @@ async fn prove(db: &Db, project: ProjectId, demands: &Demands) -> Result<i64, St
             db.read(|conn| async move { audit_checkpoints::between(&conn, project, after, end).await });
         let mut signed = signed.await?.into_iter().peekable();
         for entry in page {
+            let lacks_origin = entry.lacks_origin();
             walk.step(entry)?;
+            if lacks_origin {
+                return Err(Stop::at(walk.seq, "from where it came has been taken away"));
+            }
             while let Some(row) = signed.next_if(|row| row.seq <= walk.seq) {
                 compare(&mut walk, &row)?;
             }

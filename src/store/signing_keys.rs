@@ -61,7 +61,7 @@ pub async fn insert(conn: &Conn, project: ProjectId, key: &SigningKey) -> Result
         KeyState::Current { since } => since,
         KeyState::Retired { .. } => return Err(Error::internal("a key is not made retired")),
     };
-    execute!(
+    let inserted = execute!(
         conn,
         "INSERT INTO signing_keys (project_id, kid, alg, state, public_jwk, sealed_private, created_at, signs_from)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
@@ -73,7 +73,27 @@ pub async fn insert(conn: &Conn, project: ProjectId, key: &SigningKey) -> Result
         &key.sealed_private,
         key.created_at,
         signs_from
-    )
+    )?;
+    if inserted > 0 && key.alg == Alg::ES256 {
+        execute!(
+            conn,
+            "INSERT INTO audit_signers (project_id, kid) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            project,
+            &key.kid
+        )?;
+    }
+    Ok(inserted)
+}
+
+/// The `kid`s of all keys that ever could sign for the project's audit log: as many as there were rotations.
+pub async fn list_audit_signers(conn: &Conn, project: ProjectId) -> Result<Vec<String>> {
+    let rows = fetch_all!(
+        conn,
+        Kid,
+        "SELECT kid FROM audit_signers WHERE project_id = $1 ORDER BY kid LIMIT 10000",
+        project
+    )?;
+    Ok(rows.into_iter().map(|row| row.kid).collect())
 }
 
 #[derive(FromRow)]

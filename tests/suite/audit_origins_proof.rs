@@ -9,7 +9,7 @@ use tessera::ids::ProjectId;
 use tessera::model::timestamp::Timestamp;
 use tessera::secret::{decode_base64url, encode_base64url, sha256};
 
-use crate::support::{Engine, Hall, Shop, TestApp, both_engines, run};
+use crate::support::{Engine, Hall, Shop, TestApp, both_engines, number, run};
 
 both_engines!(
     what_is_changed_in_the_store_is_found,
@@ -63,11 +63,16 @@ async fn what_is_changed_in_the_store_is_found(engine: Engine) {
         let verdict = verify(&app.app.db, shop.project).await.unwrap();
         assert_eq!(verdict, Verdict::Broken { seq, why }, "{edit}");
     }
-    // Emptied it is whole: so is what was erased.
+    // Emptied of what is somebody's it is whole: so is what was erased. What is of a program nothing erases.
     let app = TestApp::new(engine).await;
     let (shop, events) = shop(&app).await;
-    run(&app.app.db, "UPDATE audit_log SET origin = NULL").await;
+    let first = "SELECT min(seq) AS n FROM audit_log WHERE actor_kind = 'admin_key'";
+    let seq = number(&app.app.db, first).await;
+    run(&app.app.db, "UPDATE audit_log SET origin = NULL WHERE actor_kind <> 'admin_key'").await;
     assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { events });
+    run(&app.app.db, "UPDATE audit_log SET origin = NULL").await;
+    let why = "from where it came has been taken away";
+    assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Broken { seq, why });
 }
 
 fn judge(lines: &[String]) -> Verdict {

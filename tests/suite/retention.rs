@@ -17,7 +17,9 @@ both_engines!(
     events_go_by_the_setting,
     a_sandbox_goes_by_its_own_clock,
     sessions_go_by_the_setting,
+    codes_go_by_the_setting,
     the_log_is_cut_at_a_checkpoint,
+    a_cut_log_outlives_its_project,
     no_cut_is_a_cut_by_the_rule_alone,
     a_forged_cut_is_found,
     a_cut_by_a_later_key_is_proven_by_an_earlier_checkpoint,
@@ -45,11 +47,15 @@ async fn settings_have_bounds(engine: Engine) {
     let shop = app.shop("shop", "public").await;
     let owner = app.admin_key(Some(shop.project), "owner").await;
     let shown = app.admin_get(&owner, "/projects/shop").await.ok();
-    let usual = json!({"audit_days": null, "sign_in_events_days": 90, "dead_sessions_days": 31});
+    let usual = json!({"audit_days": null, "sign_in_events_days": 90, "dead_sessions_days": 31,
+        "codes_hours": 24});
     assert_eq!(shown["settings"]["retention"], usual);
-    for (name, least, most) in
-        [("audit_days", 30, 3650), ("sign_in_events_days", 0, 400), ("dead_sessions_days", 1, 31)]
-    {
+    for (name, least, most) in [
+        ("audit_days", 30, 3650),
+        ("sign_in_events_days", 0, 400),
+        ("dead_sessions_days", 1, 31),
+        ("codes_hours", 1, 24),
+    ] {
         for (days, good) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
             let body = json!({"settings": {"retention": {name: days}}});
             let answer = app.admin_patch(&owner, "/projects/shop", body).await;
@@ -96,10 +102,16 @@ async fn events_go_by_the_setting(engine: Engine) {
             count(&app.app, other.project, "events", "TRUE").await,
         ]
     };
-    assert_eq!(after(&app, 10).await, "ok: removed 0 events, 0 token_families, 0 audit_log entries");
+    assert_eq!(
+        after(&app, 10).await,
+        "ok: removed 0 events, 0 token_families, 0 authorization_codes, 0 audit_log entries"
+    );
     assert_eq!(left().await, [2, 2]);
     app.app.clock.advance(600);
-    assert_eq!(after(&app, 0).await, "ok: removed 2 events, 0 token_families, 0 audit_log entries");
+    assert_eq!(
+        after(&app, 0).await,
+        "ok: removed 2 events, 0 token_families, 0 authorization_codes, 0 audit_log entries"
+    );
     assert_eq!(left().await, [0, 2]);
     after(&app, 80).await;
     app.app.clock.advance(600);
@@ -194,9 +206,46 @@ async fn cut(engine: Engine) -> (TestApp, Shop, [Checkpoint; 2]) {
     let listed = app.admin_get(&admin, "/projects/shop/audit/checkpoints").await.ok();
     let read = |n: usize| Checkpoint::read(listed["items"][n]["jws"].as_str().unwrap()).unwrap();
     let held = [read(1), read(0)];
-    assert_eq!(after(&app, 9).await, "ok: removed 0 events, 0 token_families, 0 audit_log entries");
-    assert_eq!(after(&app, 2).await, "ok: removed 0 events, 0 token_families, 7 audit_log entries");
+    assert_eq!(
+        after(&app, 9).await,
+        "ok: removed 0 events, 0 token_families, 0 authorization_codes, 0 audit_log entries"
+    );
+    assert_eq!(
+        after(&app, 2).await,
+        "ok: removed 0 events, 0 token_families, 0 authorization_codes, 7 audit_log entries"
+    );
     (app, shop, held)
+}
+
+async fn codes_go_by_the_setting(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
+    keep(&app, &shop, json!({"codes_hours": 2})).await;
+    for shop in [&shop, &other] {
+        app.sign_in(shop).await;
+    }
+    // A code lives for a minute, and a second use of it is found for as long as it is kept.
+    let (code, _) = app.code(&shop, "").await;
+    let tokens = app.exchange(&shop, &code).await.ok();
+    let left = async || {
+        [
+            count(&app.app, shop.project, "authorization_codes", "TRUE").await,
+            count(&app.app, other.project, "authorization_codes", "TRUE").await,
+        ]
+    };
+    app.app.clock.advance(7200);
+    after(&app, 0).await;
+    assert_eq!(left().await, [2, 1]);
+    assert_eq!(app.exchange(&shop, &code).await.status, 400);
+    let reason = app.verify(&shop, tokens["access_token"].as_str().unwrap()).await["reason"].clone();
+    assert!(reason == "expired" || reason == "family_revoked", "{reason}");
+    app.app.clock.advance(600);
+    let said = after(&app, 0).await;
+    assert_eq!(said, "ok: removed 0 events, 0 token_families, 2 authorization_codes, 0 audit_log entries");
+    assert_eq!(left().await, [0, 1]);
+    app.app.clock.advance(DAY);
+    after(&app, 0).await;
+    assert_eq!(left().await, [0, 0], "a day unless the project says otherwise");
 }
 
 async fn the_log_is_cut_at_a_checkpoint(engine: Engine) {
@@ -213,7 +262,10 @@ async fn the_log_is_cut_at_a_checkpoint(engine: Engine) {
         assert_eq!(verdict, Verdict::Whole { events: 3 }, "{held:?}");
     }
     // Once only; and the next cut takes the event of the first with it.
-    assert_eq!(after(&app, 1).await, "ok: removed 0 events, 0 token_families, 0 audit_log entries");
+    assert_eq!(
+        after(&app, 1).await,
+        "ok: removed 0 events, 0 token_families, 0 authorization_codes, 0 audit_log entries"
+    );
     let told = after(&app, 40).await;
     assert!(told.ends_with(" 3 audit_log entries"), "{told}");
     assert_eq!(actions(&app).await, ["audit_log.cut"]);
@@ -222,6 +274,21 @@ async fn the_log_is_cut_at_a_checkpoint(engine: Engine) {
     let why = "what the checkpoint covers is no longer kept: take a later one";
     let verdict = verify_with(&app.app.db, shop.project, &gone).await.unwrap();
     assert_eq!(verdict, Verdict::Broken { seq: 7, why });
+}
+
+/// The key that signed the cut goes with the project, and the log stays.
+async fn a_cut_log_outlives_its_project(engine: Engine) {
+    let (app, shop, _) = cut(engine).await;
+    let owner = app.admin_key(None, "owner").await;
+    app.admin_delete(&owner, "/projects/shop").await.ok();
+    after(&app, 1).await;
+    let keys = number(
+        &app.app.db,
+        "SELECT count(*) AS n FROM signing_keys k JOIN projects p ON p.id = k.project_id AND p.slug = 'shop'",
+    );
+    assert_eq!(keys.await, 0);
+    let verdict = verify(&app.app.db, shop.project).await.unwrap();
+    assert!(matches!(verdict, Verdict::Whole { .. }), "{verdict:?}");
 }
 
 /// Whoever takes a beginning away cannot make it look like a cut.
@@ -359,7 +426,13 @@ async fn long_logs_go_in_batches(engine: Engine) {
     after(&app, 0).await;
     let told = after(&app, 31).await;
     // One of them is the instance's.
-    assert_eq!(told, format!("ok: removed 0 events, 0 token_families, {} audit_log entries", before + 1200));
+    assert_eq!(
+        told,
+        format!(
+            "ok: removed 0 events, 0 token_families, 0 authorization_codes, {} audit_log entries",
+            before + 1200
+        )
+    );
     assert_eq!(verify(&app.app.db, project).await.unwrap(), Verdict::Whole { events: 1 });
 }
 

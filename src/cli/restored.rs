@@ -65,6 +65,11 @@ fn tell(report: &Report) -> anyhow::Result<()> {
             file.display()
         );
     }
+    println!("No browser is remembered any more: whoever has a second factor is asked for it.");
+    println!(
+        "Passwords and second factors are those of the backup: of whoever changed theirs after it because somebody else had \
+         it, the old one counts again. Set a new password, and reset the factors."
+    );
     println!(
         "What was revoked or disabled after the backup was taken is in force again: look at admin keys, client secrets, \
          clients and users, also at projects that were switched off and at legal holds."

@@ -19,7 +19,7 @@ use crate::projects as deciding;
 use crate::session::delete_user::{self, bulk};
 use crate::store::bulk_deletions::{self, Running};
 use crate::store::db::Conn;
-use crate::store::{clients, deletions_due, erasures, projects};
+use crate::store::{clients, deletions_due, erasures, projects, remembered_devices};
 
 /// Projects whose epochs rise in one unit.
 const BATCH: i64 = 500;
@@ -57,6 +57,8 @@ pub struct Report {
 /// The store is away, or a file cannot be read.
 pub async fn restored(app: &Arc<App>, ledgers: &[PathBuf]) -> Result<Report> {
     let mut report = Report { projects: raise_epochs(app).await?, ..Report::default() };
+    // One of them may have been forgotten since, as a stolen one is.
+    while app.db.write(|conn| async move { remembered_devices::delete_batch(&conn).await }).await? > 0 {}
     for ledger in ledgers {
         replay_file(app, ledger, &mut report).await?;
     }

@@ -48,6 +48,15 @@ pub async fn replace(conn: &Conn, project: ProjectId, hash: &[u8]) -> Result<u64
     execute!(conn, "DELETE FROM remembered_devices WHERE project_id = $1 AND token_hash = $2", project, hash)
 }
 
+/// Forgets some of all browsers of all projects.
+pub async fn delete_batch(conn: &Conn) -> Result<u64> {
+    execute!(
+        conn,
+        "DELETE FROM remembered_devices WHERE (project_id, id) IN (
+           SELECT project_id, id FROM remembered_devices LIMIT 500)"
+    )
+}
+
 /// Forgets the oldest beyond `most`.
 pub async fn trim(conn: &Conn, project: ProjectId, user: UserId, most: i64) -> Result<u64> {
     execute!(

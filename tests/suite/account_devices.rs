@@ -14,6 +14,7 @@ both_engines!(
     a_fresh_sign_in_is_asked_for,
     what_a_project_remembers_no_more_is_not_listed,
     one_is_forgotten_once,
+    a_restored_store_remembers_none,
 );
 
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
@@ -240,4 +241,18 @@ async fn one_is_forgotten_once(engine: Engine) {
     assert_eq!((done, late), (1, 3));
     let told = "SELECT count(*) AS n FROM audit_log WHERE action = 'device.forgotten'";
     assert_eq!(number(&app.app.db, told).await, 1);
+}
+
+/// A backup knows the browser that was forgotten since, because it was stolen.
+async fn a_restored_store_remembers_none(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, authenticator) = alice(&app, "shop").await;
+    let (other, hers) = alice(&app, "other").await;
+    let (device, _) = remembered(&app, &shop, &authenticator).await;
+    let (elsewhere, _) = remembered(&app, &other, &hers).await;
+    assert!(!is_asked(&app, &shop, &device).await && !is_asked(&app, &other, &elsewhere).await);
+    app.app.clock.advance(60);
+    tessera::ledger::replay::restored(&app.app, &[]).await.unwrap();
+    assert!(is_asked(&app, &shop, &device).await && is_asked(&app, &other, &elsewhere).await);
+    assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM remembered_devices").await, 0);
 }

@@ -121,10 +121,15 @@ async fn a_restored_backup_forgets_again(engine: Engine) {
     let (code, cookie) = before.code(&other, "").await;
     let (backup, app) = before.backed_up(&path).await;
     Deleting::new(&app, &shop).await.delete().await;
+    // Somebody else signs out, and of that the backup knows nothing.
+    app.bearer(&other, "GlobalSignOut", bystander.get("access_token"), json!({})).await.ok();
+    assert_eq!(app.verify(&other, bystander.get("access_token")).await["reason"], "signed_out");
 
     // The backup is in place of the store, and nobody has told it.
     let node = backup.node(&path).await;
-    assert_eq!(node.verify(&shop, alice.get("access_token")).await["active"], true, "it does not know");
+    for (shop, tokens) in [(&shop, &alice), (&other, &bystander)] {
+        assert_eq!(node.verify(shop, tokens.get("access_token")).await["active"], true, "it does not know");
+    }
     assert!(matches!(copy(&node.app).await.unwrap(), Copied::Differs(_)), "but its ledger does");
 
     app.app.clock.advance(60);

@@ -95,6 +95,6 @@ pub(super) async fn reach(app: &Arc<App>, project: Option<&str>) -> anyhow::Resu
 }
 
 fn shown(key: &Listed) -> Value {
-    let Listed { key, created_at } = key;
+    let Listed { key, created_at, .. } = key;
     json!({"id": key.id, "name": key.name, "role": key.role, "project": key.project_id, "created_at": created_at})
 }

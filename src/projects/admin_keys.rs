@@ -62,7 +62,8 @@ pub async fn create(
         role: new.role.as_str().into(),
     };
     let (made, hash) = (&key, &secret.sha256());
-    app.db
+    let made_by = app
+        .db
         .unit(|conn| async move {
             let made_by = match by {
                 Some(_) => Some(party(&conn, actor.name()).await?),
@@ -72,10 +73,11 @@ pub async fn create(
             let target = target(made.id);
             let detail = json!({"name": made.name, "role": made.role, "project": made.project_id});
             let event = actor.did("admin_key.created", &target).with(detail);
-            audit::append(&conn, chain(made), now, &event).await.map(|_| ())
+            audit::append(&conn, chain(made), now, &event).await?;
+            Ok(made_by)
         })
         .await?;
-    Ok((Listed { key, created_at: now }, secret))
+    Ok((Listed { key, created_at: now, made_by }, secret))
 }
 
 /// Who stands behind an admin that the log names so: a person for themselves and for the keys that they made, directly or by

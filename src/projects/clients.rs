@@ -15,6 +15,7 @@ use crate::keys::client_keys::ClientKeys;
 use crate::keys::provide::{self, Change};
 use crate::model::client::{Client, ClientKind, ClientSettings, GrantType, SCOPES, unknown_scope};
 use crate::model::confirmation::What;
+use crate::model::deletion::check_reason;
 use crate::model::merge::{differences, merged};
 use crate::model::names::check_display_name;
 use crate::model::project::next_number;
@@ -251,15 +252,25 @@ pub async fn living_families(ctx: &Ctx, id: ClientId) -> Result<i64> {
         .await
 }
 
-/// Asks for the deletion of a client, which waits for a confirmation.
+/// Asks for the deletion of a client, which waits for a confirmation. A reason may be given, and stays in the log for good.
 ///
 /// # Errors
-/// 404 for one that is unknown; 412 when `seen` is no longer true; what [`confirmations::ask`] refuses.
-pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: ClientId) -> Result<Waiting> {
+/// `invalid_request` for a reason that says too little; 404 for one that is unknown; 412 when `seen` is no longer true; what [`confirmations::ask`] refuses.
+pub async fn ask_to_delete(
+    ctx: &Ctx,
+    actor: &Actor,
+    seen: Option<i64>,
+    id: ClientId,
+    reason: Option<&str>,
+) -> Result<Waiting> {
     let client = get_seen(ctx, seen, id).await?;
+    if let Some(reason) = reason {
+        check_reason(reason, &ctx.project.settings.deletion_reasons, [])?;
+    }
+    let reason = reason.unwrap_or_default();
     home::check_change_of_client(ctx, id).await?;
     let families = confirmations::counted(living_families(ctx, id).await)?;
-    let subject = Subject { what: What::Client, id: id.0, version: client.version, reason: "" };
+    let subject = Subject { what: What::Client, id: id.0, version: client.version, reason };
     confirmations::ask(ctx, actor, subject, json!({"families": families})).await
 }
 
@@ -267,7 +278,8 @@ pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, id: Clie
 pub async fn delete(ctx: &Ctx, actor: &Actor, id: ClientId) -> Result<()> {
     let gone = &get(ctx, id).await?;
     home::check_change_of_client(ctx, id).await?;
-    ctx.app.db.unit(|conn| async move { delete_confirmed(ctx, &conn, actor, gone, json!({})).await }).await
+    let own = || ("", json!({}));
+    ctx.app.db.unit(|conn| async move { delete_confirmed(ctx, &conn, actor, gone, own()).await }).await
 }
 
 /// Deletes the client: its tokens, codes and secrets are dead. The row stays, so that verification can say why. It counts
@@ -277,7 +289,7 @@ pub(super) async fn delete_confirmed(
     conn: &Conn,
     actor: &Actor,
     client: &Client,
-    confirmed: Value,
+    (reason, confirmed): (&str, Value),
 ) -> Result<()> {
     let (project, id) = (ctx.project.id, client.id);
     let gone = Client { status: Status::Deleted, ..client.clone() };
@@ -290,7 +302,7 @@ pub(super) async fn delete_confirmed(
     registrations::delete(conn, project, id).await?;
     let target = target(id);
     let detail = confirmations::merge(json!({"client_name": client.name}), confirmed);
-    let event = actor.did("client.deleted", &target).with(detail);
+    let event = actor.did("client.deleted", &target).because(reason).with(detail);
     audit::append(conn, project, ctx.now, &event).await.map(|_| ())
 }
 

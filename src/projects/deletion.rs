@@ -11,6 +11,7 @@ use crate::error::{Code, Error, Result, stale};
 use crate::ids::{ConfirmationId, ProjectId};
 use crate::ledger::{self, Erased, Line};
 use crate::model::confirmation::What;
+use crate::model::deletion::check_reason;
 use crate::model::project::Project;
 use crate::model::status::Status;
 use crate::model::timestamp::Timestamp;
@@ -25,12 +26,13 @@ pub async fn living(ctx: &Ctx) -> Result<Living> {
     ctx.app.db.read(|conn| async move { projects::count_living(&conn, id, ctx.now).await }).await
 }
 
-/// Asks for the deletion of the project, which waits for a confirmation.
+/// Asks for the deletion of the project, which waits for a confirmation. The reason stays in the logs for good.
 ///
 /// # Errors
-/// 409 for a protected project, and what [`confirmations::ask`] refuses; 412 when `seen` is no longer true.
-pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Result<Waiting> {
+/// `invalid_request` for a reason that says too little; 409 for a protected project, and what [`confirmations::ask`] refuses; 412 when `seen` is no longer true.
+pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>, reason: &str) -> Result<Waiting> {
     let project = current(ctx, seen)?;
+    check_reason(reason, &project.settings.deletion_reasons, [])?;
     home::check_deletion(ctx).await?;
     if project.settings.deletion_protection {
         confirmations::refused(ctx, actor, What::Project, project.id.0, "deletion_protection").await?;
@@ -43,7 +45,7 @@ pub async fn ask_to_delete(ctx: &Ctx, actor: &Actor, seen: Option<i64>) -> Resul
         return Err(held());
     }
     let impact = confirmations::counted(living(ctx).await)?;
-    let subject = Subject { what: What::Project, id: project.id.0, version: project.version, reason: "" };
+    let subject = Subject { what: What::Project, id: project.id.0, version: project.version, reason };
     confirmations::ask(ctx, actor, subject, impact).await
 }
 
@@ -77,11 +79,14 @@ pub(super) async fn delete_confirmed(
     }
     // A key or an admin of the project ends itself here.
     actor.hold(conn).await?;
-    let detail = confirmations::merge(end_admins(ctx, conn, now).await?, said_of(confirmation));
+    let impact: Value = serde_json::from_str(&confirmation.impact).map_err(Error::internal)?;
+    let ended = confirmations::merge(end_admins(ctx, conn, now).await?, said_of(confirmation));
+    let detail = confirmations::merge(ended, json!({"impact": impact}));
     let erased = Erased::Project { project: gone.id, confirmation: confirmation.id };
     ledger::append(conn, &ctx.app.master_keys, now, &erased).await?;
     let target = target(gone.id);
-    let event = actor.did("project.deleted", &target).with(detail).by_an_ended_key();
+    let event = actor.did("project.deleted", &target).because(&confirmation.reason);
+    let event = event.with(detail).by_an_ended_key();
     record(conn, gone.id, ctx.now, &event).await?;
     record(conn, ProjectId::INSTANCE, now, &event).await
 }

@@ -22,6 +22,8 @@ pub struct Listed {
     #[sqlx(flatten)]
     pub key: AdminKey,
     pub created_at: Timestamp,
+    /// Who stands behind it, as the log names them; `None`: it stands for itself.
+    pub made_by: Option<String>,
 }
 
 /// The live key with this hash; those of a deleted project are dead.
@@ -41,7 +43,7 @@ pub async fn find(conn: &Conn, id: AdminKeyId) -> Result<Option<Listed>> {
     fetch_optional!(
         conn,
         Listed,
-        "SELECT id, project_id, name, role, created_at FROM admin_keys
+        "SELECT id, project_id, name, role, created_at, made_by FROM admin_keys
          WHERE id = $1 AND revoked_at IS NULL",
         id
     )
@@ -64,7 +66,7 @@ pub async fn list(
     fetch_all!(
         conn,
         Listed,
-        "SELECT id, project_id, name, role, created_at FROM admin_keys
+        "SELECT id, project_id, name, role, created_at, made_by FROM admin_keys
          WHERE revoked_at IS NULL AND ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR id > $2)
          ORDER BY id LIMIT $3",
         within,

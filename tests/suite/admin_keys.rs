@@ -29,7 +29,8 @@ async fn made_seen_and_revoked(engine: Engine) {
     let key = text(&made, "key");
     assert!(key.starts_with("tak_"));
     let shown = json!({"id": made["id"], "name": "support desk", "role": "user_manager", "project": shop.project,
-        "created_at": "2027-01-15T08:00:00Z"});
+        "created_at": "2027-01-15T08:00:00Z", "made_by": made["made_by"]});
+    assert!(text(&made, "made_by").starts_with("admin_key:"), "{made}");
     // Once: nothing that is read later has the key.
     let path = format!("{KEYS}/{}", text(&made, "id"));
     assert_eq!(app.admin_get(&owner, &path).await.ok(), shown);

@@ -26,6 +26,14 @@ const EXCEPTIONS: [(&str, &str, &str); 3] = [
     ("POST", "/admin/audit/checkpoints", "is a record itself: kept, listed and signed"),
 ];
 
+/// What is deleted is something that keeps from a deletion, waits for one, or makes requests fail.
+const UNDOING: [&str; 4] = [
+    "/admin/projects/{project}/confirmations/{id}",
+    "/admin/projects/{project}/users/{user}/legal-hold",
+    "/admin/projects/{project}/users/{user}/deletion-protection",
+    "/admin/projects/{project}/sandbox/faults",
+];
+
 /// Of those who call.
 const WITHOUT_ORIGIN: &str = "SELECT count(*) AS n FROM audit_log
     WHERE actor_kind NOT IN ('command_line', 'system') AND origin_commitment IS NULL";
@@ -50,6 +58,9 @@ impl Walk<'_> {
             let (before, rest) = path.split_once('{').unwrap();
             path = format!("{before}{part}{}", rest.split_once('}').unwrap().1);
         }
+        if method == "DELETE" && !UNDOING.contains(&template) {
+            self.rehearse(&path).await;
+        }
         let before =
             last(self.app, self.shop.project).await.len() + last(self.app, ProjectId::INSTANCE).await.len();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -64,6 +75,20 @@ impl Walk<'_> {
         assert!(all.iter().any(|event| event == action), "{route} has left no {action}: {all:?}");
         self.seen.insert((method.to_string(), template));
         answer
+    }
+
+    /// With `dry_run` the call succeeds, says so, and leaves no event; that it changes nothing shows when it is made.
+    async fn rehearse(&self, path: &str) {
+        let count = async || {
+            last(self.app, self.shop.project).await.len() + last(self.app, ProjectId::INSTANCE).await.len()
+        };
+        let before = count().await;
+        let path = path.strip_prefix("/admin").unwrap();
+        let answer = self.app.admin_ask_to_delete(&self.key, &format!("{path}?dry_run=true")).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let says_so = answer.body["dry_run"] == true || answer.body.get("impact").is_some();
+        assert!(says_so, "{path}: {}", answer.body);
+        assert_eq!(count().await, before, "{path} has left an event");
     }
 }
 
@@ -411,7 +436,8 @@ async fn ends(walk: &mut Walk<'_>) {
     let route = "POST /admin/projects/{project}/end-all-sessions";
     walk.go(route, &[], reason, "project.sessions_ended").await;
     let route = "DELETE /admin/projects/{project}";
-    let asked = walk.go(route, &[], json!({}), "project.deletion_requested").await;
+    let reason = json!({"reason": "the shop has closed"});
+    let asked = walk.go(route, &[], reason, "project.deletion_requested").await;
     let (confirm, typed) =
         ("POST /admin/projects/{project}/confirmations/{id}", json!({"confirmation": walk.shop.slug}));
     walk.go(confirm, &[text(&asked, "confirmation_id")], typed, "project.deleted").await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tessera::audit::{Verdict, verify};
 use tessera::ids::ProjectId;
 
-use crate::support::{Answer, Engine, Shop, TestApp, both_engines};
+use crate::support::{Answer, Engine, REASON, Shop, TestApp, both_engines};
 
 both_engines!(
     a_client_by_typing,
@@ -18,6 +18,7 @@ both_engines!(
     another_admin_comes_meanwhile,
     others_see_nothing,
     two_confirm_at_once,
+    why_a_project_ends_is_said,
 );
 
 const SAME_KEY: &str = "another admin's key has to confirm this deletion";
@@ -195,6 +196,7 @@ async fn what_was_changed_is_asked_for_again(engine: Engine) {
         assert_eq!(app.admin_get(&owner, &at).await.ok()["state"], "expired");
         // If-Match is judged when it is asked for.
         let stale = app.admin_request(&owner, reqwest::Method::DELETE, &path).header("if-match", "\"0\"");
+        let stale = stale.json(&json!({"reason": REASON}));
         let stale = Answer::of(stale.send().await.unwrap()).await;
         stale.refused(412, "precondition_failed", "it was changed since the version that If-Match names");
     }
@@ -296,4 +298,37 @@ async fn two_confirm_at_once(engine: Engine) {
         let events = log(&app, &key, &shop, &format!("client:{}", shop.id)).await;
         assert_eq!(events.iter().filter(|(action, _)| action == "client.deleted").count(), 1);
     }
+}
+
+/// Everybody in it goes, and its log ends with that: the reason and what ended stand in the instance's.
+async fn why_a_project_ends_is_said(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    app.sign_in(&shop).await;
+    let owner = app.admin_key(None, "owner").await;
+    let ask = async |path: &str, body: Value| app.admin(&owner, reqwest::Method::DELETE, path, body).await;
+    let missing = ask("/projects/shop", json!({})).await;
+    missing.refused_for(400, "invalid_request", "reason", "missing field reason");
+    let bound = "reason has 10 to 500 characters, none of them a control character but line breaks, or is one of the \
+                 project's";
+    for reason in ["closed", "", "a reason\u{7} with a bell", &"x".repeat(501)] {
+        for path in ["/projects/shop", &client(&shop)] {
+            let refused = ask(path, json!({"reason": reason})).await;
+            refused.refused_for(400, "invalid_request", "reason", bound);
+        }
+    }
+    let unknown = ask("/projects/shop", json!({"reason": REASON, "force": true})).await;
+    unknown.refused_for(400, "invalid_request", "force", "unknown field force");
+    // Of a client it may be said.
+    let asked = ask(&client(&shop), json!({"reason": "nobody uses it any more"})).await;
+    confirm(&app, &owner, &at(&shop, &asked.body), &shop.id).await.ok();
+    let events = app.admin_get(&owner, "/projects/shop/audit?action=client.deleted").await.ok();
+    assert_eq!(events["items"][0]["reason"], "nobody uses it any more");
+    let asked = ask("/projects/shop", json!({"reason": REASON})).await;
+    assert_eq!(asked.status, 202, "{}", asked.body);
+    confirm(&app, &owner, &at(&shop, &asked.body), "shop").await.ok();
+    let event = app.admin_get(&owner, "/audit?action=project.deleted").await.ok()["items"][0].clone();
+    assert_eq!((&event["reason"], &event["detail"]["method"]), (&json!(REASON), &json!("typed")));
+    assert_eq!(event["detail"]["impact"], asked.body["impact"]);
+    assert_eq!(event["detail"]["impact"]["users"], 1);
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::fields::Fields;
 use super::paging::{Page, page};
+use super::rehearsal;
 use super::within::{List, named_project};
 use crate::error::Result;
 use crate::http::answer::ok;
@@ -25,11 +26,13 @@ struct Shown {
     /// `null`: every project.
     project: Option<ProjectId>,
     created_at: Timestamp,
+    /// Who stands behind it, as the log names them; `null`: it was made on the command line.
+    made_by: Option<String>,
 }
 
 impl From<Listed> for Shown {
-    fn from(Listed { key, created_at }: Listed) -> Self {
-        Self { id: key.id, name: key.name, role: key.role, project: key.project_id, created_at }
+    fn from(Listed { key, created_at, made_by }: Listed) -> Self {
+        Self { id: key.id, name: key.name, role: key.role, project: key.project_id, created_at, made_by }
     }
 }
 
@@ -53,7 +56,7 @@ pub async fn create(call: Call) -> Result<Response> {
     let (made, key) = admin_keys::create(&call.app, &call.actor(&admin), Some(&admin), new).await?;
     let (key, made) = (json!(key.expose()), Shown::from(made));
     let body = json!({"id": made.id, "key": key, "name": made.name, "role": made.role, "project": made.project,
-        "created_at": made.created_at});
+        "created_at": made.created_at, "made_by": made.made_by});
     Ok((StatusCode::CREATED, ok(&body)).into_response())
 }
 
@@ -66,6 +69,10 @@ pub async fn read(call: Call) -> Result<Response> {
 pub async fn revoke(call: Call) -> Result<Response> {
     let admin = call.admin().await?;
     let (actor, id) = (call.actor(&admin), call.path("id")?);
-    let (_, revoked_at) = admin_keys::revoke(&call.app, &actor, &admin.within(Permission::Own), id).await?;
-    Ok(ok(&json!({"id": id.to_string(), "revoked_at": revoked_at})))
+    let revoke = async {
+        let within = &admin.within(Permission::Own);
+        let (_, revoked_at) = admin_keys::revoke(&call.app, &actor, within, id).await?;
+        Ok(json!({"id": id.to_string(), "revoked_at": revoked_at}))
+    };
+    rehearsal::answer(&call, revoke).await
 }

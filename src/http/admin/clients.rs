@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::confirmations::{asking, waiting};
 use super::fields::Fields;
 use super::paging::{Page, limit, page};
-use super::projects::Destroy;
+use super::rehearsal::Rehearsal;
 use crate::app::Ctx;
 use crate::error::{Error, Result};
 use crate::http::answer::{ok, versioned};
@@ -129,14 +129,17 @@ pub async fn delete(call: Call) -> Result<Response> {
     let id = named.as_ref().map_or(uuid::Uuid::nil(), |id: &ClientId| id.0);
     let actor = call.actor(&asking(&call, &ctx, What::Client, id).await?);
     let id = named?;
-    let query: Destroy = call.query()?;
+    let query: Rehearsal = call.query()?;
     let seen = call.if_match()?;
+    let mut fields = Fields::of_optional(&call)?;
+    let reason: Option<String> = fields.optional("reason")?;
+    fields.finish()?;
     if query.dry_run {
         clients::get_seen(&ctx, seen, id).await?;
         let impact = json!({"families": clients::living_families(&ctx, id).await?});
         return Ok(ok(&json!({"client_id": id, "deleted": false, "impact": impact})));
     }
-    Ok(waiting(&clients::ask_to_delete(&ctx, &actor, seen, id).await?))
+    Ok(waiting(&clients::ask_to_delete(&ctx, &actor, seen, id, reason.as_deref()).await?))
 }
 
 pub async fn rotate_secret(call: Call) -> Result<Response> {
@@ -165,6 +168,11 @@ pub async fn remove_secret(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
     let (seen, id, slot) = (call.if_match()?, call.path("client_id")?, call.path("slot")?);
-    let client = clients::remove_secret(&ctx, &actor, seen, id, slot).await?;
-    answer(&ctx, StatusCode::OK, &client, &[]).await
+    let Rehearsal { dry_run } = call.query()?;
+    let remove = clients::remove_secret(&ctx, &actor, seen, id, slot);
+    if dry_run {
+        call.app.db.rehearse(remove).await?;
+        return Ok(ok(&json!({"client_id": id, "slot": slot, "dry_run": true})));
+    }
+    answer(&ctx, StatusCode::OK, &remove.await?, &[]).await
 }

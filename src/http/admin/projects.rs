@@ -8,7 +8,8 @@ use serde_json::{Map, json};
 use super::confirmations::{asking, waiting};
 use super::fields::Fields;
 use super::paging::{limit, page};
-use crate::error::{Result, forbidden};
+use super::rehearsal::Rehearsal;
+use crate::error::{Error, Result, forbidden};
 use crate::http::answer::{ok, versioned};
 use crate::http::call::Call;
 use crate::ids::ProjectId;
@@ -74,32 +75,29 @@ pub async fn change(call: Call) -> Result<Response> {
     Ok(versioned(StatusCode::OK, project.version, &project))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Destroy {
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
 /// Asks for the deletion, or tells what would end.
 pub async fn delete(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let (id, slug) = (ctx.project.id, &ctx.project.slug);
     let actor = call.actor(&asking(&call, &ctx, What::Project, id.0).await?);
-    let query: Destroy = call.query()?;
+    let query: Rehearsal = call.query()?;
     let seen = call.if_match()?;
+    let mut fields = Fields::of_optional(&call)?;
+    let reason: Option<String> = fields.optional("reason")?;
+    fields.finish()?;
     if query.dry_run {
         projects::check_seen(&ctx, seen)?;
         let impact = projects::living(&ctx).await?;
         return Ok(ok(&json!({"id": id, "slug": slug, "deleted": false, "impact": impact})));
     }
-    Ok(waiting(&projects::ask_to_delete(&ctx, &actor, seen).await?))
+    let reason = reason.ok_or_else(|| Error::invalid_field("reason", "missing field reason"))?;
+    Ok(waiting(&projects::ask_to_delete(&ctx, &actor, seen, &reason).await?))
 }
 
 pub async fn end_all_sessions(call: Call) -> Result<Response> {
     let ctx = call.ctx().await?;
     let actor = call.actor(&call.project_admin(&ctx).await?);
-    let query: Destroy = call.query()?;
+    let query: Rehearsal = call.query()?;
     let mut fields = Fields::of_optional(&call)?;
     let reason: String = fields.optional("reason")?.unwrap_or_default();
     fields.finish()?;

@@ -181,7 +181,8 @@ async fn end(ctx: &Ctx, conn: &Conn, actor: &Actor, what: What, row: &Confirmati
         }
         What::Client => {
             let client = client(ctx, conn, row.target_id).await?.ok_or_else(|| conflict(CHANGED))?;
-            clients::delete_confirmed(ctx, conn, actor, &client, said_of(row)).await?;
+            let confirmed = (row.reason.as_str(), said_of(row));
+            clients::delete_confirmed(ctx, conn, actor, &client, confirmed).await?;
             Ok(Ended::Client(client.id))
         }
         What::Users => {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tessera::ids::ProjectId;
 use tessera::projects;
 
-use super::{Answer, TestApp};
+use super::{Answer, REASON, TestApp};
 
 impl TestApp {
     /// A key for one project, or for all.
@@ -42,7 +42,13 @@ impl TestApp {
 
     /// Asks, and nothing more.
     pub async fn admin_ask_to_delete(&self, key: &str, path: &str) -> Answer {
-        Answer::of(self.admin_request(key, Method::DELETE, path).send().await.unwrap()).await
+        let request = self.admin_request(key, Method::DELETE, path);
+        // The end of a project has to be explained.
+        let request = match path.matches('/').count() {
+            2 if path.starts_with("/projects/") => request.json(&json!({"reason": REASON})),
+            _ => request,
+        };
+        Answer::of(request.send().await.unwrap()).await
     }
 
     /// What came of asking for the end of what `path` names: confirmed, if that is asked for, by typing its name or by a

@@ -49,6 +49,11 @@ pub async fn run(serve: &Serve, sources: &Sources) -> anyhow::Result<()> {
             "passwords and tokens travel unencrypted: base_url is not https"
         );
     }
+    if config.is_ledger_beside_store() {
+        tracing::warn!(
+            "erasure_ledger lies in data_dir, beside the store: a backup of the directory sets both back, and nobody notices"
+        );
+    }
     let db = open::open_or_make(&config).await?;
     migrate::at_start(&db, serve.no_migrate).await?;
     let tls = config.tls.clone().map(Tls::load).transpose()?;

@@ -118,6 +118,11 @@ impl Config {
         self.database_url.clone().unwrap_or_else(|| Secret::new(embedded_store(&self.data_dir)))
     }
 
+    /// Whether a backup of the embedded store's directory holds the ledger as well: restored, neither tells of the other.
+    pub fn is_ledger_beside_store(&self) -> bool {
+        self.database_url.is_none() && self.erasure_ledger.starts_with(&self.data_dir)
+    }
+
     /// Whether browsers reach the server on their own machine alone.
     pub fn is_local(&self) -> bool {
         let host = url::Url::parse(&self.base_url).ok();

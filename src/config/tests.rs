@@ -146,6 +146,18 @@ fn the_embedded_store_may_lie_anywhere() {
     assert_eq!(options.get_filename(), Path::new("/a b/50%/what?/x#y/tessera.db"));
 }
 
+#[test]
+fn a_ledger_beside_the_store_is_known() {
+    let beside = |values: &[(&str, &str)]| {
+        let values = [values, &[("TESSERA__MASTER_KEY", KEY), ("TESSERA__DATA_DIR", "/srv/t")]].concat();
+        Config::load(&environment(&values), MasterKey::Required).unwrap().is_ledger_beside_store()
+    };
+    assert!(beside(&[]));
+    assert!(beside(&[("TESSERA__ERASURE_LEDGER", "/srv/t/ledgers/one")]));
+    assert!(!beside(&[("TESSERA__ERASURE_LEDGER", "/mnt/other/erasure-ledger")]));
+    assert!(!beside(&[("DATABASE_URL", "postgres://u@db/t")]));
+}
+
 /// `docs/configuration.md` has one row for each setting, with its variable and its default.
 #[test]
 fn the_reference_is_complete() {

@@ -1,6 +1,7 @@
 //! Sensitive acts on one's own account ask for a proof that is not older than five minutes, and as good as the person's best:
 //! whoever has a second factor has shown it. That a device is remembered shows nothing.
 
+use super::needed;
 use crate::app::Ctx;
 use crate::error::Result;
 use crate::ids::UserId;
@@ -20,13 +21,13 @@ pub async fn is_fresh(ctx: &Ctx, user: UserId, (auth_time, amr): (Timestamp, &st
     Ok(has_two(amr) || !has_second(ctx, user).await?)
 }
 
-/// Whether the person has a second factor that counts in the project: one that they made, or an address for codes. Were that
-/// none, a stolen password would make a factor where a code by mail is asked for.
+/// Whether the person has a second factor that counts in the project, or at one of its clients: one that they made, or an
+/// address for codes. Were that none, a stolen password would make a factor where a code by mail is asked for.
 async fn has_second(ctx: &Ctx, user: UserId) -> Result<bool> {
-    let policy = &ctx.project.settings.sign_in;
-    if policy.second_factor == SecondFactor::Off {
+    if needed::asked_anywhere(ctx).await? == SecondFactor::Off {
         return Ok(false);
     }
+    let policy = &ctx.project.settings.sign_in;
     let found = ctx.app.db.read(|conn| async move { held(&conn, ctx.project.id, user).await }).await?;
     let held = found.unwrap_or_default();
     Ok((held.totp > 0 && policy.counts(FactorKind::Totp))

@@ -10,6 +10,7 @@ use crate::model::sign_in_policy::{FactorKind, SecondFactor, SignInPolicy};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::secret::Secret;
 use crate::store::browser_sessions::SignIn;
+use crate::store::clients;
 use crate::store::factors::{self, Held};
 
 /// What the request asks for.
@@ -48,6 +49,18 @@ pub fn asked(ctx: &Ctx, client: Option<&Client>) -> SecondFactor {
     own.map_or(project, |own| own.max(project))
 }
 
+/// What is asked for at the account, and where a request asks for more than its client does. What one client asks for counts
+/// for both, though the project asks for nothing: the factor that this client looks at would otherwise go, or come, with the
+/// password alone, and nobody could show it on the way to the account.
+pub async fn asked_anywhere(ctx: &Ctx) -> Result<SecondFactor> {
+    let project = ctx.project.settings.sign_in.second_factor;
+    if project != SecondFactor::Off {
+        return Ok(project);
+    }
+    let look = |conn| async move { clients::some_ask_second_factor(&conn, ctx.project.id).await };
+    Ok(if ctx.app.db.read(look).await? { SecondFactor::Optional } else { SecondFactor::Off })
+}
+
 /// After `proven`, in a browser with this device cookie.
 pub async fn needed(
     ctx: &Ctx,
@@ -56,11 +69,15 @@ pub async fn needed(
     (user, proven): (UserId, Proven),
     device: Option<&Secret>,
 ) -> Result<Needed> {
-    let asked = asked(ctx, client);
+    let by_policy = asked(ctx, client);
     let enough = proven.acr() >= demand.least.max(demand.wished);
-    if enough && (asked == SecondFactor::Off || proven.acr() >= Acr::Two) {
+    if enough && (by_policy == SecondFactor::Off || proven.acr() >= Acr::Two) {
         return Ok(Needed::Nothing);
     }
+    let asked = match by_policy {
+        SecondFactor::Off => asked_anywhere(ctx).await?,
+        asked => asked,
+    };
     let held =
         ctx.app.db.read(|conn| async move { factors::held(&conn, ctx.project.id, user).await }).await?;
     let mut situation = Situation {

@@ -49,8 +49,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Cl
         conn,
         "INSERT INTO clients
          (project_id, id, client_name, type, status, token_epoch, version, shortened_in, settings, created_at, updated_at,
-          backchannel_logout, first_party)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9, $10, $11)",
+          backchannel_logout, first_party, asks_second_factor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9, $10, $11, $12)",
         project,
         client.id,
         &client.name,
@@ -61,7 +61,8 @@ pub async fn insert(conn: &Conn, project: ProjectId, now: Timestamp, client: &Cl
         settings.as_str(),
         now,
         client.settings.backchannel_logout_uri.is_some(),
-        client.settings.first_party
+        client.settings.first_party,
+        client.settings.second_factor.is_some()
     )
 }
 
@@ -74,17 +75,18 @@ pub async fn update_settings(
     version: i64,
     settings: &ClientSettings,
 ) -> Result<u64> {
-    let settings = serde_json::to_string(settings).map_err(Error::internal)?;
+    let text = serde_json::to_string(settings).map_err(Error::internal)?;
     execute!(
         conn,
-        "UPDATE clients SET settings = $1, version = $2, updated_at = $3
+        "UPDATE clients SET settings = $1, version = $2, updated_at = $3, asks_second_factor = $7
          WHERE project_id = $4 AND id = $5 AND version = $6",
-        settings.as_str(),
+        text.as_str(),
         next_number(version, now),
         now,
         project,
         id,
-        version
+        version,
+        settings.second_factor.is_some()
     )
 }
 
@@ -118,7 +120,7 @@ pub async fn update(
     execute!(
         conn,
         "UPDATE clients SET client_name = $1, status = $2, settings = $3, updated_at = $4, backchannel_logout = $10,
-           first_party = $11,
+           first_party = $11, asks_second_factor = $12,
            version = CASE WHEN version >= $6 THEN version + 1 ELSE $6 END,
            token_epoch = CASE WHEN NOT $5 THEN token_epoch WHEN token_epoch >= $6 THEN token_epoch + 1 ELSE $6 END
          WHERE project_id = $7 AND id = $8 AND version = $9 AND status <> 'deleted'",
@@ -132,8 +134,26 @@ pub async fn update(
         client.id,
         client.version,
         client.settings.backchannel_logout_uri.is_some(),
-        client.settings.first_party
+        client.settings.first_party,
+        client.settings.second_factor.is_some()
     )
+}
+
+#[derive(FromRow)]
+struct Asking {
+    #[expect(dead_code, reason = "that there is one is all that is asked")]
+    id: ClientId,
+}
+
+/// Whether some client of the project asks for a second factor. One that is disabled may come back, and counts.
+pub async fn some_ask_second_factor(conn: &Conn, project: ProjectId) -> Result<bool> {
+    let found = fetch_optional!(
+        conn,
+        Asking,
+        "SELECT id FROM clients WHERE project_id = $1 AND asks_second_factor AND status <> 'deleted' LIMIT 1",
+        project
+    )?;
+    Ok(found.is_some())
 }
 
 /// Raises the version of every client of the projects after `after` and up to `last`: no node trusts what it remembers.

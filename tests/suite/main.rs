@@ -150,6 +150,7 @@ mod revocation;
 mod sandbox;
 mod scopes;
 mod second_factor;
+mod second_factor_anywhere;
 mod second_factor_attacks;
 mod second_factor_browser;
 mod second_factor_mail;

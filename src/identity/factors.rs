@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::recovery::NewCodes;
+use super::totp::Confirmed;
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Error, Result, conflict, not_found};
@@ -90,18 +91,22 @@ pub fn check_name(name: &str) -> Result<()> {
     check_display_name("name", name)
 }
 
-/// In the unit that acts on it. Whoever was remembered with the factors of before is asked again.
+/// In the unit that acts on it. Whoever was remembered with the factors of before is asked again. `false`: it was added before,
+/// by the same code.
 ///
 /// # Errors
 /// 409 for one app too many; 404 for a user who is gone.
-pub(super) async fn add_totp(conn: &Conn, ctx: &Ctx, user: UserId, factor: &TotpFactor) -> Result<()> {
+pub(super) async fn add_totp(conn: &Conn, ctx: &Ctx, user: UserId, new: &Confirmed) -> Result<bool> {
     let project = ctx.project.id;
     locked(ctx, conn, user, None).await?;
     if held(conn, project, user).await?.unwrap_or_default().totp >= MOST_TOTP {
         return Err(conflict(format!("a user has at most {MOST_TOTP} authenticator apps")));
     }
-    totp_factors::insert(conn, project, user, factor).await?;
-    remembered_devices::delete_all(conn, project, user).await.map(drop)
+    if !new.take(conn, ctx).await? {
+        return Ok(false);
+    }
+    totp_factors::insert(conn, project, user, &new.app).await?;
+    remembered_devices::delete_all(conn, project, user).await.map(|_| true)
 }
 
 /// Gives one another name.

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::factors;
 use super::passkeys::Made;
 use super::recovery::NewCodes;
+use super::totp::Confirmed;
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::Result;
@@ -14,7 +15,6 @@ use crate::projects::users::locked;
 use crate::store::db::Conn;
 use crate::store::factors::held;
 use crate::store::sign_ins_in_progress::{self, Row};
-use crate::store::totp_factors::TotpFactor;
 use crate::store::{recovery_codes, totp_factors};
 
 /// A proof that was right, and counts once.
@@ -42,7 +42,7 @@ pub enum Spend {
 /// A factor that has been shown, and is not yet stored.
 pub enum NewFactor {
     /// It has shown its first code.
-    App(TotpFactor),
+    App(Confirmed),
     Passkey(Box<Made>),
 }
 
@@ -62,7 +62,10 @@ impl Spend {
                     return Ok(false);
                 }
                 match factor {
-                    NewFactor::App(app) => factors::add_totp(conn, ctx, user, app).await?,
+                    NewFactor::App(app) if !factors::add_totp(conn, ctx, user, app).await? => {
+                        return Ok(false);
+                    }
+                    NewFactor::App(_) => {}
                     NewFactor::Passkey(made) => made.store(conn, ctx).await?,
                 }
                 codes.store(conn, ctx, user).await?;
@@ -86,7 +89,7 @@ impl Spend {
             Self::New { factor: NewFactor::Passkey(made), .. } => made.record(conn, ctx).await,
             Self::New { factor: NewFactor::App(app), .. } => {
                 notices::queue(ctx, conn, user, Notice::FactorAdded("totp")).await?;
-                let detail = json!({"kind": "totp", "factor": app.id, "recovery_codes": true});
+                let detail = json!({"kind": "totp", "factor": app.app.id, "recovery_codes": true});
                 let event = actor.did("factor.added", &target).with(detail);
                 audit::append(conn, ctx.project.id, ctx.now, &event).await.map(drop)
             }

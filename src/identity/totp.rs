@@ -15,8 +15,10 @@ use crate::error::{Error, Result};
 use crate::ids::{FactorId, ProjectId, UserId};
 use crate::keys::master::Place;
 use crate::model::timestamp::Timestamp;
-use crate::secret::{Secret, decode_base64url, encode_base64url};
+use crate::secret::{Secret, decode_base64url, encode_base64url, sha256};
+use crate::store::db::Conn;
 use crate::store::totp_factors::{self, TotpFactor};
+use crate::store::used_jtis::{self, Kind};
 
 /// RFC 4226, 4: 160 bits are recommended.
 const SEED_BYTES: usize = 20;
@@ -53,7 +55,7 @@ impl Enrolment {
 
     /// The same again, after a code that was wrong. `None`: it is not this user's, or too old.
     pub fn again(ctx: &Ctx, user: UserId, account: &str, sealed: &str) -> Result<Option<Self>> {
-        let Some(seed) = opened(ctx, user, sealed) else { return Ok(None) };
+        let Some((seed, _)) = opened(ctx, user, sealed) else { return Ok(None) };
         Self::shown(ctx, &seed, account, sealed.to_owned()).map(Some)
     }
 
@@ -84,20 +86,37 @@ impl Enrolment {
         sealed: &str,
         code: &Secret,
         name: &str,
-    ) -> Result<Option<TotpFactor>> {
-        let Some(seed) = opened(ctx, user, sealed) else { return Ok(None) };
+    ) -> Result<Option<Confirmed>> {
+        let Some((seed, expires_at)) = opened(ctx, user, sealed) else { return Ok(None) };
         let Some(step) = step_of(ctx, &seed, code)? else { return Ok(None) };
         let id: FactorId = ctx.app.entropy.id(ctx.now)?;
         let row = id.to_string();
         let sealed_seed = ctx.app.master_keys.seal(&ctx.app.entropy, &place(ctx.project.id, &row), &seed)?;
-        Ok(Some(TotpFactor {
+        let app = TotpFactor {
             id,
             name: name.to_owned(),
             sealed_seed,
             last_step: step,
             created_at: ctx.now,
             last_used_at: Some(ctx.now),
-        }))
+        };
+        Ok(Some(Confirmed { app, seed_hash: sha256(&seed), expires_at }))
+    }
+}
+
+/// An app that has shown its first code, and is not yet stored.
+pub struct Confirmed {
+    pub app: TotpFactor,
+    seed_hash: Vec<u8>,
+    expires_at: Timestamp,
+}
+
+impl Confirmed {
+    /// Uses the enrolment up, in the unit that stores the app: the form may come twice, and a seed that was stored twice would
+    /// accept each code twice. `false`: somebody was faster.
+    pub(super) async fn take(&self, conn: &Conn, ctx: &Ctx) -> Result<bool> {
+        let (project, kind) = (ctx.project.id, Kind::TotpEnrolment);
+        Ok(used_jtis::insert(conn, project, kind, &self.seed_hash, self.expires_at).await? == 1)
     }
 }
 
@@ -129,12 +148,14 @@ fn totp(seed: &[u8]) -> Result<Totp> {
     Builder::new().with_secret(seed).build().map_err(|_| Error::internal("a TOTP seed is too short"))
 }
 
-fn opened(ctx: &Ctx, user: UserId, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+/// The seed, and until when it may be confirmed.
+fn opened(ctx: &Ctx, user: UserId, sealed: &str) -> Option<(Zeroizing<Vec<u8>>, Timestamp)> {
     let row = user.to_string();
     let place = enrolment_place(ctx.project.id, &row);
     let plain = ctx.app.master_keys.open(&place, &decode_base64url(sealed)?).ok()?;
     let content: Sealed = serde_json::from_slice(&plain).ok()?;
-    (content.expires_at > ctx.now).then(|| decode_base64url(&content.seed).map(Zeroizing::new)).flatten()
+    let seed = Zeroizing::new(decode_base64url(&content.seed)?);
+    (content.expires_at > ctx.now).then_some((seed, content.expires_at))
 }
 
 fn enrolment_place(project: ProjectId, user: &str) -> Place<'_> {

@@ -1,4 +1,4 @@
-//! What may be used once: ids of JWTs, challenges of passkeys.
+//! What may be used once: ids of JWTs, challenges of passkeys, seeds of new authenticator apps.
 
 use super::db::{Conn, execute};
 use crate::error::Result;
@@ -14,6 +14,8 @@ pub enum Kind {
     DpopProof,
     /// Web Authentication, 13.4.3.
     PasskeyChallenge,
+    /// RFC 6238, 5.2: the code that confirms an app is accepted once, so the app is made once.
+    TotpEnrolment,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
             Self::ClientAssertion => "client_assertion",
             Self::DpopProof => "dpop_proof",
             Self::PasskeyChallenge => "passkey_challenge",
+            Self::TotpEnrolment => "totp_enrolment",
         }
     }
 }

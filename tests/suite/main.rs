@@ -7,6 +7,7 @@ mod account_attacks;
 mod account_browser;
 mod account_deletion;
 mod account_devices;
+mod account_factor_once;
 mod account_factors;
 mod account_pages;
 mod account_passkeys;

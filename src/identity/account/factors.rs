@@ -29,7 +29,7 @@ pub struct Added {
 }
 
 /// Adds the app that has shown a code. `sealed` is of [`Enrolment::begin`] for the same user. `None`: the code is wrong, or
-/// came too late.
+/// came too late, or has added the app already.
 ///
 /// # Errors
 /// `invalid_request` naming the bound of `name`; 409 for one app too many; `invalid_token` or `login_required` when the
@@ -43,26 +43,29 @@ pub async fn add_app(
 ) -> Result<Option<Added>> {
     factors::check_name(name)?;
     let user = holder.user();
-    let Some(app) = Enrolment::confirmed(ctx, user, sealed, code, name)? else { return Ok(None) };
+    let Some(new) = Enrolment::confirmed(ctx, user, sealed, code, name)? else { return Ok(None) };
     count(ctx, holder, Act::Change).await?;
     let codes = match list(ctx, holder).await?.recovery_codes_left {
         0 => Some(NewCodes::make(ctx, user)?),
         _ => None,
     };
-    let (new, made) = (&app, codes.as_ref());
+    let (app, made) = (&new, codes.as_ref());
     let kept = ctx
         .app
         .db
         .unit(|conn| async move {
             let row = holder.hold(ctx, &conn, None).await?;
+            if !add_totp(&conn, ctx, user, app).await? {
+                return Ok(None);
+            }
             notices::queue_to(ctx, &conn, &row, Notice::FactorAdded("totp")).await?;
-            add_totp(&conn, ctx, user, new).await?;
             let kept = keep_first(&conn, ctx, user, made).await?;
-            record(&conn, ctx, holder, "factor.added", json!({"kind": "totp", "factor": new.id})).await?;
-            Ok(kept)
+            record(&conn, ctx, holder, "factor.added", json!({"kind": "totp", "factor": app.app.id})).await?;
+            Ok(Some(kept))
         })
         .await?;
-    Ok(Some(Added { factor: factors::of_app(app), codes: codes.filter(|_| kept) }))
+    let added = |kept| Added { factor: factors::of_app(new.app), codes: codes.filter(|_| kept) };
+    Ok(kept.map(added))
 }
 
 /// Adds the passkey that the browser has made; recovery codes for whoever had none, where a passkey is a second factor.

@@ -20,6 +20,7 @@ pub mod new_password;
 pub mod passkeys;
 pub mod passwords;
 pub mod progress;
+mod qr;
 pub mod recovery;
 pub mod requests;
 pub mod sign_in;

@@ -3,12 +3,11 @@
 //! A new seed is stored when its app has shown a code. Until then it travels sealed with whoever enrols it.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use qrcode::QrCode;
-use qrcode::render::svg;
 use serde::{Deserialize, Serialize};
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
+use super::qr;
 use super::spend::Spend;
 use crate::app::Ctx;
 use crate::error::{Error, Result};
@@ -24,6 +23,9 @@ use crate::store::used_jtis::{self, Kind};
 const SEED_BYTES: usize = 20;
 /// How long somebody may take to set an app up.
 const ENROLMENT_SECONDS: i64 = 900;
+/// Of each name in the URI; and what they may make there, where a character of many languages takes nine.
+const MOST_CHARACTERS: usize = 40;
+const MOST_ENCODED: usize = 90;
 
 /// An app to be: what it is told, and what comes back with its first code.
 pub struct Enrolment {
@@ -61,9 +63,7 @@ impl Enrolment {
 
     fn shown(ctx: &Ctx, seed: &[u8], account: &str, sealed: String) -> Result<Self> {
         let secret = totp(seed)?.secret().to_base32();
-        // A colon parts the two names.
-        let encoded = |name: &str| utf8_percent_encode(&name.replace(':', " "), NON_ALPHANUMERIC).to_string();
-        let (issuer, account) = (encoded(&ctx.project.name), encoded(account));
+        let (issuer, account) = (in_uri(&ctx.project.name), in_uri(account));
         let uri = format!("otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}");
         let groups: Vec<&str> =
             secret.as_bytes().chunks(4).filter_map(|group| std::str::from_utf8(group).ok()).collect();
@@ -72,11 +72,7 @@ impl Enrolment {
 
     /// The picture that apps scan, as SVG without a style.
     pub fn picture(&self) -> Result<String> {
-        let code = QrCode::new(&self.uri).map_err(Error::internal)?;
-        let picture = code.render::<svg::Color>().module_dimensions(4, 4).build();
-        // Within a page it is no document of its own.
-        let start = picture.find("<svg").unwrap_or(0);
-        Ok(picture.get(start..).unwrap_or_default().to_owned())
+        qr::draw(&self.uri)
     }
 
     /// The app with this seed, once it has shown a code, which counts no more then. `None`: the code is wrong, or too late.
@@ -144,6 +140,20 @@ fn step_of(ctx: &Ctx, seed: &[u8], code: &Secret) -> Result<Option<i64>> {
     Ok(step.and_then(|step| i64::try_from(step).ok()))
 }
 
+/// A name as the URI has it, cut so that the picture stays one that a camera reads and a page carries. A colon parts names.
+fn in_uri(name: &str) -> String {
+    let mut encoded = String::new();
+    for character in name.chars().take(MOST_CHARACTERS) {
+        let character = if character == ':' { ' ' } else { character };
+        let next = utf8_percent_encode(character.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC).to_string();
+        if encoded.len() + next.len() > MOST_ENCODED {
+            break;
+        }
+        encoded.push_str(&next);
+    }
+    encoded
+}
+
 fn totp(seed: &[u8]) -> Result<Totp> {
     Builder::new().with_secret(seed).build().map_err(|_| Error::internal("a TOTP seed is too short"))
 }
@@ -164,4 +174,17 @@ fn enrolment_place(project: ProjectId, user: &str) -> Place<'_> {
 
 pub(crate) fn place(project: ProjectId, row: &str) -> Place<'_> {
     Place { table: "totp_factors", project, row, column: "sealed_seed" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_between_characters() {
+        assert_eq!(in_uri("Shop: 1"), "Shop%20%201");
+        assert_eq!(in_uri(&"x".repeat(200)), "x".repeat(40));
+        assert_eq!(in_uri(&"\u{5e97}".repeat(200)), "%E5%BA%97".repeat(10));
+        assert_eq!(in_uri(&"\u{1f600}".repeat(200)), "%F0%9F%98%80".repeat(7));
+    }
 }

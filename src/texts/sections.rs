@@ -26,7 +26,8 @@ macro_rules! sections {
 
 sections! {
     account: Account {
-        busy, email, email_unverified, email_verified, lead, navigation, overtaken, overview, sign_out, username,
+        busy, email, email_unverified, email_verified, lead, more, navigation, overtaken, overview, sign_out,
+        username,
     }
 
     account_consents: AccountConsents { lead, none, since, title, withdraw, withdraw_named, withdrawn }

@@ -194,3 +194,4 @@ mod verify;
 mod versions;
 mod waiting_passwords;
 mod webhooks;
+mod weight;

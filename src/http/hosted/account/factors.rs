@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::enter::{Filled, Matter, Visitor, enter, or_sign_in, receive};
 use super::place::Place;
+use super::rows::{self, Shown, in_html};
 use super::sessions::in_words;
 use super::shell::{Notice, Shell, go_to, notice};
 use super::when::moment;
@@ -51,8 +52,12 @@ struct FactorsPage<'a> {
     shell: Shell,
     action: &'a str,
     request: &'a str,
+    /// Whether there is any factor, here or on the pages that follow.
+    has_any: bool,
     factors: Vec<Row>,
     devices: Vec<Row>,
+    /// Where the next ones are.
+    more: Option<String>,
     codes_left: String,
     /// Where an app is added, where the project lets apps count.
     app: Option<String>,
@@ -64,8 +69,29 @@ struct Row {
     id: String,
     title: String,
     about: String,
-    /// Where it gets another name.
+    /// Where it gets another name; `None` for a browser.
     rename: Option<String>,
+}
+
+impl Row {
+    fn device(ctx: &Ctx, device: devices::Shown) -> Self {
+        let t = &ctx.texts.account_factors;
+        Self {
+            id: device.id.to_string(),
+            title: in_words(ctx.texts, device.device),
+            about: t.device_until.with("until", &moment(device.expires_at)).to_string(),
+            rename: None,
+        }
+    }
+
+    /// What it weighs: the title is said again by each button, and the markup around it is about so long.
+    fn bytes(&self) -> usize {
+        let (markup, said) = match &self.rename {
+            Some(rename) => (600 + rename.len(), 3),
+            None => (400, 2),
+        };
+        markup + said * in_html(&self.title) + in_html(&self.about)
+    }
 }
 
 #[derive(Template)]
@@ -154,14 +180,12 @@ async fn render(page: &Page, visitor: &Visitor, status: u16, error: Option<Strin
     let ctx = &page.ctx;
     let found = factors::list(ctx, &visitor.holder()).await?;
     let devices = devices::list(ctx, visitor.user.id).await?;
-    let t = &ctx.texts.account_factors;
-    let remembered = devices.into_iter().map(|device| Row {
-        id: device.id.to_string(),
-        title: in_words(ctx.texts, device.device),
-        about: t.device_until.with("until", &moment(device.expires_at)).to_string(),
-        rename: None,
-    });
     let unusable = unusable(ctx, &visitor.holder(), &found.items).await?;
+    let has_any = !found.items.is_empty();
+    let factors = found.items.into_iter().map(|factor| row(ctx, factor, &unusable));
+    let rows = factors.chain(devices.into_iter().map(|device| Row::device(ctx, device))).collect();
+    let Shown { rows, more } = rows::shown(page, PLACE, rows, Row::bytes);
+    let (factors, devices) = rows.into_iter().partition(|row| row.rename.is_some());
     let notice = notice(page).filter(|_| error.is_none());
     cookie::bind(ctx, Some(visitor.cookie.clone()), |_| {
         let shown = FactorsPage {
@@ -170,8 +194,10 @@ async fn render(page: &Page, visitor: &Visitor, status: u16, error: Option<Strin
             shell: Shell::new(ctx, PLACE, notice, error),
             action: &PLACE.link(ctx),
             request: &visitor.seal::<ChangeFactors>(ctx)?,
-            factors: found.items.into_iter().map(|factor| row(ctx, factor, &unusable)).collect(),
-            devices: remembered.collect(),
+            has_any,
+            factors,
+            devices,
+            more,
             codes_left: found.recovery_codes_left.to_string(),
             app: counts(ctx, FactorKind::Totp).then(|| in_language(ctx, &app_link(ctx))),
             passkey: passkeys::are_offered(ctx).then(|| in_language(ctx, &passkeys::link(ctx))),

@@ -21,6 +21,7 @@ pub mod password;
 mod place;
 pub mod profile;
 mod profile_fields;
+mod rows;
 pub mod sessions;
 mod shell;
 mod when;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::enter::{Filled, Matter, Visitor, enter, or_sign_in, receive};
 use super::place::Place;
+use super::rows::{self, Shown, in_html};
 use super::shell::{Notice, Shell, go_to, notice};
 use super::when::moment;
 use crate::app::Ctx;
@@ -40,8 +41,10 @@ struct SessionsPage<'a> {
     action: &'a str,
     request: &'a str,
     sessions: Vec<Row>,
-    /// There are more than are shown.
-    more: bool,
+    /// Where the next ones are.
+    more: Option<String>,
+    /// There are more than anybody looks through.
+    beyond: bool,
 }
 
 struct Row {
@@ -79,6 +82,11 @@ impl Row {
             used_at: session.used_at,
             this: session.current,
         }
+    }
+
+    /// What it weighs: the title is said twice, and the markup around it is about so long.
+    fn bytes(&self) -> usize {
+        450 + 2 * in_html(&self.title) + in_html(&self.about)
     }
 }
 
@@ -158,11 +166,12 @@ enum After {
 async fn render(page: &Page, visitor: &Visitor) -> Result<Response> {
     let ctx = &page.ctx;
     let mut found = sessions::list(ctx, &visitor.holder(), None, MOST + 1).await?;
-    let more = i64::try_from(found.len()).is_ok_and(|count| count > MOST);
+    let beyond = i64::try_from(found.len()).is_ok_and(|count| count > MOST);
     found.truncate(usize::try_from(MOST).unwrap_or(usize::MAX));
     let mut rows: Vec<Row> = found.into_iter().map(|session| Row::new(ctx, visitor, session)).collect();
     // This browser first, and what was used last before the rest.
     rows.sort_by_key(|row| std::cmp::Reverse((row.this, row.used_at)));
+    let Shown { rows, more } = rows::shown(page, PLACE, rows, Row::bytes);
     cookie::bind(ctx, Some(visitor.cookie.clone()), |_| {
         let shown = SessionsPage {
             t: ctx.texts,
@@ -171,6 +180,7 @@ async fn render(page: &Page, visitor: &Visitor) -> Result<Response> {
             action: &PLACE.link(ctx),
             request: &visitor.seal::<EndSessions>(ctx)?,
             sessions: rows,
+            beyond: beyond && more.is_none(),
             more,
         };
         pages::html(200, &shown, &[])

@@ -31,6 +31,8 @@ const SITE: Counting = Counting { free: 150, ..HOST };
 pub struct Origin {
     site: Option<Vec<u8>>,
     host: Option<Vec<u8>>,
+    /// What is written in the place of a count while one of them has to wait.
+    stopped: Option<Vec<u8>>,
     /// The address as a place of a user's; `None` for a server that does not know its peer.
     place: Option<Vec<u8>>,
     /// What the browser says to be known by.
@@ -40,12 +42,16 @@ pub struct Origin {
 impl Origin {
     pub fn of(ctx: &Ctx, address: &str, known_by: Option<&Secret>) -> Self {
         let browser = known_by.map(|cookie| known::browser(ctx, cookie));
-        let mut origin = Self { site: None, host: None, place: known::place(ctx, address), browser };
+        let place = known::place(ctx, address);
+        let mut origin = Self { site: None, host: None, stopped: None, place, browser };
         for (width, network) in networks(address) {
             let network = network.as_bytes();
             match width {
                 Width::Site => origin.site = Some(subject(ctx, "site", &[network])),
-                Width::Host => origin.host = Some(subject(ctx, "host", &[network])),
+                Width::Host => {
+                    origin.host = Some(subject(ctx, "host", &[network]));
+                    origin.stopped = Some(subject(ctx, "stopped", &[network]));
+                }
             }
         }
         origin
@@ -128,19 +134,24 @@ impl<'a> Guess<'a> {
     }
 
     /// The widest first: an address that has to wait counts for no account. A right password that has to wait is no failure,
-    /// nor is a wrong one of somebody who is known here for the address; both take the same statements.
+    /// nor is a wrong one of somebody who is known here for the address. All take the same statements, and the last of them
+    /// always writes: whoever is stopped leaves a row of the address in the place of one of the account, so that nobody fills
+    /// the table with names, nor sees by the time that it takes who is known at a place that is blocked.
     async fn count(&self, is_failure: bool) -> Result<()> {
         let counts = |conn: Conn| async move {
             let (project, now) = (self.ctx.project.id, self.ctx.now);
             let of_address = [(&self.origin.site, SITE), (&self.origin.host, HOST)];
+            let mut is_stopped = false;
             for (subject, counting) in of_address {
                 let Some(subject) = subject else { continue };
-                let counted = is_failure && !self.is_known;
-                if count(&conn, project, now, subject, counting, counted).await?.is_none() && !self.is_known {
-                    return Ok(None);
-                }
+                let counted = is_failure && !self.is_known && !is_stopped;
+                let failures = count(&conn, project, now, subject, counting, counted).await?;
+                is_stopped |= failures.is_none() && !self.is_known;
             }
-            count(&conn, project, now, &self.own, ACCOUNT, is_failure).await
+            let stopped = self.origin.stopped.as_ref().filter(|_| is_stopped);
+            let own = stopped.unwrap_or(&self.own);
+            let failures = count(&conn, project, now, own, ACCOUNT, is_failure && !is_stopped).await?;
+            Ok(failures.filter(|_| !is_stopped))
         };
         match self.ctx.app.db.unit(counts).await? {
             Some(failures) if is_failure && failures > ACCOUNT.free => self.tell(),

@@ -5,13 +5,19 @@ use std::time::Instant;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tessera::identity::passwords::Hasher;
+use tessera::model::proxies::{ForwardedHeader, TrustedProxies};
 use tessera::store::db::StatementCounts;
 
 use crate::support::{
     Account, Engine, PASSWORD, Seen, Shop, TestApp, between, both_engines, cookie_of, sealed_of,
 };
 
-both_engines!(a_refused_sign_in_tells_nothing, a_refused_sign_in_takes_as_long, no_letter_believes_a_host,);
+both_engines!(
+    a_refused_sign_in_tells_nothing,
+    a_blocked_address_tells_nothing,
+    a_refused_sign_in_takes_as_long,
+    no_letter_believes_a_host,
+);
 
 const WRONG: &str = "That user name and password do not match.";
 
@@ -77,26 +83,65 @@ async fn told(name: &str, answer: Response) -> (u16, Vec<String>, String) {
     (seen.status, headers, text)
 }
 
-async fn a_refused_sign_in_tells_nothing(engine: Engine) {
-    let app = TestApp::named(engine).await;
-    let shop = people(&app).await;
-    let (cookie, sealed) = app.sign_in_page(&shop, "").await;
-    let form = (cookie, sealed);
+/// Ten rounds in which everybody's sign-in is refused, from one address.
+async fn all_are_alike(app: &TestApp, shop: &Shop, form: &(String, String), address: &str) {
     for round in 0..10 {
         let mut all = Vec::new();
         for name in NAMES {
             // A right password of somebody who is disabled is a wrong one.
             let password = if name == "frank" { PASSWORD } else { "wrong" };
             let StatementCounts { reads, writes, units } = app.app.db.statements();
-            let answer = post(&app, &shop, &form, (name, password)).await;
+            let answer = post_from(app, shop, form, address, (name, password)).await;
             let after = app.app.db.statements();
             let cost = (after.reads - reads, after.writes - writes, after.units - units);
             all.push((cost, told(name, answer).await));
         }
         let first = all[0].clone();
         for (one, name) in all.into_iter().zip(NAMES) {
-            assert_eq!(one, first, "{name}, round {round}");
+            assert_eq!(one, first, "{name}, round {round}, {address}");
         }
+    }
+}
+
+async fn post_from(
+    app: &TestApp,
+    shop: &Shop,
+    form: &(String, String),
+    address: &str,
+    who: (&str, &str),
+) -> Response {
+    let fields = [("request", form.1.as_str()), ("username", who.0), ("password", who.1)];
+    let post = app.http.post(app.project_url(shop, "/sign-in")).header("cookie", &form.0);
+    post.header("x-forwarded-for", address).form(&fields).send().await.unwrap()
+}
+
+async fn a_refused_sign_in_tells_nothing(engine: Engine) {
+    let app = TestApp::named(engine).await;
+    let shop = people(&app).await;
+    let form = app.sign_in_page(&shop, "").await;
+    all_are_alike(&app, &shop, &form, "192.0.2.1").await;
+}
+
+/// An address from which too much was tried, and where somebody has signed in before.
+async fn a_blocked_address_tells_nothing(engine: Engine) {
+    let trusting = |app: &mut tessera::app::App| {
+        app.base_url = app.base_url.replace("127.0.0.1", "localhost");
+        app.proxies = TrustedProxies::parse(["127.0.0.0/8"], ForwardedHeader::XForwardedFor).unwrap();
+    };
+    let app = TestApp::changed(engine, trusting).await;
+    let shop = people(&app).await;
+    for address in ["198.51.100.1", "2001:db8:1:2::1"] {
+        let form = app.sign_in_page(&shop, "").await;
+        let known = post_from(&app, &shop, &form, address, ("trudy", PASSWORD)).await;
+        assert_eq!(known.status(), 303);
+        let form = app.sign_in_page(&shop, "").await;
+        for n in 0..51 {
+            let who = format!("{address} {n}");
+            assert_eq!(post_from(&app, &shop, &form, address, (&who, "wrong")).await.status(), 400);
+        }
+        all_are_alike(&app, &shop, &form, address).await;
+        let refused = post_from(&app, &shop, &form, address, ("alice", PASSWORD)).await;
+        assert_eq!(refused.status(), 400, "the address has to wait");
     }
 }
 

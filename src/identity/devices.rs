@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::json;
 
+use super::account::count_change;
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Result, not_found};
@@ -137,12 +138,14 @@ pub struct Forgotten {
 /// The browsers are asked for a second factor again: one of them, or all. For whoever holds the account.
 ///
 /// # Errors
-/// 404 for a browser that is none of the user's; `invalid_token` or `login_required` when the holder's session has ended.
+/// 404 for a browser that is none of the user's; 503 for too many changes; `invalid_token` or `login_required` when the holder's
+/// session has ended.
 pub async fn forget_own(
     ctx: &Ctx,
     holder: &Holder<'_>,
     only: Option<RememberedDeviceId>,
 ) -> Result<Forgotten> {
+    count_change(ctx, holder).await?;
     let unit = |conn: Conn| async move {
         holder.hold(ctx, &conn, None).await?;
         forget(&conn, ctx, &holder.actor(ctx), holder.user(), only).await
@@ -181,6 +184,9 @@ async fn forget(
     };
     if only.is_some() && devices_forgotten == 0 {
         return Err(not_found("no such device"));
+    }
+    if devices_forgotten == 0 {
+        return Ok(Forgotten { devices_forgotten });
     }
     let detail = json!({"device": only, "devices_forgotten": devices_forgotten});
     let target = audit::user_name(ctx, user);

@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Account, Answer, Authenticator, Engine, PASSWORD, Shop, TestApp, Tokens, both_engines, code_of, number,
+    Account, Answer, Authenticator, Engine, PASSWORD, Shop, TestApp, Tokens, Visit, between, both_engines,
+    code_of, cookie_of, number,
 };
 
 both_engines!(
@@ -15,6 +16,8 @@ both_engines!(
     what_a_project_remembers_no_more_is_not_listed,
     one_is_forgotten_once,
     a_restored_store_remembers_none,
+    the_page_forgets_one,
+    nobody_fills_the_log,
 );
 
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
@@ -97,9 +100,9 @@ async fn an_application_lists_and_forgets(engine: Engine) {
     assert_eq!(own.reason(&node).await, None);
     let log = app.desk(&shop, "auditor").await.get("/audit?action=device.forgotten").await.ok();
     let details: Vec<_> = log["items"].as_array().unwrap().iter().map(|event| &event["detail"]).collect();
-    assert_eq!(details.len(), 3);
-    assert_eq!(details[1], &json!({"device": null, "devices_forgotten": 2}));
-    assert_eq!(details[2], &json!({"device": ids(&listed)[0], "devices_forgotten": 1}));
+    assert_eq!(details.len(), 2, "where there was none, nothing happened");
+    assert_eq!(details[0], &json!({"device": null, "devices_forgotten": 2}));
+    assert_eq!(details[1], &json!({"device": ids(&listed)[0], "devices_forgotten": 1}));
     assert_eq!(log["items"][0]["actor"], log["items"][0]["target"]);
 }
 
@@ -255,4 +258,47 @@ async fn a_restored_store_remembers_none(engine: Engine) {
     tessera::ledger::replay::restored(&app.app, &[]).await.unwrap();
     assert!(is_asked(&app, &shop, &device).await && is_asked(&app, &other, &elsewhere).await);
     assert_eq!(number(&app.app.db, "SELECT count(*) AS n FROM remembered_devices").await, 0);
+}
+
+async fn the_page_forgets_one(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, authenticator) = alice(&app, "shop").await;
+    let (first, _) = remembered(&app, &shop, &authenticator).await;
+    let (second, _) = remembered(&app, &shop, &authenticator).await;
+    app.app.clock.advance(30);
+    let done = app.signed_in_with(&shop, "&acr_values=2", &authenticator).await;
+    let visit = Visit { app: &app, shop: &shop, cookie: cookie_of(&done) };
+    let listed = visit.open("/factors").await.text;
+    assert_eq!(listed.matches(r#"name="forget""#).count(), 2);
+    let id = between(&listed, r#"name="forget" value=""#, "\"").to_owned();
+    let seen = visit.follow(visit.submit("/factors", &[("forget", &id)]).await).await;
+    let notice = "That browser will be asked for the second step again.";
+    assert_eq!(between(&seen.text, r#"role="status">"#, "</p>"), notice);
+    assert!(seen.text.matches(r#"name="forget""#).count() == 1 && !seen.text.contains(&id));
+    assert!(is_asked(&app, &shop, &first).await && !is_asked(&app, &shop, &second).await);
+    // It is gone: what is there is shown.
+    let seen = crate::support::Seen::of(visit.submit("/factors", &[("forget", &id)]).await).await;
+    assert!(seen.status == 200 && !seen.text.contains(notice));
+}
+
+/// Each is an event of the audit log or a letter, so there is an end to them.
+async fn nobody_fills_the_log(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let (shop, authenticator) = alice(&app, "shop").await;
+    let (_, tokens) = remembered(&app, &shop, &authenticator).await;
+    let own = Account::with(&app, &shop, &tokens);
+    for _ in 0..60 {
+        own.delete("/devices").await.ok();
+    }
+    let why = "the account was changed too often; try again later";
+    for path in [
+        "/devices".to_owned(),
+        format!("/devices/{NOBODY}"),
+        format!("/passkeys/{NOBODY}"),
+        format!("/factors/{NOBODY}"),
+    ] {
+        own.delete(&path).await.refused(503, "temporarily_unavailable", why);
+    }
+    let told = "SELECT count(*) AS n FROM audit_log WHERE action = 'device.forgotten'";
+    assert_eq!(number(&app.app.db, told).await, 1);
 }

@@ -267,6 +267,7 @@ async fn people(walk: &mut Walk<'_>) {
     let device = device_of_alice(walk).await;
     let route = "DELETE /admin/projects/{project}/users/{user}/devices/{device}";
     walk.go(route, &[&alice, &device], json!({}), "device.forgotten").await;
+    device_of_alice(walk).await;
     let route = "DELETE /admin/projects/{project}/users/{user}/devices";
     walk.go(route, &[&alice], json!({}), "device.forgotten").await;
     let factor = factor_of_alice(walk).await;

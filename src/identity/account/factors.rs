@@ -81,7 +81,6 @@ pub async fn add_passkey(
     name: &str,
 ) -> Result<Option<NewCodes>> {
     factors::check_name(name)?;
-    count(ctx, holder, Act::Change).await?;
     let is_second = ctx.project.settings.sign_in.counts(FactorKind::Passkey);
     let codes = match is_second && list(ctx, holder).await?.recovery_codes_left == 0 {
         true => Some(NewCodes::make(ctx, holder.user())?),
@@ -110,6 +109,7 @@ pub async fn rename(ctx: &Ctx, holder: &Holder<'_>, id: Uuid, name: &str) -> Res
 /// # Errors
 /// 404 for a factor that is none of the user's; `invalid_token` or `login_required` when the holder's session has ended.
 pub async fn remove(ctx: &Ctx, holder: &Holder<'_>, id: Uuid) -> Result<()> {
+    count(ctx, holder, Act::Change).await?;
     ctx.app
         .db
         .unit(|conn| async move {

@@ -18,7 +18,7 @@ use crate::session::holder::Holder;
 /// ends sessions is not among it.
 #[derive(Clone, Copy)]
 enum Act {
-    /// Changes of the record and of factors.
+    /// Changes of the record, of factors and of remembered browsers.
     Change,
     /// Downloads.
     Download,
@@ -35,6 +35,14 @@ impl Act {
             Self::Deletion => ("own deletion", 20, 3600),
         }
     }
+}
+
+/// Counts a change that is not one of this module's, before it is done.
+///
+/// # Errors
+/// 503 with the seconds to wait, for one too many.
+pub(super) async fn count_change(ctx: &Ctx, holder: &Holder<'_>) -> Result<()> {
+    count(ctx, holder, Act::Change).await
 }
 
 /// Counts one, before it is done.

@@ -11,6 +11,7 @@ use super::{Answered, MOST_PASSKEYS, Question, check_wanted, relying_party};
 use crate::app::Ctx;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, Result, conflict, not_found};
+use crate::identity::account::count_change;
 use crate::identity::factors::{changed, keep_first};
 use crate::identity::recovery::NewCodes;
 use crate::ids::{PasskeyId, UserId};
@@ -166,7 +167,8 @@ impl Made {
 /// are, for whoever has none.
 ///
 /// # Errors
-/// Those of [`made`]; `conflict` when the passkey is known, or there is no room for it; what [`Holder::hold`] refuses.
+/// Those of [`made`]; `conflict` when the passkey is known, or there is no room for it; 503 for too many changes; what
+/// [`Holder::hold`] refuses.
 pub async fn finish(
     ctx: &Ctx,
     asked: &Asked,
@@ -177,6 +179,7 @@ pub async fn finish(
 ) -> Result<(Shown, bool)> {
     let user = holder.user();
     let made = made(ctx, asked, user, answered, name.unwrap_or(UNNAMED))?;
+    count_change(ctx, holder).await?;
     let new = &made;
     let kept = ctx
         .app

@@ -7,6 +7,7 @@ use super::rp_id;
 use crate::app::Ctx;
 use crate::audit;
 use crate::error::{Error, Result, not_found};
+use crate::identity::account::count_change;
 use crate::identity::factors::changed;
 use crate::ids::{PasskeyId, UserId};
 use crate::mail::notices::{self, Notice};
@@ -55,8 +56,9 @@ pub async fn rename(ctx: &Ctx, holder: &Holder<'_>, id: PasskeyId, name: &str) -
 }
 
 /// # Errors
-/// 404 for a passkey that is not there, or is somebody else's.
+/// 404 for a passkey that is not there, or is somebody else's; 503 for too many changes.
 pub async fn remove(ctx: &Ctx, holder: &Holder<'_>, id: PasskeyId) -> Result<()> {
+    count_change(ctx, holder).await?;
     let user = holder.user();
     ctx.app
         .db

@@ -5,6 +5,7 @@ use axum::response::Response;
 
 use super::enter::{Filled, Matter, Visitor, enter, or_sign_in, receive};
 use super::place::Place;
+use super::rows::{self, Shown, in_html};
 use super::shell::{Notice, Shell, go_to, notice};
 use super::when::moment;
 use crate::app::Ctx;
@@ -36,6 +37,8 @@ struct ConsentsPage<'a> {
     action: &'a str,
     request: &'a str,
     consents: Vec<Row>,
+    /// Where the next ones are.
+    more: Option<String>,
 }
 
 struct Row {
@@ -58,6 +61,12 @@ impl Row {
             allowances: scopes.chain(consent.claims.0.iter().map(claim)).collect(),
             servers: servers(ctx, &consent.resources.0),
         }
+    }
+
+    /// What it weighs: the name is said twice, and the markup around it and around each line is about so long.
+    fn bytes(&self) -> usize {
+        let lines = self.allowances.iter().chain(&self.servers);
+        700 + 2 * in_html(&self.client) + lines.map(|line| in_html(line) + 30).sum::<usize>()
     }
 }
 
@@ -97,6 +106,8 @@ async fn submitted(page: &Page) -> Result<Response> {
 async fn render(page: &Page, visitor: &Visitor) -> Result<Response> {
     let ctx = &page.ctx;
     let found = consents::list(ctx, &visitor.holder(), None, MOST).await?;
+    let found = found.into_iter().map(|consent| Row::new(ctx, consent)).collect();
+    let Shown { rows, more } = rows::shown(page, PLACE, found, Row::bytes);
     cookie::bind(ctx, Some(visitor.cookie.clone()), |_| {
         let shown = ConsentsPage {
             t: ctx.texts,
@@ -104,7 +115,8 @@ async fn render(page: &Page, visitor: &Visitor) -> Result<Response> {
             shell: Shell::new(ctx, PLACE, notice(page), None),
             action: &PLACE.link(ctx),
             request: &visitor.seal::<Withdraw>(ctx)?,
-            consents: found.into_iter().map(|consent| Row::new(ctx, consent)).collect(),
+            consents: rows,
+            more,
         };
         pages::html(200, &shown, &[])
     })

@@ -9,7 +9,8 @@ use tessera::model::proxies::{ForwardedHeader, TrustedProxies};
 use tessera::store::db::StatementCounts;
 
 use crate::support::{
-    Account, Engine, PASSWORD, Seen, Shop, TestApp, between, both_engines, cookie_of, sealed_of,
+    Account, Answer, Engine, PASSWORD, REASON, Seen, Shop, TestApp, between, both_engines, cookie_of,
+    sealed_of,
 };
 
 both_engines!(
@@ -201,6 +202,10 @@ async fn no_letter_believes_a_host(engine: Engine) {
     let shop = app.shop("shop", "confidential").await;
     let desk = app.verify_alice(&shop).await;
     desk.patch("", json!({"settings": {"sign_in": {"sign_up": "open"}}})).await.ok();
+    let owner = app.desk(&shop, "owner").await;
+    owner.patch("", json!({"settings": {"deletion_restore_days": 14}})).await.ok();
+    let bob = json!({"username": "bob", "email": "bob@example.com", "password": PASSWORD});
+    desk.post("/users", bob).await.created();
     let headers = [
         ("host", "evil.example"),
         ("x-forwarded-host", "evil.example"),
@@ -209,7 +214,7 @@ async fn no_letter_believes_a_host(engine: Engine) {
         ("origin", "https://evil.example"),
         ("referer", "https://evil.example/"),
     ];
-    for (name, value) in headers {
+    for (n, (name, value)) in headers.into_iter().enumerate() {
         app.app.clock.advance(3600);
         // By a page.
         for (path, field) in [("/forgotten-password", "who"), ("/sign-up", "email")] {
@@ -232,9 +237,25 @@ async fn no_letter_believes_a_host(engine: Engine) {
         let tokens = app.sign_in(&shop).await;
         let asked = send(own, tokens.get("access_token"), json!({"email": "moved@example.com"})).await;
         assert!(asked < 300, "{name}: {asked}");
+        let verify = app.project_url(&shop, "/api/account/email/verify");
+        let tokens = app.sign_in_as(&shop, "bob").await;
+        assert_eq!(send(verify, tokens.get("access_token"), json!({})).await, 202, "{name}");
+        // Of somebody whose account is to go, and who may object.
+        let carol = format!("carol{n}");
+        let user =
+            json!({"username": carol, "email": format!("{carol}@example.com"), "email_verified": true});
+        let user = desk.post("/users", user).await.created()["id"].clone();
+        let act = async |endpoint: &str, body: Value| {
+            let request = app.http.post(app.project_url(&shop, &format!("/api/{endpoint}")));
+            let request = request.bearer_auth(&desk.key).header(name, value).json(&body);
+            Answer::of(request.send().await.unwrap()).await
+        };
+        let asked = act("delete-user", json!({"user": user, "reason": REASON})).await;
+        let confirm = json!({"deletion_id": asked.body["deletion_id"], "confirmation": carol});
+        assert_eq!(act("delete-user/confirm", confirm).await.ok()["state"], "scheduled", "{name}");
         let letters = mailbox.take(&app).await;
         let with_link: Vec<_> = letters.iter().filter(|letter| letter.text.contains("://")).collect();
-        assert_eq!(with_link.len(), 4, "{name}");
+        assert_eq!(with_link.len(), 6, "{name}");
         for letter in with_link {
             assert!(!letter.text.contains("evil"), "{name}: {}", letter.text);
             crate::support::link_of(&app, letter);

@@ -3,8 +3,8 @@
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::support::browser::in_browser;
-use crate::support::{Answer, Engine, Seen, Shop, TestApp, between, both_engines};
+use crate::support::browser::{find, in_browser};
+use crate::support::{Answer, Engine, PASSWORD, Seen, Shop, TestApp, between, both_engines};
 
 both_engines!(
     a_project_has_its_colours_and_its_logo,
@@ -196,7 +196,7 @@ async fn nothing_that_a_project_says_becomes_markup(engine: Engine) {
     let owner = Owner::new(&app, "shop", "admin").await;
     let url = format!("{}/admin/projects/shop", app.base);
     let name = "\"><img src=x onerror=\"window.ran=1\"></style><script>window.ran=1</script>{{7*7}}{client}";
-    let body = json!({"name": name, "settings": {"brand": {
+    let body = json!({"name": name, "settings": {"sign_in": {"second_factor": "required"}, "brand": {
         "accent": "#0b6e4f",
         "terms_uri": "https://shop.example/?a='onmouseover=window.ran=1'&b=)",
     }}});
@@ -216,6 +216,19 @@ async fn nothing_that_a_project_says_becomes_markup(engine: Engine) {
         let seen = browser.execute(code, Vec::new()).await.unwrap().json().clone();
         let terms = "https://shop.example/?a='onmouseover=window.ran=1'&b=)";
         assert_eq!(seen, json!([0, 0, 1, 240, name, terms, "rgb(11, 110, 79)"]));
+        // Where the name stands in a link and in a picture as well.
+        find(browser, "#username").await.send_keys("alice").await.unwrap();
+        find(browser, "#password").await.send_keys(PASSWORD).await.unwrap();
+        find(browser, "button.primary").await.click().await.unwrap();
+        find(browser, ".qr svg path").await;
+        let seen = browser.execute(code, Vec::new()).await.unwrap().json().clone();
+        assert_eq!(seen, json!([0, 0, 1, 240, name, terms, "rgb(11, 110, 79)"]));
+        let code =
+            "return [document.querySelectorAll('.qr *').length, document.querySelector('.qr').textContent,
+            document.querySelector('a[href^=\"otpauth:\"]').search.split('issuer=')[1]]";
+        let seen = browser.execute(code, Vec::new()).await.unwrap().json().clone();
+        let issuer = "%22%3E%3Cimg%20src%3Dx%20onerror%3D%22window%2Eran%3D1%22%3E%3C%2Fst";
+        assert_eq!(seen, json!([3, "", issuer]));
     })
     .await;
 }

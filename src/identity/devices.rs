@@ -37,9 +37,8 @@ pub struct NewDevice {
 }
 
 impl NewDevice {
-    /// `None`: the project remembers none.
-    pub fn of(ctx: &Ctx, sign_in: &SignIn, former: Option<Secret>) -> Result<Option<Self>> {
-        let days = ctx.project.settings.sign_in.remember_device_days;
+    /// `None`: it is remembered for no day.
+    pub fn of(ctx: &Ctx, days: i64, sign_in: &SignIn, former: Option<Secret>) -> Result<Option<Self>> {
         if days == 0 {
             return Ok(None);
         }
@@ -70,14 +69,13 @@ impl NewDevice {
     }
 }
 
-/// Whether this browser is remembered for the user. A project that has stopped remembering devices knows none.
-pub async fn is_remembered(ctx: &Ctx, user: UserId, cookie: Option<&Secret>) -> Result<bool> {
-    let days = ctx.project.settings.sign_in.remember_device_days;
+/// Whether this browser was remembered for the user within so many days. Who has stopped remembering devices knows none.
+pub async fn is_remembered(ctx: &Ctx, days: i64, user: UserId, cookie: Option<&Secret>) -> Result<bool> {
     let Some(hash) = &cookie.filter(|_| days > 0).map(Secret::sha256) else { return Ok(false) };
     let (project, now) = (ctx.project.id, ctx.now);
     let find = |conn| async move { remembered_devices::find(&conn, project, now, user, hash).await };
     let Some(device) = ctx.app.db.read(find).await? else { return Ok(false) };
-    // A project that has shortened the days means the devices that it has, too.
+    // Who has shortened the days means the devices that there are, too.
     if device.created_at.plus_seconds(days * DAY) <= now {
         return Ok(false);
     }

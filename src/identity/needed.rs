@@ -5,6 +5,7 @@ use crate::app::Ctx;
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::model::client::Client;
+use crate::model::client_policy::ClientPolicy;
 use crate::model::proven::{Acr, Proven};
 use crate::model::sign_in_policy::{FactorKind, SecondFactor, SignInPolicy};
 use crate::oauth::authorize::AuthorizationRequest;
@@ -42,11 +43,14 @@ pub enum Needed {
     Unmet,
 }
 
+/// What the project asks for, as far as the client does not ask for more.
+pub fn policy_at(ctx: &Ctx, client: Option<&Client>) -> ClientPolicy {
+    ctx.project.settings.sign_in.at(client.map(|client| &client.settings))
+}
+
 /// The stricter of what the project asks for and what the client does.
 pub fn asked(ctx: &Ctx, client: Option<&Client>) -> SecondFactor {
-    let project = ctx.project.settings.sign_in.second_factor;
-    let own = client.and_then(|client| client.settings.second_factor);
-    own.map_or(project, |own| own.max(project))
+    policy_at(ctx, client).second_factor
 }
 
 /// What is asked for at the account, and where a request asks for more than its client does. What one client asks for counts
@@ -69,12 +73,13 @@ pub async fn needed(
     (user, proven): (UserId, Proven),
     device: Option<&Secret>,
 ) -> Result<Needed> {
-    let by_policy = asked(ctx, client);
-    let enough = proven.acr() >= demand.least.max(demand.wished);
-    if enough && (by_policy == SecondFactor::Off || proven.acr() >= Acr::Two) {
+    let here = policy_at(ctx, client);
+    let acr = here.counted(proven).acr();
+    let enough = acr >= demand.least.max(demand.wished);
+    if enough && (here.second_factor == SecondFactor::Off || acr >= Acr::Two) {
         return Ok(Needed::Nothing);
     }
-    let asked = match by_policy {
+    let asked = match here.second_factor {
         SecondFactor::Off => asked_anywhere(ctx).await?,
         asked => asked,
     };
@@ -82,6 +87,7 @@ pub async fn needed(
         ctx.app.db.read(|conn| async move { factors::held(&conn, ctx.project.id, user).await }).await?;
     let mut situation = Situation {
         policy: &ctx.project.settings.sign_in,
+        here: &here,
         asked,
         demand,
         held: held.unwrap_or_default(),
@@ -89,7 +95,9 @@ pub async fn needed(
         remembered: false,
     };
     let first = situation.needed(proven);
-    if first == Needed::Nothing || !devices::is_remembered(ctx, user, device).await? {
+    if first == Needed::Nothing
+        || !devices::is_remembered(ctx, here.remember_device_days, user, device).await?
+    {
         return Ok(first);
     }
     situation.remembered = true;
@@ -105,8 +113,11 @@ pub async fn of_session(
     session: &SignIn,
     device: Option<&Secret>,
 ) -> Result<Needed> {
-    let proven = Proven::parse(&session.amr, &session.acr);
-    let was_asked = asked(ctx, client) == SecondFactor::Optional && asked(ctx, client) == asked(ctx, None);
+    let proven = Proven::parse(&session.amr, &session.acr, &session.codes);
+    let here = policy_at(ctx, client);
+    let was_asked = here.second_factor == SecondFactor::Optional
+        && here.second_factor == asked(ctx, None)
+        && !here.is_narrower;
     if was_asked && proven.acr() >= demand.least.max(demand.wished) {
         return Ok(Needed::Nothing);
     }
@@ -115,6 +126,7 @@ pub async fn of_session(
 
 struct Situation<'a> {
     policy: &'a SignInPolicy,
+    here: &'a ClientPolicy,
     asked: SecondFactor,
     demand: Demand,
     held: Held,
@@ -125,19 +137,27 @@ struct Situation<'a> {
 }
 
 impl Situation<'_> {
+    /// A client that takes fewer kinds asks nobody for less than its project: whoever has none of them is asked as everywhere.
     fn needed(&self, proven: Proven) -> Needed {
-        let least = self.demand.least.max(self.by_policy());
+        match self.needed_of(&self.here.factors, self.here.counted(proven)) {
+            Needed::Nothing if !self.here.refused.is_empty() => self.needed_of(&self.policy.factors, proven),
+            needed => needed,
+        }
+    }
+
+    fn needed_of(&self, kinds: &[FactorKind], proven: Proven) -> Needed {
+        let least = self.demand.least.max(self.by_policy(kinds));
         for target in [self.demand.wished.max(least), least] {
             if proven.acr() >= target {
                 return Needed::Nothing;
             }
-            let factors = self.reaching(target, |kind| self.has(kind));
+            let factors = self.reaching(kinds, target, |kind| self.has(kind));
             if !factors.is_empty() {
                 return Needed::Factor(factors);
             }
         }
-        let factors = self.reaching(least, |kind| self.can_make(kind));
-        let mailed = self.reaching(Acr::Two, |kind| self.has(kind) && kind == FactorKind::EmailCode);
+        let factors = self.reaching(kinds, least, |kind| self.can_make(kind));
+        let mailed = self.reaching(kinds, Acr::Two, |kind| self.has(kind) && kind == FactorKind::EmailCode);
         match self.asked {
             SecondFactor::Off => Needed::Unmet,
             // Whoever has one makes no other in its place.
@@ -149,8 +169,8 @@ impl Situation<'_> {
         }
     }
 
-    fn by_policy(&self) -> Acr {
-        let has_one = self.reaching(Acr::Two, |kind| self.has(kind) && kind != FactorKind::EmailCode);
+    fn by_policy(&self, kinds: &[FactorKind]) -> Acr {
+        let has_one = self.reaching(kinds, Acr::Two, |kind| self.has(kind) && kind != FactorKind::EmailCode);
         match self.asked {
             _ if self.remembered => Acr::One,
             SecondFactor::Required => Acr::Two,
@@ -160,9 +180,14 @@ impl Situation<'_> {
     }
 
     /// The kinds that count, that this is true of, and that bring a password to the target.
-    fn reaching(&self, target: Acr, of: impl Fn(FactorKind) -> bool) -> Vec<FactorKind> {
+    fn reaching(
+        &self,
+        kinds: &[FactorKind],
+        target: Acr,
+        of: impl Fn(FactorKind) -> bool,
+    ) -> Vec<FactorKind> {
         let is_enough = |kind: FactorKind| target < Acr::PhishingResistant || kind == FactorKind::Passkey;
-        let kinds = self.policy.factors.iter().copied();
+        let kinds = kinds.iter().copied();
         kinds.filter(|kind| self.asked != SecondFactor::Off && is_enough(*kind) && of(*kind)).collect()
     }
 
@@ -195,7 +220,7 @@ impl Situation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::proven::{self, Proof};
+    use crate::model::proven::{self, CodeOf, Proof};
     use FactorKind::{EmailCode, Passkey, Totp};
 
     const APP: Held =
@@ -208,7 +233,8 @@ mod tests {
     fn needed(asked: SecondFactor, (least, wished): (Acr, Acr), held: Held, remembered: bool) -> Needed {
         let policy = &SignInPolicy::default();
         let demand = Demand { least, wished };
-        let situation = Situation { policy, asked, demand, held, has_passkeys: false, remembered };
+        let here = &policy.at(None);
+        let situation = Situation { policy, here, asked, demand, held, has_passkeys: false, remembered };
         situation.needed(Proven::default().and(Proof::Password))
     }
 
@@ -251,10 +277,12 @@ mod tests {
         let policy = &SignInPolicy { factors: vec![Totp, EmailCode], ..SignInPolicy::default() };
         let demand = Demand { least: Acr::Two, wished: Acr::PhishingResistant };
         let asked = SecondFactor::Required;
-        let situation = Situation { policy, asked, demand, held: APP, has_passkeys: true, remembered: false };
+        let here = &policy.at(None);
+        let has_passkeys = true;
+        let situation = Situation { policy, here, asked, demand, held: APP, has_passkeys, remembered: false };
         let password = Proven::default().and(Proof::Password);
         assert_eq!(situation.needed(password), Needed::Factor(vec![Totp]));
-        assert_eq!(situation.needed(password.and(Proof::OneTimeCode)), Needed::Nothing);
+        assert_eq!(situation.needed(password.and(Proof::OneTimeCode(CodeOf::App))), Needed::Nothing);
         let passkey = Proof::Passkey(proven::Passkey { verified: true, synced: false });
         assert_eq!(situation.needed(Proven::default().and(passkey)), Needed::Nothing);
     }
@@ -266,7 +294,8 @@ mod tests {
             let policy = &SignInPolicy { factors: factors.to_vec(), ..SignInPolicy::default() };
             let demand = Demand { least, wished: Acr::One };
             let asked = SecondFactor::Required;
-            Situation { policy, asked, demand, held, has_passkeys, remembered: false }.needed(proven)
+            let here = &policy.at(None);
+            Situation { policy, here, asked, demand, held, has_passkeys, remembered: false }.needed(proven)
         };
         let (two, resistant) = (Acr::Two, Acr::PhishingResistant);
         let enrol = |kinds: &[FactorKind]| Needed::Enrol(kinds.to_vec());
@@ -280,7 +309,7 @@ mod tests {
         let (all, mailed) = (&[Totp, Passkey, EmailCode], Needed::Factor(vec![EmailCode]));
         assert_eq!(needed(all, two, address, true, password), mailed);
         assert_eq!(needed(all, resistant, address, true, password), mailed);
-        let both = password.and(Proof::OneTimeCode);
+        let both = password.and(Proof::OneTimeCode(CodeOf::App));
         assert_eq!(needed(all, resistant, address, true, both), enrol(&[Passkey]));
     }
 }

@@ -87,6 +87,7 @@ pub async fn prove_password(
         auth_time: ctx.now,
         amr: proven.amr(),
         acr: proven.acr().as_str().to_owned(),
+        codes: proven.codes(),
         user_agent: browser.user_agent,
         address: browser.address,
     }))

@@ -6,7 +6,7 @@ use super::client::ClientKind;
 use super::grant_type::{self, GrantType};
 use super::names::check_label;
 use super::scope::MOST_RESOURCE_SERVERS;
-use super::sign_in_policy::SecondFactor;
+use super::sign_in_policy::{FactorKind, SecondFactor};
 use super::signing_key::Alg;
 use super::uris::{check_return_uri, check_web_uri};
 use super::validity::Validity;
@@ -63,6 +63,10 @@ pub struct ClientSettings {
     pub default_max_age: Option<i64>,
     /// What the client asks for beside the password, where the project asks for less.
     pub second_factor: Option<SecondFactor>,
+    /// Which of the project's kinds it takes. `None`: all of them.
+    pub factors: Option<Vec<FactorKind>>,
+    /// Days for which it believes a remembered browser, where the project does for longer. 0: it never does.
+    pub remember_device_days: Option<i64>,
     /// Whether it knows people by their ids, or by subjects of its own (OpenID Connect Core, 8).
     pub subject_type: SubjectType,
     /// The document that lists the redirect URIs of all applications which know people by the same subjects.
@@ -125,6 +129,8 @@ impl Default for ClientSettings {
             tos_uri: None,
             default_max_age: None,
             second_factor: None,
+            factors: None,
+            remember_device_days: None,
             subject_type: SubjectType::Public,
             sector_identifier_uri: None,
             require_pkce: true,
@@ -171,10 +177,7 @@ impl ClientSettings {
             let bound = format!("default_max_age must lie between 0 and {MOST_MAX_AGE}");
             return Err(Error::invalid_field("default_max_age", bound));
         }
-        if self.second_factor == Some(SecondFactor::Off) {
-            let bound = "second_factor is optional, required, or left out: a client asks for no less than its project";
-            return Err(Error::invalid_field("second_factor", bound));
-        }
+        self.check_policy()?;
         grant_type::check(&self.grant_types, kind)?;
         if !(0..=60).contains(&self.refresh_grace_seconds) {
             let bound = "refresh_grace_seconds must lie between 0 and 60";

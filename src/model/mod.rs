@@ -7,6 +7,7 @@ pub mod claim;
 pub mod claims_request;
 pub mod client;
 mod client_places;
+pub mod client_policy;
 mod client_settings;
 pub mod colour;
 pub mod confirmation;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sign_in_policy::FactorKind;
+
 /// How sure a sign-in is, in the words of `acr`, from the weakest to the strongest. A stronger one is good for a weaker one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Acr {
@@ -34,9 +36,38 @@ impl Acr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     Password,
-    /// A code that is good once: of an authenticator app, from a mail, or from the list for emergencies.
-    OneTimeCode,
+    /// A code that is good once.
+    OneTimeCode(CodeOf),
     Passkey(Passkey),
+}
+
+/// Where a code comes from. `amr` has one word for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeOf {
+    App,
+    Mail,
+    /// The list for emergencies, which stands in for whatever was lost.
+    Recovery,
+}
+
+impl CodeOf {
+    const ALL: [Self; 3] = [Self::App, Self::Mail, Self::Recovery];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Mail => "mail",
+            Self::Recovery => "recovery",
+        }
+    }
+
+    const fn kind(self) -> Option<FactorKind> {
+        match self {
+            Self::App => Some(FactorKind::Totp),
+            Self::Mail => Some(FactorKind::EmailCode),
+            Self::Recovery => None,
+        }
+    }
 }
 
 /// What a passkey has shown.
@@ -53,24 +84,32 @@ pub struct Passkey {
 pub struct Proven {
     password: bool,
     code: bool,
+    /// Which codes, in the order of [`CodeOf::ALL`]; none beside `code`: nobody knows any more.
+    codes: [bool; 3],
     passkey: Option<Passkey>,
 }
 
 impl Proven {
     /// As a browser session has it.
-    pub fn parse(amr: &str, acr: &str) -> Self {
+    pub fn parse(amr: &str, acr: &str, codes: &str) -> Self {
         let words: Vec<String> = serde_json::from_str(amr).unwrap_or_default();
         let has = |word: &str| words.iter().any(|known| known == word);
         let verified = acr == Acr::PhishingResistant.as_str();
         let passkey = (has("hwk") || has("swk")).then(|| Passkey { verified, synced: has("swk") });
-        Self { password: has("pwd"), code: has("otp"), passkey }
+        let codes = CodeOf::ALL.map(|code| codes.split(' ').any(|word| word == code.as_str()));
+        Self { password: has("pwd"), code: has("otp"), codes, passkey }
     }
 
     #[must_use]
     pub fn and(mut self, proof: Proof) -> Self {
         match proof {
             Proof::Password => self.password = true,
-            Proof::OneTimeCode => self.code = true,
+            Proof::OneTimeCode(of) => {
+                self.code = true;
+                for (shown, code) in self.codes.iter_mut().zip(CodeOf::ALL) {
+                    *shown |= code == of;
+                }
+            }
             Proof::Passkey(shown) => {
                 let verified = self.passkey.is_some_and(|before| before.verified);
                 self.passkey = Some(Passkey { verified: shown.verified || verified, ..shown });
@@ -103,6 +142,27 @@ impl Proven {
         format!("[{}]", words.join(","))
     }
 
+    /// By which codes, for the next [`Self::parse`].
+    pub fn codes(self) -> String {
+        self.shown().map(CodeOf::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    fn shown(self) -> impl Iterator<Item = CodeOf> {
+        CodeOf::ALL.into_iter().zip(self.codes).filter(|(_, shown)| *shown).map(|(code, _)| code)
+    }
+
+    /// The same for somebody who takes no codes of these kinds. A code of which nobody knows where it came from may have been one.
+    #[must_use]
+    pub fn without_codes_of(self, refused: &[FactorKind]) -> Self {
+        let is_taken = |code: CodeOf| code.kind().is_none_or(|kind| !refused.contains(&kind));
+        let is_known = self.codes.contains(&true);
+        let counts = match is_known {
+            true => self.shown().any(is_taken),
+            false => CodeOf::ALL.into_iter().all(is_taken),
+        };
+        Self { code: self.code && counts, ..self }
+    }
+
     pub const fn has_password(self) -> bool {
         self.password
     }
@@ -122,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_said_is_what_was_proven() {
-        let (password, code) = (Proof::Password, Proof::OneTimeCode);
+        let (password, code) = (Proof::Password, Proof::OneTimeCode(CodeOf::App));
         let (key, verified) = (Proof::Passkey(KEY), Proof::Passkey(Passkey { verified: true, synced: true }));
         for (proofs, amr, acr) in [
             (vec![password], r#"["pwd"]"#, Acr::One),
@@ -135,8 +195,23 @@ mod tests {
         ] {
             let proven = proofs.into_iter().fold(Proven::default(), Proven::and);
             assert_eq!((proven.amr().as_str(), proven.acr()), (amr, acr));
-            assert_eq!(Proven::parse(amr, acr.as_str()), proven);
+            assert_eq!(Proven::parse(amr, acr.as_str(), &proven.codes()), proven);
         }
+    }
+
+    #[test]
+    fn codes_are_told_apart() {
+        let of = |code| Proven::default().and(Proof::Password).and(Proof::OneTimeCode(code));
+        let refused = [FactorKind::EmailCode];
+        for (code, acr) in [(CodeOf::App, Acr::Two), (CodeOf::Recovery, Acr::Two), (CodeOf::Mail, Acr::One)] {
+            assert_eq!(of(code).without_codes_of(&refused).acr(), acr, "{code:?}");
+        }
+        let both = of(CodeOf::Mail).and(Proof::OneTimeCode(CodeOf::App));
+        assert_eq!((both.codes().as_str(), both.without_codes_of(&refused).acr()), ("app mail", Acr::Two));
+        let unknown = Proven::parse(r#"["pwd","otp","mfa"]"#, "2", "");
+        assert_eq!(unknown.acr(), Acr::Two);
+        assert_eq!(unknown.without_codes_of(&refused).acr(), Acr::One);
+        assert_eq!(unknown.without_codes_of(&[FactorKind::Passkey]).acr(), Acr::Two);
     }
 
     #[test]

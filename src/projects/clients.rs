@@ -24,8 +24,8 @@ use crate::model::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::store::db::Conn;
 use crate::store::{
-    client_origins, client_secrets, clients, endings, initial_access_tokens, registrations, resource_servers,
-    scopes,
+    client_origins, client_secrets, clients, endings, initial_access_tokens, projects, registrations,
+    resource_servers, scopes,
 };
 
 /// What every client secret begins with.
@@ -73,6 +73,7 @@ pub async fn create(
 ) -> Result<(Client, Option<Secret>)> {
     check_display_name("client_name", &new.name)?;
     check_settings(&new.settings, new.kind)?;
+    check_policy(app, project, &new.settings).await?;
     home::check_client(app, project, new.kind, &new.settings).await?;
     sector::check(app, project, None, &new.settings).await?;
     provide::for_client(&Change { app, project, now, actor }, &new.settings).await?;
@@ -119,6 +120,17 @@ fn check_settings(settings: &ClientSettings, kind: ClientKind) -> Result<()> {
     settings.jwks.as_ref().map_or(Ok(()), |jwks| ClientKeys::parse(jwks).map(|_| ()))
 }
 
+/// Whether the client takes no more than its project, which is asked where that may be.
+async fn check_policy(app: &App, project: ProjectId, settings: &ClientSettings) -> Result<()> {
+    if settings.factors.is_none() && settings.remember_device_days.is_none() {
+        return Ok(());
+    }
+    let id = &project.to_string();
+    let found = app.db.read(|conn| async move { projects::find(&conn, id).await }).await?;
+    let project = found.ok_or_else(|| not_found("no such project"))?;
+    settings.check_within(&project.settings.sign_in, &ClientSettings::default())
+}
+
 /// Clients by age.
 pub async fn list(ctx: &Ctx, after: Option<ClientId>, limit: i64) -> Result<Vec<Client>> {
     let project = ctx.project.id;
@@ -156,6 +168,8 @@ pub async fn change(
     }
     new.settings = merged(&old.settings, &change.settings, "")?;
     check_settings(&new.settings, new.kind)?;
+    let policy = &ctx.project.settings.sign_in;
+    new.settings.check_within(policy, &old.settings)?;
     home::check_client(&ctx.app, ctx.project.id, new.kind, &new.settings).await?;
     let mut changed = differences(&old.settings, &new.settings)?;
     if old.name != new.name {
@@ -176,8 +190,9 @@ pub async fn change(
     sector::check(&ctx.app, ctx.project.id, Some(&old.settings), &new.settings).await?;
     provide::for_client(&keys, &new.settings).await?;
     let mut detail = json!({"changed": changed});
-    if new.settings.second_factor < old.settings.second_factor {
-        detail["weakened"] = json!(["second_factor"]);
+    let weakened = old.settings.weakened_by(&new.settings, policy);
+    if !weakened.is_empty() {
+        detail["weakened"] = json!(weakened);
     }
     let (asked, changed, detail, former) = (&new, &changed, &detail, &old.settings);
     ctx.app

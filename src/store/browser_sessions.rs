@@ -18,6 +18,8 @@ pub struct SignIn {
     pub auth_time: Timestamp,
     pub amr: String,
     pub acr: String,
+    /// By which codes.
+    pub codes: String,
     pub user_agent: String,
     pub address: String,
 }
@@ -33,7 +35,7 @@ pub async fn find_live(
         conn,
         SignIn,
         "SELECT b.id, b.user_id, p.token_epoch AS project_epoch, u.token_epoch AS user_epoch, b.browser_epoch,
-                b.auth_time, b.amr, b.acr, b.user_agent, b.address
+                b.auth_time, b.amr, b.acr, b.codes, b.user_agent, b.address
          FROM browser_sessions b
          JOIN projects p ON p.id = b.project_id
          JOIN users u ON u.project_id = b.project_id AND u.id = b.user_id
@@ -81,8 +83,8 @@ pub async fn insert(
     execute!(
         conn,
         "INSERT INTO browser_sessions (project_id, id, token_hash, user_id, project_epoch, user_epoch, browser_epoch,
-           auth_time, amr, acr, user_agent, address, created_at, expires_at)
-         SELECT u.project_id, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $8, $13
+           auth_time, amr, acr, user_agent, address, created_at, expires_at, codes)
+         SELECT u.project_id, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $8, $13, $14
          FROM users u JOIN projects p ON p.id = u.project_id
          WHERE u.project_id = $1 AND u.id = $4 AND u.status = 'active' AND p.status = 'active'
            AND p.token_epoch = $5 AND u.token_epoch = $6 AND u.browser_epoch = $7",
@@ -98,7 +100,8 @@ pub async fn insert(
         &sign_in.acr,
         &sign_in.user_agent,
         &sign_in.address,
-        expires_at
+        expires_at,
+        &sign_in.codes
     )
 }
 

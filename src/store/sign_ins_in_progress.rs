@@ -18,6 +18,7 @@ pub struct Row {
     pub browser_epoch: i64,
     pub amr: String,
     pub acr: String,
+    pub codes: String,
     pub auth_time: Timestamp,
     pub purpose: String,
     pub replaces: Vec<u8>,
@@ -35,13 +36,15 @@ pub async fn put(conn: &Conn, project: ProjectId, row: &Row) -> Result<u64> {
     execute!(
         conn,
         "INSERT INTO sign_ins_in_progress (project_id, id, token_hash, user_id, project_epoch, user_epoch, browser_epoch,
-           amr, acr, auth_time, purpose, replaces, sealed_aim, failures, user_agent, address, created_at, expires_at)
+           amr, acr, auth_time, purpose, replaces, sealed_aim, failures, user_agent, address, created_at, expires_at,
+           codes)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE(
              (SELECT replaces FROM sign_ins_in_progress WHERE project_id = $1 AND token_hash = $12), $12),
-           $13, $14, $15, $16, $17, $18)
+           $13, $14, $15, $16, $17, $18, $19)
          ON CONFLICT (project_id, token_hash) DO UPDATE SET id = $2, user_id = $4, project_epoch = $5, user_epoch = $6,
            browser_epoch = $7, amr = $8, acr = $9, auth_time = $10, purpose = $11, replaces = $12, sealed_aim = $13,
-           sealed_challenge = NULL, failures = $14, user_agent = $15, address = $16, created_at = $17, expires_at = $18",
+           sealed_challenge = NULL, failures = $14, user_agent = $15, address = $16, created_at = $17, expires_at = $18,
+           codes = $19",
         project,
         row.id,
         &row.token_hash,
@@ -59,7 +62,8 @@ pub async fn put(conn: &Conn, project: ProjectId, row: &Row) -> Result<u64> {
         &row.user_agent,
         &row.address,
         row.created_at,
-        row.expires_at
+        row.expires_at,
+        &row.codes
     )
 }
 
@@ -80,7 +84,7 @@ pub async fn find(conn: &Conn, project: ProjectId, now: Timestamp, hash: &[u8]) 
     fetch_optional!(
         conn,
         Row,
-        "SELECT s.id, s.token_hash, s.user_id, s.project_epoch, s.user_epoch, s.browser_epoch, s.amr, s.acr, s.auth_time,
+        "SELECT s.id, s.token_hash, s.user_id, s.project_epoch, s.user_epoch, s.browser_epoch, s.amr, s.acr, s.codes, s.auth_time,
            s.purpose, s.replaces, s.sealed_aim, s.sealed_challenge, s.failures, s.user_agent, s.address, s.created_at,
            s.expires_at
          FROM sign_ins_in_progress s
@@ -103,7 +107,7 @@ pub async fn advance(conn: &Conn, project: ProjectId, from: &[u8], row: &Row) ->
     execute!(
         conn,
         "UPDATE sign_ins_in_progress SET token_hash = $1, amr = $2, acr = $3, auth_time = $4, sealed_aim = $5,
-           sealed_challenge = NULL, failures = 0
+           sealed_challenge = NULL, failures = 0, codes = $14
          WHERE project_id = $6 AND id = $7 AND token_hash = $8
            AND EXISTS (SELECT 1 FROM users u JOIN projects p ON p.id = u.project_id
              WHERE u.project_id = $6 AND u.id = $9 AND u.status = 'active' AND p.token_epoch = $10
@@ -123,7 +127,8 @@ pub async fn advance(conn: &Conn, project: ProjectId, from: &[u8], row: &Row) ->
         row.project_epoch,
         row.user_epoch,
         row.browser_epoch,
-        &row.replaces
+        &row.replaces,
+        &row.codes
     )
 }
 

@@ -46,6 +46,7 @@ mod callouts;
 mod claims;
 mod client_assertion;
 mod client_openidconnect;
+mod client_policy;
 mod commands;
 mod confirmations;
 mod confirmations_by_people;

@@ -136,6 +136,7 @@ fn begun(ctx: &Ctx, shown: &passkeys::Proven, browser: Browser) -> Result<SignIn
         auth_time: ctx.now,
         amr: proven.amr(),
         acr: proven.acr().as_str().to_owned(),
+        codes: proven.codes(),
         user_agent: browser.user_agent,
         address: browser.address,
     })

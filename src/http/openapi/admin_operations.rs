@@ -6,6 +6,7 @@ use super::parts::{Member, Operation, answer, flag, number, object, one_of, oper
 use super::people_operations;
 use crate::events::Kind;
 use crate::model::client::GrantType;
+use crate::model::sign_in_policy::FactorKind;
 use crate::projects::outbox::STATES;
 
 pub(super) const PROJECT: &str = "/admin/projects/{project}";
@@ -227,6 +228,11 @@ fn client_settings() -> Vec<Member> {
         ("sector_identifier_uri", json!({"type": ["string", "null"]})),
         ("default_max_age", json!({"type": ["integer", "null"]})),
         ("second_factor", json!({"enum": ["optional", "required", null]})),
+        (
+            "factors",
+            json!({"type": ["array", "null"], "items": one_of(&FactorKind::ALL.map(FactorKind::as_str))}),
+        ),
+        ("remember_device_days", json!({"type": ["integer", "null"]})),
         ("require_pkce", flag()),
         ("require_pushed_authorization_requests", flag()),
         ("dpop_bound_access_tokens", flag()),

@@ -10,7 +10,7 @@ use crate::identity::spend::Spend;
 use crate::identity::tries::{self, Bound};
 use crate::identity::{email_code, recovery, totp};
 use crate::mail::notices::{self, Notice};
-use crate::model::proven::Proof;
+use crate::model::proven::{CodeOf, Proof};
 use crate::secret::Secret;
 use crate::store::db::Conn;
 use crate::store::sign_ins_in_progress::{self as stored, Row};
@@ -72,9 +72,9 @@ pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<At
         }
     };
     let accepted = match shown {
-        Shown::Totp(code) => code_was(totp::check(ctx, user, code).await?),
-        Shown::RecoveryCode(code) => code_was(recovery::check(ctx, user, code).await?),
-        Shown::EmailCode(code) => code_was(email_code::check(ctx, progress, code)?),
+        Shown::Totp(code) => code_was(CodeOf::App, totp::check(ctx, user, code).await?),
+        Shown::RecoveryCode(code) => code_was(CodeOf::Recovery, recovery::check(ctx, user, code).await?),
+        Shown::EmailCode(code) => code_was(CodeOf::Mail, email_code::check(ctx, progress, code)?),
         Shown::Passkey { challenge, credential } => {
             let answered = Answered { challenge: challenge.expose(), credential: credential.expose() };
             let proven = passkeys::prove(ctx, &progress.passkey_asked(), &answered).await?;
@@ -120,8 +120,8 @@ fn whose(row: &Row) -> Vec<u8> {
     [&row.user_id.0.as_bytes()[..], &row.browser_epoch.to_be_bytes()].concat()
 }
 
-fn code_was(spend: Option<Spend>) -> Option<Accepted> {
-    spend.map(|spend| Accepted { proof: Proof::OneTimeCode, spend })
+fn code_was(of: CodeOf, spend: Option<Spend>) -> Option<Accepted> {
+    spend.map(|spend| Accepted { proof: Proof::OneTimeCode(of), spend })
 }
 
 /// Kinds are counted apart, so that whoever guesses at one leaves the others to the person.

@@ -79,6 +79,7 @@ pub async fn begin(
         browser_epoch: sign_in.browser_epoch,
         amr: sign_in.amr.clone(),
         acr: sign_in.acr.clone(),
+        codes: sign_in.codes.clone(),
         auth_time: sign_in.auth_time,
         purpose: purpose.as_str().to_owned(),
         replaces,
@@ -118,7 +119,7 @@ impl Progress {
     }
 
     pub fn proven(&self) -> Proven {
-        Proven::parse(&self.row.amr, &self.row.acr)
+        Proven::parse(&self.row.amr, &self.row.acr, &self.row.codes)
     }
 
     /// When something was proven last.
@@ -146,6 +147,7 @@ impl Progress {
             auth_time: ctx.now,
             amr: proven.amr(),
             acr: proven.acr().as_str().to_owned(),
+            codes: proven.codes(),
             user_agent: self.row.user_agent.clone(),
             address: self.row.address.clone(),
         })
@@ -207,6 +209,7 @@ pub async fn advance(
         token_hash: cookie.sha256(),
         amr: proven.amr(),
         acr: proven.acr().as_str().to_owned(),
+        codes: proven.codes(),
         auth_time: ctx.now,
         sealed_aim: seal(ctx, &cookie, (former.id, "sealed_aim"), progress.aim.as_bytes())?,
         ..former.clone()

@@ -9,7 +9,7 @@ use crate::app::{Ctx, Visit};
 use crate::error::{Error, Result, invalid_request, invalid_scope, invalid_target};
 use crate::identity::needed;
 use crate::model::client::{ACCOUNT, Client};
-use crate::model::proven::has_two;
+use crate::model::proven::{Acr, Proven, has_two};
 use crate::model::sign_in_policy::SecondFactor;
 use crate::model::timestamp::Timestamp;
 use crate::model::token::{AccessClaims, Act, Family, Link};
@@ -167,10 +167,18 @@ fn check_subject(client: &Client, Alive { claims, .. }: &Alive) -> Result<()> {
 /// A client that asks for a second factor where the project does not gets no token of a sign-in without one, through another
 /// client neither.
 fn check_factors(ctx: &Ctx, client: &Client, family: &Family) -> Result<()> {
-    let asks_for_more = needed::asked(ctx, Some(client)) > needed::asked(ctx, None);
-    let is_required = needed::asked(ctx, Some(client)) == SecondFactor::Required;
-    if asks_for_more && is_required && family.client_id != client.id && !has_two(&family.amr) {
+    let here = needed::policy_at(ctx, Some(client));
+    if here.second_factor != SecondFactor::Required || family.client_id == client.id {
+        return Ok(());
+    }
+    let asks_for_more = here.second_factor > needed::asked(ctx, None) || here.is_narrower;
+    if asks_for_more && !has_two(&family.amr) {
         return Err(unacceptable("its sign-in had no second factor, and the client asks for one"));
+    }
+    // Where a code came from is not known of a token.
+    let proven = Proven::parse(&family.amr, Acr::PhishingResistant.as_str(), "");
+    if !here.refused.is_empty() && here.counted(proven).acr() < Acr::Two {
+        return Err(unacceptable("its sign-in had no second factor that the client takes"));
     }
     Ok(())
 }

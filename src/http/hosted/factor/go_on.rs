@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::identity::consent::is_missing;
 use crate::identity::devices::NewDevice;
 use crate::identity::known::KnownBrowser;
-use crate::identity::needed::{Demand, Needed, needed};
+use crate::identity::needed::{Demand, Needed, needed, policy_at};
 use crate::identity::progress::{self, Progress, Purpose};
 use crate::identity::sign_in::{Beginning, NewCode, Outcome, begin};
 use crate::identity::spend::Spend;
@@ -68,7 +68,7 @@ pub struct Step<'a> {
 
 impl Step<'_> {
     fn proven(&self) -> Proven {
-        Proven::parse(&self.sign_in.amr, &self.sign_in.acr)
+        Proven::parse(&self.sign_in.amr, &self.sign_in.acr, &self.sign_in.codes)
     }
 
     /// Whether a browser that is signed in proves more.
@@ -156,7 +156,7 @@ async fn enter(page: &Page, aim: &Aim, client: Option<&Client>, step: &Step<'_>)
         _ => None,
     };
     let device = match step.remember && !step.is_step_up() {
-        true => NewDevice::of(ctx, sign_in, page.device())?,
+        true => NewDevice::of(ctx, policy_at(ctx, client).remember_device_days, sign_in, page.device())?,
         false => None,
     };
     let known_by = KnownBrowser::after(ctx, page.known_by())?;

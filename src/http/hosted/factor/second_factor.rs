@@ -13,7 +13,7 @@ use crate::app::Ctx;
 use crate::error::{Result, refused};
 use crate::identity::email_code;
 use crate::identity::factors;
-use crate::identity::needed::Needed;
+use crate::identity::needed::{Needed, policy_at};
 use crate::identity::progress::{self, Accepted, Attempt, Shown};
 use crate::identity::spend::Spend;
 use crate::model::proven::{Acr, Proven};
@@ -116,7 +116,7 @@ async fn render(
     let others: Vec<_> = others.into_iter().map(|other| (other.as_str(), name(*other).as_str())).collect();
     let days = match current.progress.is_step_up() {
         true => 0,
-        false => ctx.project.settings.sign_in.remember_device_days,
+        false => policy_at(ctx, current.client.as_ref()).remember_device_days,
     };
     let targets = current.client.as_ref().map(policy::form_targets).unwrap_or_default();
     let by_mail = way == Some(Way::Factor(FactorKind::EmailCode));

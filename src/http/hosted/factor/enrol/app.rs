@@ -11,7 +11,7 @@ use crate::app::Ctx;
 use crate::error::Result;
 use crate::identity::spend::NewFactor;
 use crate::identity::totp::Enrolment;
-use crate::model::proven::Proof;
+use crate::model::proven::{CodeOf, Proof};
 use crate::oauth::parameters::Parameters;
 use crate::secret::Secret;
 use crate::store::users;
@@ -73,7 +73,7 @@ pub async fn make(ctx: &Ctx, current: &Current, seed: &str, fields: &Parameters)
     let (user, code) = (current.progress.user(), Secret::new(fields.get("code").unwrap_or_default()));
     let t = &ctx.texts.second_factor;
     if let Some(app) = Enrolment::confirmed(ctx, user, seed, &code, t.app_name.as_str())? {
-        return made(ctx, current, Proof::OneTimeCode, NewFactor::App(app)).await;
+        return made(ctx, current, Proof::OneTimeCode(CodeOf::App), NewFactor::App(app)).await;
     }
     match Enrolment::again(ctx, user, &account(ctx, current).await?, seed)? {
         Some(same) => render(ctx, current, &same, 400, Some(&t.wrong)),

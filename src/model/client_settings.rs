@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::ClientKind;
 use super::grant_type::{self, GrantType};
-use super::names::check_label;
+use super::names::{check_label, is_audience};
 use super::scope::MOST_RESOURCE_SERVERS;
 use super::sign_in_policy::{FactorKind, SecondFactor};
 use super::signing_key::Alg;
@@ -338,10 +338,6 @@ pub const SCOPES: [&str; 7] = ["openid", "profile", "email", "address", "phone",
 
 /// Acting on the account. Nobody but a first-party client gets it.
 pub const ACCOUNT: &str = "account";
-
-fn is_audience(text: &str) -> bool {
-    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

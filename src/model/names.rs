@@ -68,6 +68,11 @@ pub fn check_username(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// What an access token may be meant for.
+pub fn is_audience(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// A name that is shown to people: 1 to 128 characters, none of them a control character and one at least to be seen, no
 /// space at either end.
 ///

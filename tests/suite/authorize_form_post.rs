@@ -67,7 +67,7 @@ async fn codes_travel_in_a_form(engine: Engine) {
     let again = Post::of(again).await;
     for post in [post, again] {
         assert_eq!(post.action, REDIRECT);
-        assert!(post.policy.contains(&format!("; form-action {REDIRECT}; frame-ancestors 'none'")));
+        assert!(post.policy.contains("; form-action http: https:; frame-ancestors 'none'"));
         let script = between(&post.policy, "script-src ", ";");
         let file = app.http.get(script).send().await.unwrap();
         assert_eq!(file.headers()["content-type"], "text/javascript; charset=utf-8");
@@ -113,9 +113,9 @@ async fn errors_travel_in_it_too(engine: Engine) {
 async fn redirect_uris_stay_as_they_are(engine: Engine) {
     let app = TestApp::new(engine).await;
     for (slug, uri, target) in [
-        ("query", "https://app.example/cb?tenant=1&b=%20", "https://app.example/cb"),
-        ("path", "https://app.example/a;b/cb", "https://app.example"),
-        ("port", "https://app.example:8443/~x/cb", "https://app.example:8443/~x/cb"),
+        ("query", "https://app.example/cb?tenant=1&b=%20", "https:"),
+        ("path", "https://app.example/a;b/cb", "https:"),
+        ("port", "https://app.example:8443/~x/cb", "https:"),
         ("native", "com.example.app:/cb", "com.example.app:"),
     ] {
         let settings = ClientSettings {

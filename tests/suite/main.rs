@@ -194,5 +194,6 @@ mod validity_races;
 mod verify;
 mod versions;
 mod waiting_passwords;
+mod walks_onward;
 mod webhooks;
 mod weight;

@@ -16,7 +16,7 @@ both_engines!(
     asking_for_consent,
     connecting_a_device,
     errors,
-    carried_by_a_form,
+    on_the_way_to_an_application,
     the_demo
 );
 
@@ -214,13 +214,17 @@ async fn errors(engine: Engine) {
     .await;
 }
 
-/// The application answers with nothing, so the page that sends itself on stays.
-async fn carried_by_a_form(engine: Engine) {
+/// The application answers with nothing, so the pages that go on by themselves stay.
+async fn on_the_way_to_an_application(engine: Engine) {
     walk(engine, async |walk| {
         let redirect = silent_application().await;
         let shop = walk.app.shop_with("acme", "confidential", settings(&redirect)).await;
+        walk.open(&walk.app.project_url(&shop, &format!("/sign-in?client_id={}", shop.id))).await;
+        walk.sign_in().await;
+        find(walk.browser, "a.primary[href*='code=']").await;
+        walk.look("going_on", "").await;
         let request = format!(
-            "/oauth2/authorize?response_type=code&response_mode=form_post&client_id={}&redirect_uri={redirect}",
+            "/oauth2/authorize?response_type=code&prompt=login&response_mode=form_post&client_id={}&redirect_uri={redirect}",
             shop.id
         );
         walk.open(&walk.app.project_url(&shop, &request)).await;

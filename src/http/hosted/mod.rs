@@ -1,7 +1,7 @@
 //! The hosted pages: what people see, and the redirects between them and the applications.
 //!
 //! ```text
-//! GET|POST oauth2/authorize ─┬─> form ──> POST sign-in ─┬─> to the application: 303, or a form by itself
+//! GET|POST oauth2/authorize ─┬─> form ──> POST sign-in ─┬─> to the application: a page that goes on, 303, or a form by itself
 //! GET      sign-in?client_id ┤     ^                    │
 //!          (the login link)  │     ├── wrong password ──┤
 //!                            │     └── another account  │
@@ -10,7 +10,7 @@
 //!                            └─> signed in already ─────┤
 //!                                  POST consent, for applications of others, comes before the end of each
 //!
-//! GET|POST oauth2/logout ─┬─> asks ──> POST sign-out ─┬─> 303 to the application, or a last page
+//! GET|POST oauth2/logout ─┬─> asks ──> POST sign-out ─┬─> to the application, or a last page
 //!                         └─> an ID token of this ────┘
 //!                             very browser session
 //! ```
@@ -30,6 +30,7 @@ pub mod forgotten;
 mod form;
 mod form_post;
 pub mod frame;
+mod going_on;
 pub mod link;
 pub mod logout;
 pub mod mailbox;

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
 use super::frame::Frame;
-use super::{cookie, pages};
+use super::{cookie, going_on, pages};
 use crate::app::{App, Ctx};
 use crate::error::{Code, Error, Result, not_found, refused};
 use crate::http::answer::header_text;
@@ -50,6 +50,7 @@ impl FromRequest<Arc<App>> for Page {
 impl Page {
     /// What was decided, or a page that says what went wrong.
     pub fn answer(&self, outcome: Result<Response>) -> Response {
+        let outcome = outcome.and_then(|response| going_on::unheld(self, response));
         outcome.unwrap_or_else(|error| pages::error(Frame::of(&self.ctx), &error))
     }
 
@@ -87,6 +88,13 @@ impl Page {
     /// Where the browser says that the request was made: another site's form is not ours, whatever it carries.
     pub fn is_from_elsewhere(&self) -> bool {
         self.call.header("sec-fetch-site").is_some_and(|site| matches!(site, "cross-site" | "same-site"))
+    }
+
+    /// Whether a browser says that it will show the answer, and that a page of ours has brought it here: by a form, or by the
+    /// redirects that followed one.
+    pub fn is_shown_after_ours(&self) -> bool {
+        let says = |name, value| self.call.header(name) == Some(value);
+        says("sec-fetch-dest", "document") && says("sec-fetch-site", "same-origin")
     }
 
     /// The posted form as text.

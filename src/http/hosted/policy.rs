@@ -5,7 +5,8 @@ use url::Url;
 use crate::model::client::Client;
 
 /// Where the form of a client's sign-in may lead. Browsers hold the redirect that follows a posted form to `form-action`
-/// too, so these are the origins of the redirect URIs that the client has registered.
+/// too, so these are the origins of the redirect URIs that the client has registered. Those on the web count for browsers that
+/// are answered with a redirect, because they do not say what they will do with the answer.
 pub fn form_targets(client: &Client) -> Vec<String> {
     let mut targets: Vec<String> =
         client.settings.redirect_uris.iter().filter_map(|uri| origin_of(uri)).collect();
@@ -32,20 +33,20 @@ pub fn origin_of(uri: &str) -> Option<String> {
     }
 }
 
-/// For the page that sends the answer on by POST: one script, and a form that leads to this redirect URI and nowhere else.
-/// A source's path is compared without the query, and may not hold what ends a source.
+/// For the page that sends the answer on by POST: one script, and a form that leads to the redirect URI. The application may
+/// answer it with a redirect to wherever it likes, which is held to this policy and which nobody can name beforehand; so it names
+/// schemes. The page has no field, and no script but the one that presses its button.
 pub fn form_post_policy(redirect_uri: &str, script: &str) -> String {
-    let address = redirect_uri.split_once('?').map_or(redirect_uri, |(address, _)| address);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]@!$&()*+=%".contains(c);
-    let is_web = address.starts_with("https://") || address.starts_with("http://");
-    let target = match is_web && address.chars().all(plain) {
-        true => Some(address.to_owned()),
-        false => origin_of(redirect_uri).filter(|origin| is_source(origin)),
+    let scheme = redirect_uri.split_once(':').map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    let targets = match scheme.as_str() {
+        "https" => "https:".to_owned(),
+        // An application on this very machine, which may go on to another port of it.
+        "http" => "http: https:".to_owned(),
+        _ => Some(format!("{scheme}:")).filter(|own| is_source(own)).unwrap_or("'none'".to_owned()),
     };
     format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; script-src {script}; form-action {}; \
-         frame-ancestors 'none'; base-uri 'none'",
-        target.as_deref().unwrap_or("'none'")
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src {script}; form-action {targets}; \
+         frame-ancestors 'none'; base-uri 'none'"
     )
 }
 
@@ -131,6 +132,27 @@ mod tests {
             "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
              frame-ancestors 'none'; base-uri 'none'"
         );
+    }
+
+    #[test]
+    fn a_form_that_carries_an_answer_leads_where_the_application_leads_on() {
+        for (uri, targets) in [
+            ("https://app.example/cb?tenant=1", "https:"),
+            ("HTTPS://app.example/cb", "https:"),
+            ("http://127.0.0.1:3000/cb", "http: https:"),
+            ("com.example.app:/cb", "com.example.app:"),
+            ("javascript:alert(1)", "'none'"),
+            ("nothing", "'none'"),
+        ] {
+            assert_eq!(
+                form_post_policy(uri, "https://id.example/assets/x.js"),
+                format!(
+                    "default-src 'none'; style-src 'self'; img-src 'self'; \
+                     script-src https://id.example/assets/x.js; form-action {targets}; \
+                     frame-ancestors 'none'; base-uri 'none'"
+                )
+            );
+        }
     }
 
     #[test]

@@ -129,6 +129,7 @@ mod pages_factors;
 mod pages_mail;
 mod pairwise;
 mod par;
+mod passkeys_autofill;
 mod passkeys_browser;
 mod passkeys_own;
 mod passkeys_proof;

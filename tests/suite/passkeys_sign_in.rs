@@ -1,17 +1,13 @@
-//! A passkey alone signs in at the page: over HTTP by an authenticator in software, and in a real browser.
+//! A passkey alone signs in at the page: over HTTP, by an authenticator in software.
 
-use reqwest::{Method, Response};
+use reqwest::Response;
 use serde_json::{Value, json};
-use tessera::model::client::ClientSettings;
 use tessera::projects;
 use tessera::secret::Secret;
-use thirtyfour::prelude::*;
 
-use crate::support::browser::{application, arrived, complaints, give_authenticator, in_browser};
-use crate::support::hands::{reads, sign_in};
 use crate::support::{
     Engine, PASSWORD, Seen, Shop, SoftPasskey, TestApp, Tokens, Way, between, both_engines, code_of,
-    cookie_of, parameter, sealed_of,
+    cookie_of, sealed_of,
 };
 
 both_engines!(
@@ -22,7 +18,6 @@ both_engines!(
     only_where_the_project_says_so,
     as_the_second_factor,
     a_reset_takes_them_away,
-    in_a_real_browser,
 );
 
 /// What a sign-in page asks the browser, and the cookie that it is bound to.
@@ -58,7 +53,7 @@ async fn post(app: &TestApp, shop: &Shop, asking: &Asking, credential: &Value) -
     app.http.post(url).header("cookie", &asking.cookie).form(&form).send().await.unwrap()
 }
 
-const REFUSED: &str = "That passkey does not sign you in here.";
+pub const REFUSED: &str = "That passkey does not sign you in here.";
 
 /// Alice of a project, with a passkey.
 async fn alice(app: &TestApp, slug: &str, way: &Way) -> (Shop, SoftPasskey) {
@@ -207,63 +202,4 @@ async fn a_reset_takes_them_away(engine: Engine) {
     let credential = passkey.answer(&here.options, &Way::default());
     Seen::of(post(&app, &shop, &here, &credential).await).await.asks_again(400, REFUSED);
     app.sign_in(&shop).await;
-}
-
-/// Makes a passkey in the browser, for the page's own origin.
-const CREATE: &str = "
-    const done = arguments[1];
-    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(arguments[0]);
-    navigator.credentials.create({ publicKey }).then((made) => done(made.toJSON()), (error) => done(String(error)));";
-
-async fn in_a_real_browser(engine: Engine) {
-    let app = TestApp::named(engine).await;
-    let callback = application().await;
-    let settings = ClientSettings {
-        redirect_uris: vec![callback.clone()],
-        require_pkce: false,
-        ..ClientSettings::default()
-    };
-    let shop = app.shop_with("acme", "confidential", settings).await;
-    let link = format!("{}/projects/acme/sign-in?client_id={}", app.app.base_url, shop.id);
-    in_browser(async |browser| {
-        give_authenticator(browser).await;
-
-        // By password, and then a passkey for the next time.
-        browser.goto(&link).await.unwrap();
-        sign_in(browser, "alice", PASSWORD).await;
-        let code = parameter(&arrived(browser, &format!("{callback}?")).await, "code").unwrap();
-        let body = json!({"code": code, "redirect_uri": callback});
-        let tokens = Tokens(app.call(&shop, "GetTokenFromCode", body).await.ok());
-        let token = tokens.get("access_token");
-        browser.goto(&format!("{}/projects/acme/oauth2/logout", app.app.base_url)).await.unwrap();
-        let begun = app.begin_passkey(&shop, token).await;
-        let made = browser.execute_async(CREATE, vec![begun["options"].clone()]).await.unwrap();
-        app.finish_passkey(&shop, token, &begun, made.json()).await.created();
-
-        // Without a name: the browser may offer it by itself, or the button is pressed.
-        browser.delete_all_cookies().await.unwrap();
-        browser.goto(&format!("{link}&prompt=login")).await.unwrap();
-        if let Ok(button) = browser.find(By::Css("form[data-passkey] button")).await {
-            let _ = button.click().await;
-        }
-        let code = parameter(&arrived(browser, &format!("{callback}?")).await, "code").unwrap();
-        let body = json!({"code": code, "redirect_uri": callback});
-        let tokens = Tokens(app.call(&shop, "GetTokenFromCode", body).await.ok());
-        let verdict = app.verify(&shop, tokens.get("access_token")).await;
-        assert_eq!(verdict["claims"]["acr"], "phr", "{verdict}");
-
-        // Once it is removed, which takes a sign-in as good as this one, the browser still offers it, and it opens nothing.
-        let token = tokens.get("access_token");
-        let listed = app.passkeys(&shop, token, Method::GET, "", None).await.ok();
-        let path = format!("/{}", listed["items"][0]["id"].as_str().unwrap());
-        app.passkeys(&shop, token, Method::DELETE, &path, None).await.ok();
-        browser.goto(&format!("{link}&prompt=login")).await.unwrap();
-        if let Ok(button) = browser.find(By::Css("form[data-passkey] button")).await {
-            let _ = button.click().await;
-        }
-        reads(browser, "p.alert:not([hidden])", REFUSED).await;
-        let complaints = complaints(browser).await;
-        assert!(complaints.iter().all(|entry| entry.contains("status of 400")), "{complaints:?}");
-    })
-    .await;
 }

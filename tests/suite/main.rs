@@ -195,6 +195,8 @@ mod validity_races;
 mod verify;
 mod versions;
 mod waiting_passwords;
+mod walks_account;
+mod walks_consent;
 mod walks_onward;
 mod webhooks;
 mod weight;

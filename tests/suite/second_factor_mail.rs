@@ -35,7 +35,7 @@ async fn ask(app: &TestApp, shop: &Shop, middle: &Middle) -> u16 {
 }
 
 /// The code of the one letter that was sent.
-async fn mailed(app: &TestApp, mailbox: &Mailbox) -> String {
+pub async fn mailed(app: &TestApp, mailbox: &Mailbox) -> String {
     let letter = mailbox.one(app, "alice@example.com").await;
     assert_eq!(letter.subject, "Your code for shop");
     let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|b| b.is_ascii_digit());

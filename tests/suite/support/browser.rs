@@ -17,7 +17,7 @@ use url::Url;
 
 use super::look::{devtools, webdriver};
 
-/// One browser at a time: a small machine has no room for more.
+/// One test with browsers at a time: a small machine has no room for more.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// chromedriver, on a port of its own choice; ends with this value.
@@ -66,7 +66,22 @@ impl Drop for Driver {
 /// Runs a test in a fresh browser, and closes the browser however the test ends.
 pub async fn in_browser(test: impl AsyncFnOnce(&WebDriver)) {
     let _turn = TURN.lock().await;
-    let (driver, profile) = (Driver::start(), tempfile::tempdir().unwrap());
+    in_window(&Driver::start(), test).await;
+}
+
+/// Runs a test in two browsers that know nothing of each other.
+pub async fn in_two_browsers(test: impl AsyncFnOnce(&WebDriver, &WebDriver)) {
+    let _turn = TURN.lock().await;
+    let driver = Driver::start();
+    in_window(&driver, async |one: &WebDriver| {
+        in_window(&driver, async |other: &WebDriver| test(one, other).await).await;
+    })
+    .await;
+}
+
+/// A browser with a profile of its own.
+async fn in_window(driver: &Driver, test: impl AsyncFnOnce(&WebDriver)) {
+    let profile = tempfile::tempdir().unwrap();
     let mut capabilities = DesiredCapabilities::chrome();
     for argument in [
         "--headless=new",

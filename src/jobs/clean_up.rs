@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::{Done, Run};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::model::delivery::LIFE_SECONDS;
 use crate::model::timestamp::Timestamp;
 use crate::store::db::Conn;
 use crate::store::{bulk_deletions, erasing, expired};
@@ -42,13 +43,14 @@ enum Kind {
     Confirmations,
     UnconfirmedBulk,
     ConfirmedBulk,
+    DeadLetters,
     Messages,
     CaughtMessages,
     Users,
 }
 
 impl Kind {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Codes,
         Self::PushedRequests,
         Self::InitialAccessTokens,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Confirmations,
         Self::UnconfirmedBulk,
         Self::ConfirmedBulk,
+        Self::DeadLetters,
         Self::Messages,
         Self::CaughtMessages,
         Self::Users,
@@ -98,6 +101,7 @@ impl Kind {
             Self::Confirmations => "confirmations",
             Self::UnconfirmedBulk => "unconfirmed deletions of many",
             Self::ConfirmedBulk => "deletions of many",
+            Self::DeadLetters => "bodies of dead letters",
             Self::Messages => "outbox",
             Self::CaughtMessages => "outbox of sandboxes",
             Self::Users => "deleted users",
@@ -128,6 +132,7 @@ impl Kind {
             // Until then an admin sees how often it was used.
             Self::InitialAccessTokens | Self::UnconfirmedDeletions => DAY,
             Self::Messages | Self::Confirmations => 30 * DAY,
+            Self::DeadLetters => LIFE_SECONDS,
             Self::CaughtMessages => 7 * DAY,
         }
     }
@@ -164,6 +169,7 @@ impl Kind {
                 Self::UsedJtis => expired::delete_used_jtis(&conn, end).await,
                 Self::UnconfirmedDeletions => expired::delete_unconfirmed_deletions(&conn, end).await,
                 Self::Confirmations => expired::delete_confirmations(&conn, end).await,
+                Self::DeadLetters => expired::erase_dead_letters(&conn, end).await,
                 Self::Messages => expired::delete_finished_messages(&conn, end).await,
                 Self::CaughtMessages => expired::delete_caught_messages(&conn, end).await,
                 Self::UnconfirmedBulk => remove_bulk(&conn, end, false).await,

@@ -161,7 +161,8 @@ async fn deliver_one(run: &Run, shares: &Shares, due: Due) -> Result<Ending> {
         }
         Next::GiveUp => {
             tracing::warn!(%project, message = %id, kind = leased.kind, attempts = leased.attempts, why, "given up");
-            let end = |conn| async move { outbox::mark_dead(&conn, project, now, id, token, why).await };
+            let when = (now, now.plus_seconds(-LIFE_SECONDS));
+            let end = |conn| async move { outbox::mark_dead(&conn, project, when, id, token, why).await };
             app.db.write(end).await.map(|_| Ending::Dead)
         }
     }

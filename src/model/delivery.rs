@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::timestamp::Timestamp;
 
-/// A message older than this is given up, and its body erased.
+/// A message older than this is given up. What was meant for nobody with an account is erased then, too.
 pub const LIFE_SECONDS: i64 = 7 * 24 * 3600;
 
 /// Attempts before a message is given up: with the pauses between them they take about five days.

@@ -124,7 +124,19 @@ pub async fn delete_confirmations(conn: &Conn, expired: Timestamp) -> Result<u64
     execute!(conn, ended!("confirmations", "id", "expires_at"), expired)
 }
 
-/// Delivered and dead messages; their bodies went when they were finished.
+/// Erases letters to nobody with an account that were given up. There is no user with whom they would go.
+pub async fn erase_dead_letters(conn: &Conn, written: Timestamp) -> Result<u64> {
+    execute!(
+        conn,
+        "UPDATE outbox SET sealed_body = NULL WHERE (project_id, id) IN (
+           SELECT project_id, id FROM outbox
+           WHERE state = 'dead' AND kind = 'mail' AND user_id IS NULL AND sealed_body IS NOT NULL AND created_at <= $1
+           ORDER BY created_at LIMIT 500)",
+        written
+    )
+}
+
+/// Delivered and dead messages, with what the dead ones could have been sent again with.
 pub async fn delete_finished_messages(conn: &Conn, finished: Timestamp) -> Result<u64> {
     execute!(conn, ended!("outbox", "id", "finished_at"), finished)
 }

@@ -187,12 +187,13 @@ pub async fn mark_delivered(conn: &Conn, project: ProjectId, now: Timestamp, id:
     )
 }
 
-/// Gives up and erases the body. A logout token has none: its ids stay while the user does, so that it can be sent again. So
-/// does an event, which says nothing personal.
+/// Gives up, and keeps what it can be sent again with: a letter while its user lives, or, when it is to nobody with an account,
+/// while it is not older than `oldest`; a logout token, which has no body, its ids while the user lives; an event, which says
+/// nothing personal.
 pub async fn mark_dead(
     conn: &Conn,
     project: ProjectId,
-    now: Timestamp,
+    (now, oldest): (Timestamp, Timestamp),
     id: OutboxId,
     lease: &str,
     error: &str,
@@ -200,14 +201,17 @@ pub async fn mark_dead(
     execute!(
         conn,
         "UPDATE outbox SET state = 'dead', lease = NULL, last_error = $1, finished_at = $2,
-           sealed_body = CASE WHEN kind = 'webhook' THEN sealed_body END,
+           sealed_body = CASE WHEN kind = 'webhook' OR (kind = 'mail' AND (user_id IS NULL AND created_at > $3 OR EXISTS (
+               SELECT 1 FROM users u WHERE u.project_id = outbox.project_id AND u.id = outbox.user_id
+                 AND u.status <> 'deleted'))) THEN sealed_body END,
            user_id = (SELECT u.id FROM users u WHERE u.project_id = outbox.project_id AND u.id = outbox.user_id
-             AND u.status <> 'deleted' AND outbox.kind = 'logout_token'),
+             AND u.status <> 'deleted'),
            subject = (SELECT outbox.subject FROM users u WHERE u.project_id = outbox.project_id
              AND u.id = outbox.user_id AND u.status <> 'deleted')
-         WHERE project_id = $3 AND id = $4 AND lease = $5 AND state = 'waiting'",
+         WHERE project_id = $4 AND id = $5 AND lease = $6 AND state = 'waiting'",
         error,
         now,
+        oldest,
         project,
         id,
         lease
@@ -255,7 +259,7 @@ pub struct Message {
 macro_rules! seen {
     () => {
         "id, kind, state, client_id, attempts, last_error, next_attempt_at, created_at, finished_at, \
-         (sealed_body IS NOT NULL OR user_id IS NOT NULL) AS has_content"
+         (sealed_body IS NOT NULL OR (kind = 'logout_token' AND user_id IS NOT NULL)) AS has_content"
     };
 }
 
@@ -292,7 +296,8 @@ pub async fn find(conn: &Conn, project: ProjectId, id: OutboxId) -> Result<Optio
     )
 }
 
-/// Lets a dead message begin anew. No row: it is not dead, or nothing is left of it or of the user whom it is about.
+/// Lets a dead message begin anew. No row: it is not dead, or nothing is left of it or of the user whom it is about. A letter to
+/// nobody with an account begins no new life: its address stays here for as long as it was to stay.
 pub async fn revive(
     conn: &Conn,
     project: ProjectId,
@@ -303,11 +308,12 @@ pub async fn revive(
         conn,
         Message,
         concat!(
-            "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $1, retried_at = $1, last_error = NULL,
-               finished_at = NULL
-             WHERE project_id = $2 AND id = $3 AND state = 'dead' AND (sealed_body IS NOT NULL OR EXISTS (
-               SELECT 1 FROM users u WHERE u.project_id = outbox.project_id AND u.id = outbox.user_id
-                 AND u.status <> 'deleted'))
+            "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt_at = $1, last_error = NULL, finished_at = NULL,
+               retried_at = CASE WHEN kind = 'mail' AND user_id IS NULL THEN retried_at ELSE $1 END
+             WHERE project_id = $2 AND id = $3 AND state = 'dead' AND (sealed_body IS NOT NULL OR kind = 'logout_token')
+               AND (sealed_body IS NOT NULL AND user_id IS NULL OR EXISTS (
+                 SELECT 1 FROM users u WHERE u.project_id = outbox.project_id AND u.id = outbox.user_id
+                   AND u.status <> 'deleted'))
              RETURNING ",
             seen!()
         ),

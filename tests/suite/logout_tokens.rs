@@ -383,7 +383,7 @@ async fn a_dead_letter_is_seen_and_sent_again(engine: Engine) {
     assert_eq!(admin.get("/outbox?state=delivered").await.ok()["items"][0]["id"], sid(&tokens));
     let audit = admin.get("/audit?action=outbox.retried").await.ok();
     assert_eq!(audit["items"][0]["detail"], json!({"kind": "logout_token"}));
-    // Of a letter nothing is left.
+    // Of a letter to nobody with an account nothing is left after a week.
     let letter = enqueue(&app, shop.project, &deletion_notice("Shop", "alice@example.com")).await;
     app.app.clock.advance(8 * DAY);
     deliver(&app).await;

@@ -56,6 +56,7 @@ mod consents;
 mod cors;
 mod crash;
 mod crash_support;
+mod dead_letters;
 mod delete_project_ledger;
 mod delete_user;
 mod delete_user_kill;

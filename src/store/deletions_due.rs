@@ -15,21 +15,66 @@ pub struct Due {
     pub user_id: UserId,
 }
 
-/// Scheduled deletions whose day has come, of all projects, unless something keeps the user.
-pub async fn list(conn: &Conn, now: Timestamp, most: i64) -> Result<Vec<Due>> {
+/// A scheduled deletion whose day has come.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Scheduled {
+    pub project_id: ProjectId,
+    pub id: DeletionId,
+    pub execute_at: Timestamp,
+}
+
+/// Where a list of them goes on: behind the last one that was looked at.
+pub type After = (Timestamp, DeletionId);
+
+pub const BEGINNING: After = (Timestamp::from_unix(0), DeletionId(uuid::Uuid::nil()));
+
+/// Scheduled deletions whose day has come, of all projects or of one, unless something keeps the user.
+pub async fn list(
+    conn: &Conn,
+    project: Option<ProjectId>,
+    now: Timestamp,
+    (after, after_id): After,
+    most: i64,
+) -> Result<Vec<Scheduled>> {
     fetch_all!(
         conn,
-        Due,
-        "SELECT d.project_id, d.id, d.user_id FROM deletions d JOIN projects p ON p.id = d.project_id
-         WHERE d.state = 'scheduled' AND d.execute_at <= $1 AND p.status <> 'deleted' AND NOT EXISTS (
-           SELECT 1 FROM deletion_guards g WHERE g.project_id = d.project_id AND g.user_id = d.user_id)
-         ORDER BY d.execute_at LIMIT $2",
+        Scheduled,
+        "SELECT d.project_id, d.id, d.execute_at FROM deletions d JOIN projects p ON p.id = d.project_id
+         WHERE d.state = 'scheduled' AND d.execute_at <= $1 AND (d.execute_at, d.id) > ($2, $3)
+           AND ($4 IS NULL OR d.project_id = $4) AND p.status <> 'deleted' AND NOT EXISTS (
+             SELECT 1 FROM deletion_guards g WHERE g.project_id = d.project_id AND g.user_id = d.user_id)
+         ORDER BY d.execute_at, d.id LIMIT $5",
         now,
+        after,
+        after_id,
+        project,
         most
     )
 }
 
-/// Like [`list`], of one project, by its own clock.
+/// A sandbox whose clock goes ahead of the machine's, in which a deletion waits for its day.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Ahead {
+    pub id: ProjectId,
+    /// In seconds.
+    pub clock_offset: i64,
+}
+
+/// Sandboxes after `after`. Their seconds are added by the caller: the engines add to moments each in its own way.
+pub async fn list_ahead(conn: &Conn, after: ProjectId, most: i64) -> Result<Vec<Ahead>> {
+    fetch_all!(
+        conn,
+        Ahead,
+        "SELECT p.id, p.clock_offset FROM projects p
+         WHERE p.clock_offset > 0 AND p.status <> 'deleted' AND p.id > $1 AND EXISTS (
+           SELECT 1 FROM deletions d WHERE d.project_id = p.id AND d.state = 'scheduled')
+         ORDER BY p.id LIMIT $2",
+        after,
+        most
+    )
+}
+
+/// Those of one project whose day has come by its own clock, also where something keeps the user.
 pub async fn list_of_project(conn: &Conn, project: ProjectId, now: Timestamp, most: i64) -> Result<Vec<Due>> {
     fetch_all!(
         conn,

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Desk, Engine, REASON, Shop, TestApp, admin_key, both_engines};
+use crate::support::{Account, Answer, Desk, Engine, REASON, Shop, TestApp, admin_key, both_engines};
 
 both_engines!(
     user_managers_delete_where_they_may,
@@ -12,6 +12,7 @@ both_engines!(
     confirmed_all_at_once,
     scheduled_ones_count,
     alone_one_goes_on_by_typing,
+    those_who_delete_themselves_do_not_count,
 );
 
 const MORE: &str = "the project asks for more to confirm a deletion by now; ask again";
@@ -219,5 +220,28 @@ async fn alone_one_goes_on_by_typing(engine: Engine) {
     let crowd = Crowd::new(&app, &shop, json!({"deletion_mass_threshold": 1})).await;
     for name in ["ann", "bea", "cid"] {
         crowd.delete(&crowd.owner.key, name).await;
+    }
+}
+
+/// Neither at once nor scheduled, nor on the day on which they go.
+async fn those_who_delete_themselves_do_not_count(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    for (slug, days) in [("shop", 0), ("other", 1)] {
+        let shop = app.shop(slug, "confidential").await;
+        let settings =
+            json!({"deletion_mass_threshold": 1, "deletion_restore_days": days, "self_deletion": true});
+        let crowd = Crowd::new(&app, &shop, settings).await;
+        admin_key(&app, shop.project, "admin").await;
+        let alice = Account::new(&app, &shop).await;
+        let left = alice.post("/delete", json!({"confirmation": "alice"})).await;
+        assert!([200, 202].contains(&left.status), "{}", left.body);
+        assert_eq!(crowd.asked(&crowd.owner.key, "ann").await.0, "typed");
+        app.app.clock.advance(days * 86_460);
+        tessera::jobs::run_due(&app.app).await.unwrap();
+        let gone = crowd.owner.get(&format!("/users/{}", shop.user)).await;
+        gone.refused(404, "not_found", "no such user");
+        crowd.delete(&crowd.owner.key, "bea").await;
+        // One of an admin's does.
+        assert_eq!(crowd.asked(&crowd.owner.key, "cid").await.0, "second_person");
     }
 }

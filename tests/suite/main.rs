@@ -73,6 +73,7 @@ mod delete_users_once;
 mod delete_users_stopped;
 mod deletion_guards;
 mod deletion_refusals;
+mod deletions_due;
 mod demo_callback;
 mod dev;
 mod device;

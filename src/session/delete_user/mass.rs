@@ -10,8 +10,8 @@ use crate::store::deletions;
 
 const HOUR: i64 = 3600;
 
-/// How a deletion that `requester` asks for has to be confirmed now. All of the project's count, whoever asked for them and
-/// whether they are executed or wait for their day.
+/// How a deletion that `requester` asks for has to be confirmed now. All that admins asked for in the project count, whoever it
+/// was and whether they are executed or wait for their day.
 pub(super) async fn method(ctx: &Ctx, conn: &Conn, requester: &str) -> Result<DeletionConfirmation> {
     let settings = &ctx.project.settings;
     let lately = deletions::count_since(conn, ctx.project.id, ctx.now.plus_seconds(-HOUR)).await?;

@@ -1,6 +1,8 @@
 //! Everything that is held on a person: one JSON document, without secrets. The person downloads it, and an admin exports it
 //! for whoever asks what is held on them, plain or under the project's signature.
 
+mod messages;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -65,6 +67,8 @@ pub struct Held {
     pub remembered: Vec<Remembered>,
     /// Links that were mailed and may still be followed.
     pub links: Vec<Mailed>,
+    /// What is to leave, or could not be delivered, and so is kept for a while.
+    pub messages: Vec<messages::Pending>,
     /// What keeps the person from being deleted.
     pub guards: Vec<Kept>,
     /// Of a user of the built-in project; nobody else has any.
@@ -141,6 +145,7 @@ pub async fn gather(ctx: &Ctx, user: UserId) -> Result<Held> {
         passkeys: passkeys::list(ctx, user).await?,
         remembered: remembered(ctx, user).await?,
         links: mailed(ctx, user).await?,
+        messages: all!(messages::Pending, last => messages::list(ctx, user, last.map(|last| last.id), PAGE)),
         guards: guards::kept(ctx, user).await?,
         admin_roles,
         admin_acts: all!(AdminAct, last => audit::admin_acts(&ctx.app, (project, user), last, PAGE)),
@@ -152,6 +157,7 @@ pub async fn gather(ctx: &Ctx, user: UserId) -> Result<Held> {
     let lists = [
         held.sessions.len(),
         held.consents.len(),
+        held.messages.len(),
         held.admin_acts.len(),
         held.events.len(),
         held.sign_ins.len(),

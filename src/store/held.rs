@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::db::{Conn, fetch_all};
 use crate::error::Result;
-use crate::ids::{DeletionId, ProjectId, UserId};
+use crate::ids::{ClientId, DeletionId, OutboxId, ProjectId, UserId};
 use crate::model::timestamp::Timestamp;
 
 #[derive(Clone, Debug, FromRow, Serialize)]
@@ -46,6 +46,36 @@ pub async fn deletions(conn: &Conn, project: ProjectId, user: UserId, limit: i64
          FROM deletions WHERE project_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT $3",
         project,
         user,
+        limit
+    )
+}
+
+/// A message in the outbox that is for somebody, or about their session: waiting, given up, or caught in a sandbox.
+#[derive(Clone, Debug, FromRow)]
+pub struct MessageRow {
+    pub id: OutboxId,
+    pub kind: String,
+    pub state: String,
+    pub client_id: Option<ClientId>,
+    pub sealed_body: Option<Vec<u8>>,
+    pub created_at: Timestamp,
+}
+
+pub async fn messages(
+    conn: &Conn,
+    project: ProjectId,
+    user: UserId,
+    after: OutboxId,
+    limit: i64,
+) -> Result<Vec<MessageRow>> {
+    fetch_all!(
+        conn,
+        MessageRow,
+        "SELECT id, kind, state, client_id, sealed_body, created_at FROM outbox
+         WHERE project_id = $1 AND user_id = $2 AND id > $3 ORDER BY id LIMIT $4",
+        project,
+        user,
+        after,
         limit
     )
 }

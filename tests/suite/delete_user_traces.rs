@@ -79,7 +79,7 @@ fn held_in(tables: &[Table], shop: &Shop) -> Vec<String> {
 }
 
 /// A node whose callers all come from one address, with one browser.
-async fn node(engine: Engine, mails: &std::path::Path) -> TestApp {
+pub async fn node(engine: Engine, mails: &std::path::Path) -> TestApp {
     let directory = mails.to_owned();
     let mut app = TestApp::changed(engine, |app| {
         app.base_url = app.base_url.replace("127.0.0.1", "localhost");
@@ -95,7 +95,7 @@ async fn node(engine: Engine, mails: &std::path::Path) -> TestApp {
 }
 
 /// Leaves a trace of alice wherever the server keeps one.
-async fn lives_here(app: &TestApp, office: &TestApp, shop: &Shop, server: &Receiver) {
+pub async fn lives_here(app: &TestApp, office: &TestApp, shop: &Shop, server: &Receiver) {
     let desk = office.desk(shop, "admin").await;
     desk.define(&["animal"], &["keeper"], &["staff"]).await;
     let update = json!({"user": shop.user, "set": {"animal": "Blue Penguin"}, "roles": {"add": ["keeper"]},

@@ -1,5 +1,7 @@
 //! The job that empties deleted projects.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use sqlx::FromRow;
 use tessera::audit::{Verdict, verify};
@@ -11,16 +13,27 @@ use crate::support::{Engine, Shop, TestApp, both_engines};
 
 both_engines!(a_deleted_project_is_emptied);
 
-/// Tables that belong to projects, as the migrations have them.
-fn tables() -> Vec<&'static str> {
+/// Tables with a column, as the migrations have them.
+pub fn tables_with(column: &str) -> BTreeSet<&'static str> {
     let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap();
     let mut files: Vec<_> = folder.map(|file| file.unwrap().path()).collect();
     files.sort();
     let schema: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    let schema: &'static str = schema.leak();
-    let tables = schema.split("CREATE TABLE ").skip(1);
-    let of_projects = tables.filter(|table| table.split(");").next().unwrap().contains("project_id "));
-    of_projects.map(|table| table.split_whitespace().next().unwrap()).collect()
+    let lines = schema.lines().map(|line| line.split("--").next().unwrap());
+    let schema: &'static str = lines.collect::<Vec<_>>().join("\n").leak();
+    let mut tables = BTreeSet::new();
+    for statement in schema.split(';').map(str::trim) {
+        let words: Vec<_> = statement.split_whitespace().collect();
+        let has_it = match words[..] {
+            ["CREATE", "TABLE", ..] => {
+                statement.lines().any(|line| line.split_whitespace().next() == Some(column))
+            }
+            ["ALTER", "TABLE", _, "ADD", "COLUMN", name, ..] => name == column,
+            _ => false,
+        };
+        tables.extend(words.get(2).filter(|_| has_it));
+    }
+    tables
 }
 
 /// How many rows each of them has for the project.
@@ -30,7 +43,7 @@ async fn rows(app: &TestApp, shop: &Shop) -> Vec<(&'static str, usize)> {
         project_id: Option<Uuid>,
     }
     let mut found = Vec::new();
-    for table in tables() {
+    for table in tables_with("project_id") {
         let sql: &'static str = format!("SELECT project_id FROM {table} LIMIT 100000").leak();
         let rows = app.app.db.read(|conn| async move { fetch_all!(&conn, Row, sql) }).await.unwrap();
         let mine = rows.iter().filter(|row| row.project_id == Some(shop.project.0)).count();

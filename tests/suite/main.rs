@@ -89,6 +89,7 @@ mod every_form;
 mod exchange;
 mod exchange_races;
 mod exports;
+mod exports_whole;
 mod flow;
 mod hang_up;
 mod hostile_input;

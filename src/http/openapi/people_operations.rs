@@ -29,6 +29,7 @@ pub(super) fn held() -> Value {
         ("passkeys!", Value::Bool(true)),
         ("remembered!", Value::Bool(true)),
         ("links!", Value::Bool(true)),
+        ("messages!", Value::Bool(true)),
         ("guards!", Value::Bool(true)),
         ("deletions!", Value::Bool(true)),
         ("events!", Value::Bool(true)),

@@ -78,7 +78,7 @@ pub fn data() -> TempDir {
 }
 
 /// Where the store lies: in the data directory, or in a database that is named.
-fn place(database: &Database) -> Vec<&str> {
+pub fn place(database: &Database) -> Vec<&str> {
     if database.url.starts_with("postgres") { vec!["--database-url", &database.url] } else { Vec::new() }
 }
 

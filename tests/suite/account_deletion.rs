@@ -1,8 +1,10 @@
 //! Deleting one's own account: only where the project lets people, and through the same machinery as an admin's deletion.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tessera::audit::{Verdict, verify};
 
+use crate::jobs::count;
 use crate::support::{Account, Deleting, Engine, Held, Shop, TestApp, both_engines, number};
 
 both_engines!(
@@ -12,7 +14,9 @@ both_engines!(
     wrong_names_are_counted,
     an_admins_comes_first,
     not_by_a_session_that_has_ended,
-    only_owners_allow_it
+    only_owners_allow_it,
+    not_against_what_keeps_them,
+    a_protected_project_lets_its_people_go
 );
 
 async fn allow(app: &TestApp, shop: &Shop, more: Value) {
@@ -143,4 +147,69 @@ async fn only_owners_allow_it(engine: Engine) {
     admin.patch("", settings(true)).await.refused_for(403, "forbidden", "settings.self_deletion", why);
     app.desk(&shop, "owner").await.patch("", settings(true)).await.ok();
     admin.patch("", settings(false)).await.ok();
+}
+
+/// A legal hold and a protection, placed before they ask, and between the request and its confirmation.
+async fn not_against_what_keeps_them(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    for (slug, guard, code, why) in [
+        (
+            "held",
+            "legal-hold",
+            "legal_hold",
+            "the user is under a legal hold, which an owner has to lift first",
+        ),
+        (
+            "kept",
+            "deletion-protection",
+            "deletion_protection",
+            "the user is protected from deletion; lift that first",
+        ),
+    ] {
+        let shop = app.shop(slug, "confidential").await;
+        allow(&app, &shop, json!({})).await;
+        let (alice, owner) = (Account::new(&app, &shop).await, app.desk(&shop, "owner").await);
+        let path = format!("/users/{}/{guard}", shop.user);
+        let reason = json!({"reason": "case 4711 of the court"});
+        owner.send(Method::PUT, &path, Some(reason.clone()), None).await.created();
+        let expected = json!({"error": code, "error_description": why, "guard": code});
+        let refused = async || {
+            let before = user_of(&app, &shop).await;
+            let answer = delete(&alice, "alice").await;
+            assert_eq!((answer.status, answer.body), (409, expected.clone()));
+            assert_eq!(user_of(&app, &shop).await, before);
+            assert_eq!(alice.reason(&app).await, None);
+            let log = owner.get("/audit?action=user.deletion_refused").await.ok();
+            let event = &log["items"][0];
+            assert_eq!((&event["actor_kind"], &event["actor"]), (&json!("user"), &event["target"]));
+            assert_eq!(event["detail"]["why"], code);
+            log["items"].as_array().unwrap().len()
+        };
+        assert_eq!(refused().await, 1);
+        assert_eq!(count(&app.app, shop.project, "deletions", "TRUE").await, 0);
+        // Asked for while nothing kept them.
+        owner.send(Method::DELETE, &path, Some(reason.clone()), None).await.ok();
+        assert_eq!(delete(&alice, "alicia").await.status, 403);
+        owner.send(Method::PUT, &path, Some(reason.clone()), None).await.created();
+        assert_eq!(refused().await, 2);
+        assert_eq!(count(&app.app, shop.project, "deletions", "state = 'pending'").await, 1);
+        owner.send(Method::DELETE, &path, Some(reason), None).await.ok();
+        assert_eq!(delete(&alice, "alice").await.ok()["state"], "executed");
+    }
+}
+
+/// What the admin API shows of alice.
+async fn user_of(app: &TestApp, shop: &Shop) -> Value {
+    app.desk(shop, "auditor").await.get(&format!("/users/{}", shop.user)).await.ok()
+}
+
+/// That setting keeps the project, not who is in it.
+async fn a_protected_project_lets_its_people_go(engine: Engine) {
+    let app = TestApp::new(engine).await;
+    let shop = app.shop("shop", "confidential").await;
+    allow(&app, &shop, json!({"deletion_protection": true})).await;
+    let alice = Account::new(&app, &shop).await;
+    assert_eq!(delete(&alice, "alice").await.ok()["state"], "executed");
+    let log = app.desk(&shop, "auditor").await.get("/audit?action=user.deletion_refused").await.ok();
+    assert_eq!(log["items"], json!([]));
 }

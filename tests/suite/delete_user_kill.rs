@@ -23,23 +23,62 @@ both_engines!(a_confirmation_is_killed, a_schedule_is_killed, the_jobs_are_kille
 
 /// What the process has to do, and before which of its statements it stops.
 #[derive(Serialize, Deserialize)]
-struct Order {
+pub struct Order {
     act: Act,
     stop_at: u32,
     database: String,
     ledger: PathBuf,
     smtp: u16,
     now: i64,
-    deletion: DeletionId,
-    name: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Act {
-    /// A deletion is confirmed: executed at once, or scheduled.
-    Confirm,
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Act {
+    /// A deletion of this user is asked for.
+    Request(UserId),
+    /// It is confirmed by the user name: executed at once, or scheduled.
+    Confirm(DeletionId, String),
+    Cancel(DeletionId),
+    /// The page of the letter's link, by its path, is opened, and its form is sent.
+    Object(String),
     /// One whose day has come is executed, and the letter is delivered.
     Jobs,
+    /// The deletion of a project is confirmed: by this key, what is to be posted where.
+    EndProject {
+        key: String,
+        path: String,
+        slug: String,
+    },
+}
+
+impl Act {
+    async fn run(self, node: &TestApp) {
+        let app = &node.app;
+        let visit = tessera::app::Visit::of_nobody(app, "shop", app.clock.now());
+        let (ctx, actor) = (visit.current().await.unwrap(), Actor::command_line());
+        match self {
+            Self::Request(user) => {
+                delete_user::request(&ctx, &actor, user, REASON, Notify::default()).await.unwrap();
+            }
+            Self::Confirm(deletion, name) => {
+                delete_user::confirm(&ctx, &actor, deletion, Some(&name)).await.unwrap();
+            }
+            Self::Cancel(deletion) => delete_user::cancel(&ctx, &actor, deletion).await.unwrap(),
+            Self::Object(path) => {
+                let seen = node.follow_link(&format!("{}{path}", node.base), &[]).await;
+                assert_eq!(seen.status, 200, "{}", seen.text);
+            }
+            Self::Jobs => {
+                for _ in 0..2 {
+                    run_due(app).await.unwrap();
+                    app.clock.advance(61);
+                }
+            }
+            Self::EndProject { key, path, slug } => {
+                node.admin_post(&key, &path, json!({"confirmation": slug})).await.ok();
+            }
+        }
+    }
 }
 
 const ORDER: &str = "TESSERA_TEST_KILL";
@@ -54,26 +93,9 @@ async fn the_process() {
     let now = Timestamp::from_micros(order.now);
     let change = |app: &mut App| equip(app, &order.ledger, order.smtp);
     let node = TestApp::joining(&order.database, now, change).await;
-    let shop = node.app.cache.project(&node.app, "shop").await.unwrap().project.id;
+    node.app.cache.project(&node.app, "shop").await.unwrap();
     let mut statements = node.app.db.hold_statements();
-    let app = node.app.clone();
-    let (act, deletion, name) = (order.act, order.deletion, order.name);
-    let mut work = tokio::spawn(async move {
-        let visit = tessera::app::Visit::of_nobody(&app, shop, app.clock.now());
-        match act {
-            Act::Confirm => {
-                let ctx = visit.current().await.unwrap();
-                let actor = Actor::command_line();
-                delete_user::confirm(&ctx, &actor, deletion, Some(&name)).await.unwrap();
-            }
-            Act::Jobs => {
-                for _ in 0..2 {
-                    run_due(&app).await.unwrap();
-                    app.clock.advance(61);
-                }
-            }
-        }
-    });
+    let mut work = tokio::spawn(async move { order.act.run(&node).await });
     let mut held = None;
     for _ in 0..order.stop_at {
         drop(held.take());
@@ -96,7 +118,7 @@ fn equip(app: &mut App, ledger: &Path, smtp: u16) {
 }
 
 /// Starts the process, and kills it where it stands. False: it was done before.
-fn kill(order: &Order) -> bool {
+pub fn kill(order: &Order) -> bool {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["delete_user_kill::the_process", "--exact", "--nocapture", "--test-threads=1"])
         .env(ORDER, serde_json::to_string(order).unwrap())
@@ -112,10 +134,10 @@ fn kill(order: &Order) -> bool {
     said.expect("the process has failed") == "held"
 }
 
-struct Scene {
-    app: TestApp,
-    shop: Shop,
-    admin: String,
+pub struct Scene {
+    pub app: TestApp,
+    pub shop: Shop,
+    pub admin: String,
     smtp: SmtpServer,
     directory: tempfile::TempDir,
 }
@@ -126,7 +148,7 @@ struct Count {
 }
 
 impl Scene {
-    async fn new(engine: Engine) -> Self {
+    pub async fn new(engine: Engine) -> Self {
         let (smtp, directory) = (SmtpServer::start().await, tempfile::tempdir().unwrap());
         let ledger = directory.path().join("ledger");
         let app = TestApp::changed(engine, |app| equip(app, &ledger, smtp.port)).await;
@@ -135,11 +157,11 @@ impl Scene {
         Self { app, shop, admin, smtp, directory }
     }
 
-    fn ledger(&self) -> PathBuf {
+    pub fn ledger(&self) -> PathBuf {
         self.directory.path().join("ledger")
     }
 
-    async fn person(&self, n: u32) -> (UserId, String) {
+    pub async fn person(&self, n: u32) -> (UserId, String) {
         let name = format!("user{n}");
         let (email, password) = (format!("{name}@example.com"), Secret::new(PASSWORD));
         let user = projects::create_user(&self.app.app, self.shop.project, &name, Some(&email), password);
@@ -150,14 +172,13 @@ impl Scene {
         (user, name)
     }
 
-    fn order(&self, act: Act, stop_at: u32, deletion: DeletionId, name: &str) -> Order {
+    pub fn order(&self, act: Act, stop_at: u32) -> Order {
         let (database, ledger) = (self.app.database.url.clone(), self.ledger());
-        let now = self.app.app.clock.now().micros();
-        Order { act, stop_at, database, ledger, smtp: self.smtp.port, now, deletion, name: name.into() }
+        Order { act, stop_at, database, ledger, smtp: self.smtp.port, now: self.app.app.clock.now().micros() }
     }
 
     /// How many there are of a user; `$1` is the user, `$2` the name in the audit log.
-    async fn count(&self, sql: &'static str, user: UserId) -> i64 {
+    pub async fn count(&self, sql: &'static str, user: UserId) -> i64 {
         let name = user_name(&self.app.ctx(&self.shop).await, user);
         let name = name.as_str();
         let read = |conn: Conn| async move {
@@ -187,7 +208,7 @@ impl Scene {
     }
 
     /// Whether the user waits for the day, which is all of these or none.
-    async fn is_scheduled(&self, user: UserId, at: u32) -> bool {
+    pub async fn is_scheduled(&self, user: UserId, at: u32) -> bool {
         let waits =
             self.count("SELECT count(*) AS n FROM users WHERE id = $1 AND status = 'disabled'", user).await;
         for sql in [
@@ -227,7 +248,7 @@ impl Scene {
     }
 
     /// A node starts, goes on for a while, and ends.
-    async fn restart(&self) {
+    pub async fn restart(&self) {
         let ledger = self.ledger();
         let node = self.app.second_node_changed(|app| equip(app, &ledger, self.smtp.port)).await;
         for _ in 0..6 {
@@ -250,7 +271,7 @@ async fn a_confirmation_is_killed(engine: Engine) {
         let ctx = scene.app.ctx(&scene.shop).await;
         let actor = &Actor::command_line();
         let asked = delete_user::request(&ctx, actor, user, REASON, Notify::default()).await.unwrap();
-        killed = kill(&scene.order(Act::Confirm, n, asked.deletion_id, &name));
+        killed = kill(&scene.order(Act::Confirm(asked.deletion_id, name.clone()), n));
         if !scene.is_gone(user, n).await {
             // Whoever asked gets no answer, and asks again.
             let ctx = scene.app.ctx(&scene.shop).await;
@@ -275,7 +296,7 @@ async fn a_schedule_is_killed(engine: Engine) {
         let ctx = scene.app.ctx(&scene.shop).await;
         let actor = &Actor::command_line();
         let asked = delete_user::request(&ctx, actor, user, REASON, Notify::default()).await.unwrap();
-        killed = kill(&scene.order(Act::Confirm, n, asked.deletion_id, &name));
+        killed = kill(&scene.order(Act::Confirm(asked.deletion_id, name.clone()), n));
         if !scene.is_scheduled(user, n).await {
             let ctx = scene.app.ctx(&scene.shop).await;
             delete_user::confirm(&ctx, actor, asked.deletion_id, Some(&name)).await.unwrap();
@@ -311,7 +332,7 @@ async fn the_jobs_are_killed(engine: Engine) {
             tessera::execute!(&conn, sql, later)
         };
         assert!(scene.app.app.db.write(others).await.unwrap() > 3);
-        killed = kill(&scene.order(Act::Jobs, n, id.parse().unwrap(), &name));
+        killed = kill(&scene.order(Act::Jobs, n));
         scene.is_gone(user, n).await;
         // Leases of the dead lapse.
         scene.app.app.clock.advance(3600);

@@ -41,7 +41,7 @@ pub struct Accepted {
 }
 
 pub enum Attempt {
-    Right(Accepted),
+    Right(Box<Accepted>),
     Wrong,
     /// It was one too many: the sign-in is over.
     Over,
@@ -86,7 +86,7 @@ pub async fn attempt(ctx: &Ctx, progress: &Progress, shown: &Shown) -> Result<At
         note(ctx, Kind::SignIn, outcome, None, Some(user));
     }
     match accepted {
-        Some(accepted) => Ok(Attempt::Right(accepted)),
+        Some(accepted) => Ok(Attempt::Right(Box::new(accepted))),
         None if tried >= MOST_FAILURES => {
             let unit = |conn: Conn| async move {
                 stored::end(&conn, ctx.project.id, row).await?;

@@ -184,7 +184,8 @@ async fn judge(page: &Page) -> Result<Response> {
         };
     }
     match progress::attempt(ctx, &current.progress, &shown(way, &fields)).await? {
-        Attempt::Right(Accepted { proof, spend }) => {
+        Attempt::Right(accepted) => {
+            let Accepted { proof, spend } = *accepted;
             let proven = current.progress.proven().and(proof);
             let gone = prove(page, &current, (proven, &spend), &fields).await?;
             match led(ctx, &current, gone) {

@@ -76,7 +76,7 @@ async fn a_letter_in_words_of_the_project(engine: Engine) {
         admin.settings(json!({"deletion_restore_days": days})).await;
         let id = admin.asked().await;
         let confirmed = admin.confirm(&id, "alice").await.ok();
-        if confirmed["state"] == Value::from("scheduled") {
+        if confirmed["state"] == "scheduled" {
             mailbox.one(&app, "alice@example.com").await;
             app.app.clock.advance(days * DAY);
             run_due(&app.app).await.unwrap();

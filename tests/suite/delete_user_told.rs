@@ -1,7 +1,7 @@
 //! What a deletion says when it is done: the event of the log as a whole, and the letter in the words of project and person.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tessera::audit::user_name;
 use tessera::jobs::run_due;
 

@@ -87,7 +87,7 @@ pub fn acts() -> Vec<Vec<Act>> {
         vec![act(post.clone(), "/end-all-sessions", json!({}), PROJECT)],
         vec![act(post.clone(), "/end-all-sessions?dry_run=true", json!({}), NOTHING)],
         vec![act(delete.clone(), "/?dry_run=true", Value::Null, NOTHING)],
-        vec![act(delete.clone(), "/", Value::Null, PROJECT)],
+        vec![act(delete.clone(), "/", json!({"reason": REASON}), PROJECT)],
         vec![act(post.clone(), "/clients", json!({"client_name": "New", "type": "public"}), NOTHING)],
         vec![act(patch.clone(), "/clients/{c}", json!({"client_name": "Other", "scope": "openid"}), NOTHING)],
         vec![

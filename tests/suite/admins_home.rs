@@ -198,7 +198,7 @@ async fn the_command_line_says_whether_two_factors_are_needed(engine: Engine) {
     assert_eq!(leads_to().await, REDIRECT);
     for (policy, why) in [
         ("off", "error: settings.sign_in.second_factor of the built-in project admin is optional at least"),
-        ("none", "error: settings.sign_in.second_factor is one of off, optional, required"),
+        ("none", "error: settings.sign_in.second_factor must be one of off, optional, required"),
     ] {
         let refused = said(policy);
         assert_eq!((refused.code, refused.err.trim_end()), (Some(1), why));

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tessera::secret::decode_base64url;
 
-use crate::support::{Answer, Engine, PASSWORD, REDIRECT, Seen, Shop, TestApp, World, both_engines};
+use crate::support::{Answer, Engine, PASSWORD, REASON, REDIRECT, Seen, Shop, TestApp, World, both_engines};
 
 both_engines!(secrets, projects_and_clients_and_users, lifetimes, redirect_uris, admin_keys, roles);
 
@@ -61,7 +61,7 @@ async fn projects_and_clients_and_users(engine: Engine) {
         (
             Method::DELETE,
             project,
-            Value::Null,
+            json!({"reason": REASON}),
             "deleted project",
             [
                 ("verify", nowhere),

@@ -110,7 +110,7 @@ fn too_far() -> Error {
     conflict("the clock would be more than ten years ahead; make another sandbox")
 }
 
-/// The job for them goes by the machine's clock.
+/// Now, and not when the job comes round.
 async fn execute_deletions(ctx: &Ctx) -> Result<usize> {
     let due = |conn| async move {
         deletions_due::list_of_project(&conn, ctx.project.id, ctx.now, MOST_DELETIONS).await

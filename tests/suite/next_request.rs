@@ -97,7 +97,7 @@ async fn projects_and_clients_and_users(engine: Engine) {
         (
             Method::DELETE,
             client,
-            Value::Null,
+            json!({}),
             "deleted client",
             [
                 ("verify", CLIENT_REFUSED),

@@ -117,13 +117,6 @@ impl Entry {
         sha256(&input)
     }
 
-    /// Whether a store has lost from where it came: of a program that is nobody's data, and no erasure takes it away.
-    pub(super) fn lacks_origin(&self) -> bool {
-        let is_a_programs =
-            matches!(&*self.actor_kind, "admin_key" | "initial_access_token" | "registration");
-        is_a_programs && self.origin_commitment.is_some() && self.origin.is_none()
-    }
-
     /// Whether what is sealed is what the chain covers. Nothing sealed is right as well: it has been erased.
     pub(super) fn is_kept(&self) -> bool {
         self.sealed.as_ref().is_none_or(|blob| commitment(blob) == self.commitment)

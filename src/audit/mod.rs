@@ -4,6 +4,7 @@ mod actor;
 mod chain;
 pub mod checkpoint;
 mod cut;
+mod emptied;
 mod export;
 mod origin;
 mod personal;

@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use super::chain::{Entry, entries};
 use super::checkpoint::Checkpoint;
 use super::cut::recorded;
+use super::emptied::Emptied;
 use super::walk::{BEGINNING, Demands, Stop, Verdict, Walk, verdict};
 use crate::error::Result;
 use crate::ids::ProjectId;
@@ -46,6 +47,7 @@ async fn prove(db: &Db, project: ProjectId, demands: &Demands) -> Result<i64, St
             None => Ok(Vec::new()),
         }
     });
+    let mut emptied = Emptied::of(db, project).await?;
     let mut walk = Walk::new(project, demands, known.await?.into_iter().collect())?;
     loop {
         // What stands before 1 was never appended.
@@ -60,11 +62,10 @@ async fn prove(db: &Db, project: ProjectId, demands: &Demands) -> Result<i64, St
             db.read(|conn| async move { audit_checkpoints::between(&conn, project, after, end).await });
         let mut signed = signed.await?.into_iter().peekable();
         for entry in page {
-            let lacks_origin = entry.lacks_origin();
+            let judged = emptied.judge(db, &entry, walk.base.unwrap_or_default()).await;
+            // What does not even fit is told first.
             walk.step(entry)?;
-            if lacks_origin {
-                return Err(Stop::at(walk.seq, "from where it came has been taken away"));
-            }
+            judged?;
             while let Some(row) = signed.next_if(|row| row.seq <= walk.seq) {
                 compare(&mut walk, &row)?;
             }

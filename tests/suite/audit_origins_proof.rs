@@ -9,10 +9,11 @@ use tessera::ids::ProjectId;
 use tessera::model::timestamp::Timestamp;
 use tessera::secret::{decode_base64url, encode_base64url, sha256};
 
-use crate::support::{Engine, Hall, Shop, TestApp, both_engines, number, run};
+use crate::support::{Deleting, Engine, Hall, Shop, TestApp, both_engines, number, run};
 
 both_engines!(
     what_is_changed_in_the_store_is_found,
+    what_is_a_persons_goes_with_the_person,
     what_is_changed_in_an_export_is_found,
     erased_in_batches
 );
@@ -73,6 +74,32 @@ async fn what_is_changed_in_the_store_is_found(engine: Engine) {
     run(&app.app.db, "UPDATE audit_log SET origin = NULL").await;
     let why = "from where it came has been taken away";
     assert_eq!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Broken { seq, why });
+}
+
+/// Emptied entries look as an erasure leaves them; but an erasure is told of.
+async fn what_is_a_persons_goes_with_the_person(engine: Engine) {
+    const AWAY: &str = "what it seals has been taken away, and nobody was deleted";
+    for edit in [
+        "UPDATE audit_log SET origin = NULL WHERE action = 'user.signed_out'",
+        "UPDATE audit_log SET sealed = NULL WHERE action = 'user.signed_out'",
+        "UPDATE audit_log SET sealed = NULL, user_id = NULL, origin = NULL, origin_project = NULL, origin_user = NULL
+         WHERE action = 'user.signed_out'",
+    ] {
+        let app = TestApp::new(engine).await;
+        let shop = app.shop("shop", "confidential").await;
+        let tokens = app.sign_in(&shop).await;
+        app.bearer(&shop, "GlobalSignOut", tokens.get("access_token"), json!({})).await.ok();
+        let seq =
+            number(&app.app.db, "SELECT seq AS n FROM audit_log WHERE action = 'user.signed_out'").await;
+        assert!(matches!(verify(&app.app.db, shop.project).await.unwrap(), Verdict::Whole { .. }));
+        assert_eq!(run(&app.app.db, edit).await, 1);
+        let found = verify(&app.app.db, shop.project).await.unwrap();
+        assert_eq!(found, Verdict::Broken { seq, why: AWAY }, "{edit}");
+        // The same is right once she is deleted.
+        Deleting::new(&app, &shop).await.delete().await;
+        let found = verify(&app.app.db, shop.project).await.unwrap();
+        assert!(matches!(found, Verdict::Whole { .. }), "{found:?}");
+    }
 }
 
 fn judge(lines: &[String]) -> Verdict {

@@ -9,9 +9,9 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use crate::error::{Error, Result};
 use crate::secret::equal_in_constant_time;
 
-/// Capacity of a piece of memory, in blocks of 1 KiB. Above 32 MiB glibc maps memory by itself and returns it at once;
-/// below, it keeps what it got once (mallopt(3), M_MMAP_THRESHOLD; measured: 240 MiB after a run of sign-ins). What lies
-/// beyond the blocks in use is never touched, and so takes no memory.
+/// Capacity of a piece of memory, in blocks of 1 KiB: more than any allocator keeps for its small pieces. The system's one maps
+/// so much by itself and returns it at once (mallopt(3), M_MMAP_THRESHOLD; measured with less: 240 MiB after a run of sign-ins),
+/// mimalloc with the requests that follow. What lies beyond the blocks in use is never touched, and so takes no memory.
 const CAPACITY: usize = 33 * 1024;
 
 /// The memory of hashes that have ended.

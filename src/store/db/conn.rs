@@ -11,7 +11,15 @@ use crate::error::{Error, Result, conflict, invalid_request};
 
 /// What every store function takes first. The lender takes the engine back when the loan ends,
 /// so a connection that outlives its unit refuses instead of writing into the next one.
-pub struct Conn(#[doc(hidden)] pub Arc<Mutex<Lease>>);
+pub struct Conn(#[doc(hidden)] pub Arc<Mutex<Lease>>, #[doc(hidden)] pub EngineName);
+
+/// Which engine a connection is of; public for the macros alone.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub enum EngineName {
+    Postgres,
+    Sqlite,
+}
 
 /// The loan behind a [`Conn`]; public for the macros alone.
 #[doc(hidden)]
@@ -60,14 +68,18 @@ pub enum Wire<'c> {
 
 impl Conn {
     pub(super) fn lend(engine: Engine, kind: Kind, persistent: bool, counters: &Arc<Counters>) -> Self {
+        let name = match &engine {
+            Engine::Postgres(_) => EngineName::Postgres,
+            Engine::SqliteReader(_) | Engine::SqliteWriter(_) => EngineName::Sqlite,
+        };
         let (engine, counters) = (Some(engine), Arc::clone(counters));
         let lease = Lease { engine, kind, failed: false, open: false, statements: 0, persistent, counters };
-        Self(Arc::new(Mutex::new(lease)))
+        Self(Arc::new(Mutex::new(lease)), name)
     }
 
     /// The lender's own handle on the loan.
     pub(super) fn share(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0), self.1)
     }
 
     /// Ends the loan.
@@ -114,29 +126,24 @@ impl Lease {
     }
 }
 
-/// One statement on whichever engine the connection has: `$build` makes the query, `$method` runs it.
+/// A statement with its values, for the engine that the connection has.
 #[macro_export]
-macro_rules! on_engine {
-    ($conn:expr, $query:ident, [$($row:ty)?], $sql:expr, [$($arg:expr),*], $method:ident $(, $map:expr)?) => {{
-        let mut lease = $conn.0.lock().await;
-        lease.pass().await;
-        let outcome = match lease.wire() {
-            Ok($crate::store::db::Wire::Postgres(c, persistent)) =>
-                Ok(sqlx::$query::<sqlx::Postgres $(, $row)?>($sql)$(.bind($arg))*
-                    .persistent(persistent).$method(c).await $(.map($map))?),
-            Ok($crate::store::db::Wire::Sqlite(c)) =>
-                Ok(sqlx::$query::<sqlx::Sqlite $(, $row)?>($sql)$(.bind($arg))*.$method(c).await $(.map($map))?),
-            Err(error) => Err(error),
-        };
-        outcome.and_then(|outcome| lease.settle(outcome))
-    }};
+macro_rules! statement {
+    ($conn:expr, $sql:expr $(, $arg:expr)*) => {
+        match $conn.1 {
+            $crate::store::db::EngineName::Postgres =>
+                $crate::store::db::Statement::Postgres(sqlx::query::<sqlx::Postgres>($sql)$(.bind($arg))*),
+            $crate::store::db::EngineName::Sqlite =>
+                $crate::store::db::Statement::Sqlite(sqlx::query::<sqlx::Sqlite>($sql)$(.bind($arg))*),
+        }
+    };
 }
 
 /// The one row of a statement; an error when there is none. `fetch_one!(conn, Row, "SQL", args…)`.
 #[macro_export]
 macro_rules! fetch_one {
     ($conn:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::db::on_engine!($conn, query_as, [$row], $sql, [$($arg),*], fetch_one)
+        $conn.first($crate::store::db::statement!($conn, $sql $(, $arg)*)).await.and_then(|rows| rows.one::<$row>())
     };
 }
 
@@ -144,7 +151,7 @@ macro_rules! fetch_one {
 #[macro_export]
 macro_rules! fetch_optional {
     ($conn:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::db::on_engine!($conn, query_as, [$row], $sql, [$($arg),*], fetch_optional)
+        $conn.first($crate::store::db::statement!($conn, $sql $(, $arg)*)).await.and_then(|rows| rows.optional::<$row>())
     };
 }
 
@@ -152,7 +159,7 @@ macro_rules! fetch_optional {
 #[macro_export]
 macro_rules! fetch_all {
     ($conn:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::db::on_engine!($conn, query_as, [$row], $sql, [$($arg),*], fetch_all)
+        $conn.all($crate::store::db::statement!($conn, $sql $(, $arg)*)).await.and_then(|rows| rows.all::<$row>())
     };
 }
 
@@ -160,11 +167,11 @@ macro_rules! fetch_all {
 #[macro_export]
 macro_rules! execute {
     ($conn:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::db::on_engine!($conn, query, [], $sql, [$($arg),*], execute, |done| done.rows_affected())
+        $conn.changed($crate::store::db::statement!($conn, $sql $(, $arg)*)).await
     };
 }
 
-pub use {execute, fetch_all, fetch_one, fetch_optional, on_engine};
+pub use {execute, fetch_all, fetch_one, fetch_optional, statement};
 
 /// What a failed statement means to the rest of the program.
 ///

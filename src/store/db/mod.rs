@@ -11,6 +11,7 @@ mod pool;
 mod postgres;
 mod server;
 mod sqlite;
+mod statement;
 mod work;
 mod writer;
 
@@ -24,11 +25,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use self::conn::Kind;
 pub use self::conn::{Conn, execute, fetch_all, fetch_one, fetch_optional};
 #[doc(hidden)]
-pub use self::conn::{Lease, Wire, on_engine};
+pub use self::conn::{EngineName, Lease, Wire, statement};
 use self::counters::Counters;
 pub use self::counters::{Held, StatementCounts};
 use self::postgres::PostgresDb;
 use self::sqlite::SqliteDb;
+#[doc(hidden)]
+pub use self::statement::{FromEither, Rows, Statement};
 use self::work::{Answer, Work};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -206,6 +209,11 @@ impl Db {
                 db.unit(&self.counters, kind, work, end).await
             }
         }
+    }
+
+    /// Whether writes that come at once share a COMMIT, whatever they are.
+    pub fn shares_commits(&self) -> bool {
+        matches!(self.backend, Backend::Sqlite(_))
     }
 
     /// Whether the store answers, and as a primary.

@@ -22,6 +22,7 @@ use crate::model::timestamp::Timestamp;
 use crate::running::Running;
 use crate::sandbox::faults::{self, Hazard};
 use crate::store::db::Db;
+use crate::store::rotations::Rotations;
 use crate::store::standings::Standings;
 use crate::texts::{self, Texts};
 use crate::tls::Tls;
@@ -33,6 +34,7 @@ pub struct App {
     pub db: Db,
     /// The hot read, for all who wait at once.
     pub standings: Standings,
+    pub rotations: Rotations,
     pub cache: Cache,
     pub clock: Clock,
     pub entropy: Entropy,

@@ -22,6 +22,7 @@ use crate::model::sign_in_policy::SecondFactor;
 use crate::projects::admins::home;
 use crate::running::Running;
 use crate::store::db::Db;
+use crate::store::rotations::Rotations;
 use crate::store::standings::Standings;
 use crate::telemetry;
 use crate::tls::Tls;
@@ -75,6 +76,7 @@ pub fn app(db: Db, base_url: &str, master_keys: MasterKeys, config: &Config) -> 
     Ok(App {
         base_url: base_url.to_owned(),
         standings: Standings::new(db.clone()),
+        rotations: Rotations::new(db.clone()),
         db,
         cache: Cache::default(),
         clock: Clock::System,

@@ -50,7 +50,7 @@ pub struct Act {
 }
 
 /// A token of a client's own name in a chain of exchanges.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Link {
     pub client_id: ClientId,
     /// Of the client when it was given.

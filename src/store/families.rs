@@ -1,10 +1,10 @@
 //! Token families: one row each, however often they are refreshed.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 
 use super::browser_sessions::Replaced;
 use super::codes::CodeRow;
-use super::db::{Conn, execute, fetch_one, fetch_optional};
+use super::db::{Conn, Wire, execute, fetch_one, fetch_optional};
 use crate::error::Result;
 use crate::ids::{BrowserSessionId, ClientId, FamilyId, ProjectId};
 use crate::model::timestamp::Timestamp;
@@ -140,16 +140,23 @@ pub struct Renewal {
     pub client_version: i64,
 }
 
-/// Compare-and-set of a rotation: of many callers with the same token one gets a row, and none whose `family` was read
+/// A rotation of the token that was the newest when its family was read.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    pub project: ProjectId,
+    pub id: FamilyId,
+    pub now: Timestamp,
+    pub seq: i64,
+    /// The family's version of the client, as it was read.
+    pub client_version: i64,
+    pub mac_key_id: String,
+    pub renewal: Renewal,
+}
+
+/// Compare-and-set of a rotation: of many callers with the same token one gets a row, and none whose family was read
 /// before its lifetimes were shortened.
-pub async fn rotate(
-    conn: &Conn,
-    project: ProjectId,
-    now: Timestamp,
-    family: &Family,
-    mac_key_id: &str,
-    renewal: Renewal,
-) -> Result<u64> {
+pub async fn rotate(conn: &Conn, rotation: &Rotation) -> Result<u64> {
+    let renewal = rotation.renewal;
     execute!(
         conn,
         "UPDATE token_families
@@ -157,16 +164,68 @@ pub async fn rotate(
            expires_at = $4, client_version = $5
          WHERE project_id = $6 AND id = $7 AND seq = $8 AND client_version = $9 AND revoked_at IS NULL
            AND expires_at > $1 AND idle_expires_at > $1",
-        now,
-        mac_key_id,
+        rotation.now,
+        &rotation.mac_key_id,
         renewal.lifetime.idle_expires_at,
         renewal.lifetime.expires_at,
         renewal.client_version,
-        project,
-        family.id,
-        family.seq,
-        family.client_version
+        rotation.project,
+        rotation.id,
+        rotation.seq,
+        rotation.client_version
     )
+}
+
+/// The same for many at once, on PostgreSQL: which of them won. Rows are locked in the order of their keys, so that two such
+/// statements never wait for each other.
+pub async fn rotate_many(conn: &Conn, rotations: &[Rotation]) -> Result<Vec<bool>> {
+    let mut lease = conn.0.lock().await;
+    lease.pass().await;
+    let numbers = match lease.wire()? {
+        Wire::Postgres(conn, persistent) => rotate_on_postgres(conn, persistent, rotations).await,
+        Wire::Sqlite(_) => Err(sqlx::Error::Protocol("rotations come one by one on SQLite".into())),
+    };
+    let mut won = vec![false; rotations.len()];
+    for (number,) in lease.settle(numbers)? {
+        if let Some(won) = usize::try_from(number - 1).ok().and_then(|place| won.get_mut(place)) {
+            *won = true;
+        }
+    }
+    Ok(won)
+}
+
+async fn rotate_on_postgres(
+    conn: &mut PgConnection,
+    persistent: bool,
+    rotations: &[Rotation],
+) -> Result<Vec<(i64,)>, sqlx::Error> {
+    fn column<'r, T>(rotations: &'r [Rotation], of: impl Fn(&'r Rotation) -> T) -> Vec<T> {
+        rotations.iter().map(of).collect()
+    }
+    let sql = "UPDATE token_families f
+         SET seq = f.seq + 1, prev_seq = f.seq, rotated_at = q.now, used_at = q.now, mac_key_id = q.mac_key_id,
+           idle_expires_at = q.idle_expires_at, expires_at = q.expires_at, client_version = q.new_version
+         FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::text[],
+                 $7::timestamptz[], $8::timestamptz[], $9::bigint[])
+                 WITH ORDINALITY AS q (project_id, id, now, seq, client_version, mac_key_id, idle_expires_at, expires_at,
+                   new_version, number)
+               ORDER BY project_id, id) q
+         WHERE f.project_id = q.project_id AND f.id = q.id AND f.seq = q.seq AND f.client_version = q.client_version
+           AND f.revoked_at IS NULL AND f.expires_at > q.now AND f.idle_expires_at > q.now
+         RETURNING q.number";
+    sqlx::query_as(sql)
+        .bind(column(rotations, |rotation| rotation.project.0))
+        .bind(column(rotations, |rotation| rotation.id.0))
+        .bind(column(rotations, |rotation| rotation.now))
+        .bind(column(rotations, |rotation| rotation.seq))
+        .bind(column(rotations, |rotation| rotation.client_version))
+        .bind(column(rotations, |rotation| rotation.mac_key_id.as_str()))
+        .bind(column(rotations, |rotation| rotation.renewal.lifetime.idle_expires_at))
+        .bind(column(rotations, |rotation| rotation.renewal.lifetime.expires_at))
+        .bind(column(rotations, |rotation| rotation.renewal.client_version))
+        .persistent(persistent)
+        .fetch_all(conn)
+        .await
 }
 
 /// `refresh_retry: until_used`: a new successor for the predecessor; the one nobody used becomes void.

@@ -21,7 +21,7 @@ use crate::model::token::{Family, Link};
 pub const MOST_QUESTIONS: usize = 32;
 
 /// What is asked about: whatever the token and the caller name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Question {
     pub family: Option<FamilyId>,
     /// The subject of the token: a deleted user's families are gone, the tombstone is not.

@@ -1,42 +1,59 @@
-//! One read for all who wait: while a statement is on its way those who come gather, and the next statement asks for all
-//! of them. An answer is never older than its question: a statement serves only who was waiting when it was sent.
+//! How tokens stand: one read for all who wait, which asks once for those who ask the same.
 //!
 //! Measured on PostgreSQL with 32 connections: 9,900 verifications a second, against 6,400 with a statement for each.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::oneshot;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::db::Db;
+use super::gather::{Gather, Together};
 use super::liveness::{MOST_QUESTIONS, Question, Standing, read_many};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::ids::ProjectId;
-
-/// Statements on their way at the same time.
-const MOST_READS: usize = 2;
 
 /// Whoever wants to know how a token stands asks here. Cloning it shares the queue.
 #[derive(Clone)]
-pub struct Standings {
-    db: Db,
-    queue: Arc<Mutex<Queue>>,
+pub struct Standings(Gather<Reads>);
+
+struct Reads;
+
+impl Together for Reads {
+    type Asked = (ProjectId, Question);
+    type Answer = Option<Arc<Standing>>;
+
+    const MOST: usize = 64;
+
+    async fn serve(db: &Db, asked: Vec<Self::Asked>) -> Result<Vec<Self::Answer>> {
+        let (questions, which) = distinct(asked);
+        let questions = &questions[..];
+        let read = |conn| async move {
+            let mut standings = Vec::with_capacity(questions.len());
+            for questions in questions.chunks(MOST_QUESTIONS) {
+                standings.extend(read_many(&conn, questions).await?);
+            }
+            Ok(standings)
+        };
+        let standings: Vec<_> = db.read(read).await?.into_iter().map(|found| found.map(Arc::new)).collect();
+        Ok(which.into_iter().map(|place| standings.get(place).cloned().flatten()).collect())
+    }
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Asked>,
-    reads: usize,
-}
-
-struct Asked {
-    project: ProjectId,
-    question: Question,
-    answer: oneshot::Sender<Result<Option<Standing>>>,
+/// What is asked, each once, and where among it each of them finds the answer.
+fn distinct<Q: Clone + Eq + std::hash::Hash>(asked: Vec<Q>) -> (Vec<Q>, Vec<usize>) {
+    let (mut questions, mut places) = (Vec::new(), HashMap::with_capacity(asked.len()));
+    let place = |question: Q| {
+        *places.entry(question).or_insert_with_key(|question| {
+            questions.push(question.clone());
+            questions.len() - 1
+        })
+    };
+    let which = asked.into_iter().map(place).collect();
+    (questions, which)
 }
 
 impl Standings {
     pub fn new(db: Db) -> Self {
-        Self { db, queue: Arc::default() }
+        Self(Gather::new(db))
     }
 
     /// `None` when the project is not there.
@@ -44,91 +61,18 @@ impl Standings {
     /// # Errors
     /// `temporarily_unavailable` when the store is away, or does not answer within the limit of one call.
     pub async fn ask(&self, project: ProjectId, question: Question) -> Result<Option<Standing>> {
-        let (answer, told) = oneshot::channel();
-        if self.enqueue(Asked { project, question, answer }) {
-            let reading = Reading { standings: self.clone(), counted: true };
-            tokio::spawn(reading.serve());
-        }
-        match tokio::time::timeout(self.db.call_limit(), told).await {
-            Ok(Ok(standing)) => standing,
-            Ok(Err(_)) => Err(Error::internal("a grouped read ended without an answer")),
-            Err(_) => Err(Error::unavailable(1, "the grouped read took too long")),
-        }
-    }
-
-    /// Whether another reader is wanted; it is counted already.
-    fn enqueue(&self, asked: Asked) -> bool {
-        let mut queue = self.queue();
-        queue.waiting.push(asked);
-        let wanted = queue.reads < MOST_READS;
-        queue.reads += usize::from(wanted);
-        wanted
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        let standing = self.0.ask((project, question)).await?;
+        Ok(standing.map(Arc::unwrap_or_clone))
     }
 }
 
-/// A reader at work; however it ends, its place becomes free.
-struct Reading {
-    standings: Standings,
-    counted: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Drop for Reading {
-    fn drop(&mut self) {
-        if self.counted {
-            self.standings.queue().reads -= 1;
-        }
-    }
-}
-
-impl Reading {
-    /// Reads until nobody waits.
-    async fn serve(mut self) {
-        while let Some(batch) = self.next_batch() {
-            let (asked, answers): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|asked| ((asked.project, asked.question), asked.answer)).unzip();
-            let asked = &asked[..];
-            let read = self.standings.db.read(|conn| async move { read_many(&conn, asked).await }).await;
-            match read {
-                Ok(standings) => {
-                    for (answer, standing) in answers.into_iter().zip(standings) {
-                        // Somebody who did not wait for it needs no answer.
-                        let _ = answer.send(Ok(standing));
-                    }
-                }
-                Err(error) => {
-                    for answer in answers {
-                        let _ = answer.send(Err(again(&error)));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Those who wait longest. `None` ends the reader, and is found under the same lock that others come in by, so that
-    /// nobody counts on a reader that has looked for the last time.
-    fn next_batch(&mut self) -> Option<Vec<Asked>> {
-        let standings = self.standings.clone();
-        let mut queue = standings.queue();
-        queue.waiting.retain(|asked| !asked.answer.is_closed());
-        let most = queue.waiting.len().min(MOST_QUESTIONS);
-        if most == 0 {
-            queue.reads -= 1;
-            self.counted = false;
-            return None;
-        }
-        Some(queue.waiting.drain(..most).collect())
-    }
-}
-
-/// The same failure, for another one who waited.
-fn again(error: &Error) -> Error {
-    let cause = error.cause().map(|cause| format!("{cause:#}")).unwrap_or_default();
-    match error.code() {
-        Code::TemporarilyUnavailable => Error::unavailable(error.retry_after().unwrap_or(1), cause),
-        _ => Error::internal(cause),
+    #[test]
+    fn each_question_is_asked_once() {
+        let (questions, which) = distinct(vec!["a", "b", "a", "c", "b"]);
+        assert_eq!((questions, which), (vec!["a", "b", "c"], vec![0, 1, 0, 2, 1]));
     }
 }

@@ -182,6 +182,7 @@ mod store_beside;
 mod store_drops;
 mod store_groups;
 mod store_postgres;
+mod store_rotations;
 mod store_schema;
 mod store_set_back;
 mod store_standings;

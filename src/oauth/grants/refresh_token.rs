@@ -15,7 +15,7 @@ use crate::oauth::token::TokenRequest;
 use crate::secret::Secret;
 use crate::session::standing::{ATTEMPTS, Asker, prove};
 use crate::store::db::Conn;
-use crate::store::families::{self, Lifetime, Renewal};
+use crate::store::families::{self, Lifetime, Renewal, Rotation};
 use crate::store::liveness::Question;
 use crate::store::logout_tokens;
 
@@ -205,12 +205,16 @@ async fn advance(
     }
     match judge(client, family, token.seq, ctx.now.seconds_since(family.rotated_at)) {
         Judgement::Rotate => {
-            let won = db
-                .write(|conn| async move {
-                    families::rotate(&conn, project, ctx.now, family, current, renewal).await
-                })
-                .await?;
-            if won == 0 {
+            let rotation = Rotation {
+                project,
+                id: family.id,
+                now: ctx.now,
+                seq: family.seq,
+                client_version: family.client_version,
+                mac_key_id: current.to_owned(),
+                renewal,
+            };
+            if !ctx.app.rotations.rotate(rotation).await? {
                 return Ok(None);
             }
             issue(grant(family, scope, current, token.seq + 1, idle))

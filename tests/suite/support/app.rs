@@ -21,6 +21,7 @@ use tessera::model::proxies::TrustedProxies;
 use tessera::model::timestamp::Timestamp;
 use tessera::running::Running;
 use tessera::store::db::{Db, Settings};
+use tessera::store::rotations::Rotations;
 use tessera::store::standings::Standings;
 
 use super::{Database, Engine, Pooler};
@@ -94,6 +95,7 @@ impl TestApp {
         let mut app = App {
             base_url: base.clone(),
             standings: Standings::new(db.clone()),
+            rotations: Rotations::new(db.clone()),
             db,
             cache: Cache::default(),
             clock,

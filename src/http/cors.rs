@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -69,7 +69,7 @@ const SENT: &str = "authorization, content-type, dpop, if-match";
 const READ: &str = "dpop-nonce, etag, retry-after, www-authenticate, x-request-id";
 
 /// Answers a preflight, and marks the answers of the routes above.
-pub async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn answer(app: Arc<App>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = ROUTES.iter().find(|(known, ..)| Some(*known) == path);
     let Some(&(_, audience, methods)) = route else { return next.run(request).await };

@@ -15,6 +15,7 @@ pub mod members;
 pub mod oauth;
 pub mod openapi;
 pub mod permissions;
+mod routing;
 pub mod session;
 mod to_the_end;
 mod user_name;
@@ -28,7 +29,6 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
@@ -39,6 +39,7 @@ use self::hosted::{
     sign_in, sign_up,
 };
 use self::oauth::{device_authorization, discovery, introspect, par, register, revoke, token, userinfo};
+use self::routing::{Routes, get, post};
 use self::to_the_end::ToTheEnd;
 use crate::app::App;
 use crate::error::{Code, Error, not_found};
@@ -55,7 +56,7 @@ pub struct RequestId(pub String);
 
 /// Every route of the server.
 pub fn router(app: Arc<App>) -> Router {
-    let mut project = Router::new()
+    let mut project = Routes::default()
         .route("/.well-known/openid-configuration", get(discovery::discovery))
         .route("/.well-known/oauth-authorization-server", get(discovery::discovery))
         .route("/.well-known/jwks.json", get(discovery::jwks))
@@ -136,11 +137,11 @@ pub fn router(app: Arc<App>) -> Router {
     if app.demo.is_some() {
         project = project.route("/demo/callback", get(demo::callback).fallback(hosted::wrong_method));
     }
-    Router::new()
+    Routes::default()
         .nest("/projects/{project}", project)
         // RFC 8414, 3.1: before the path of the issuer.
         .route("/.well-known/oauth-authorization-server/projects/{project}", get(discovery::discovery))
-        .merge(admin::router())
+        .merge(admin::routes())
         .merge(mailbox(&app))
         .route("/health", get(health))
         .route("/openapi.json", get(openapi::serve))
@@ -148,23 +149,23 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs/", get(openapi::file))
         .route("/docs/{file}", get(openapi::file))
         .route("/assets/{name}", get(assets::serve))
+        .into_router()
         .fallback(|| async { answer::json_error(&not_found("there is nothing at this address")) })
         .method_not_allowed_fallback(|| async {
             answer::json_error(&Error::new(Code::MethodNotAllowed, "this address takes another method"))
         })
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
-        .layer(from_fn_with_state(app.clone(), cors::cors))
         .layer(from_fn_with_state(app.clone(), to_the_end))
         .with_state(app)
 }
 
 /// Where mail is kept instead of sent.
-fn mailbox(app: &App) -> Router<Arc<App>> {
+fn mailbox(app: &App) -> Routes {
     match app.mailer {
-        Mailer::Files(_) => Router::new()
+        Mailer::Files(_) => Routes::default()
             .route("/dev/mail", get(hosted::mailbox::list))
             .route("/dev/mail/{id}", get(hosted::mailbox::read)),
-        _ => Router::new(),
+        _ => Routes::default(),
     }
 }
 
@@ -179,7 +180,8 @@ async fn to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Nex
     let running = app.running.begin();
     let gateway = gateway_of(&app, &request);
     let origin = call::origin(&app, &request);
-    let work = answer::REQUEST_ID.scope(id.clone(), ORIGIN.scope(origin, next.run(request)));
+    let work =
+        answer::REQUEST_ID.scope(id.clone(), ORIGIN.scope(origin, cors::answer(app.clone(), request, next)));
     let work = async move {
         let response = work.await;
         let error = response.extensions().get::<Code>().map(|code| code.as_str());

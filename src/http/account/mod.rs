@@ -11,24 +11,21 @@ pub mod password;
 pub mod profile;
 pub mod sessions;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::{delete, get, patch, post};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::call::Call;
+use super::routing::{Routes, delete, get, patch, post};
 use super::session::require_account_access;
-use crate::app::{App, Ctx};
+use crate::app::Ctx;
 use crate::error::{Code, Error, Result, forbidden};
 use crate::identity::fresh::FRESH_SECONDS;
 use crate::session::holder::Holder;
 use crate::session::verify::{Live, require_live};
 
 /// Under `/projects/{project}`.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new()
+pub fn routes() -> Routes {
+    Routes::default()
         .route("/api/account/profile", get(profile::read).patch(profile::change))
         .route("/api/account/sessions", get(sessions::list))
         .route("/api/account/sessions/end-others", post(sessions::end_others))

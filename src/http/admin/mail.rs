@@ -1,17 +1,12 @@
 //! Routes of what is mailed to people, and in which words.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::{delete, get, post};
-
 use super::{invitations, mail_templates, users};
-use crate::app::App;
+use crate::http::routing::{Routes, delete, get, post};
 
-pub fn routes() -> Router<Arc<App>> {
+pub fn routes() -> Routes {
     let project = "/admin/projects/{project}";
     let template = format!("{project}/mail-templates/{{kind}}/{{language}}");
-    Router::new()
+    Routes::default()
         .route(&format!("{project}/invitations"), get(invitations::list).post(invitations::create))
         .route(&format!("{project}/invitations/{{id}}"), delete(invitations::withdraw))
         .route(&format!("{project}/users/{{user}}/send-verification"), post(users::send_verification))

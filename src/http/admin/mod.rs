@@ -35,16 +35,11 @@ pub(in crate::http) mod users;
 mod webhooks;
 mod within;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::{delete, get, post, put};
-
-use crate::app::App;
+use super::routing::{Routes, delete, get, post, put};
 
 /// Routes under `/admin`, a file each for what they are about.
-pub fn router() -> Router<Arc<App>> {
-    Router::new()
+pub fn routes() -> Routes {
+    Routes::default()
         .route("/admin/projects", get(projects::list).post(projects::create))
         .route(
             "/admin/projects/{project}",

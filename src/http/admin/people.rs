@@ -1,34 +1,26 @@
 //! Routes of users, of what users hold, and of what applications may ask of them.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::{delete, get, post};
-
 use super::{
     attribute_definitions, consents, deletion_guards, devices, exports, factors, labels, resource_servers,
     scopes, sessions, users,
 };
-use crate::app::App;
 use crate::http::call::Call;
+use crate::http::routing::{Routes, delete, get, post};
 use crate::model::holding::LabelKind;
 use crate::session::delete_user::guards::Guard;
 
-pub fn routes() -> Router<Arc<App>> {
+pub fn routes() -> Routes {
     let project = "/admin/projects/{project}";
-    Router::new()
+    Routes::default()
         .route(&format!("{project}/users"), get(users::list).post(users::create))
         .route(&format!("{project}/users/{{user}}"), get(users::read).patch(users::change))
         .route(&format!("{project}/users/{{user}}/set-password"), post(users::set_password))
         .route(&format!("{project}/users/{{user}}/sessions"), get(sessions::list))
-        .route(&format!("{project}/users/{{user}}/sessions/{{sid}}"), axum::routing::delete(sessions::end))
+        .route(&format!("{project}/users/{{user}}/sessions/{{sid}}"), delete(sessions::end))
         .route(&format!("{project}/users/{{user}}/devices"), get(devices::list).delete(devices::forget_all))
         .route(&format!("{project}/users/{{user}}/devices/{{device}}"), delete(devices::forget))
         .route(&format!("{project}/users/{{user}}/factors"), get(factors::list).delete(factors::reset))
-        .route(
-            &format!("{project}/users/{{user}}/factors/{{factor}}"),
-            axum::routing::delete(factors::reset_one),
-        )
+        .route(&format!("{project}/users/{{user}}/factors/{{factor}}"), delete(factors::reset_one))
         .route(&format!("{project}/users/{{user}}/export"), get(exports::export))
         .route(&format!("{project}/users/{{user}}/consents"), get(consents::list))
         .route(
@@ -43,10 +35,7 @@ pub fn routes() -> Router<Arc<App>> {
                 .put(|call| deletion_guards::place(call, Guard::Protection))
                 .delete(|call| deletion_guards::lift(call, Guard::Protection)),
         )
-        .route(
-            &format!("{project}/users/{{user}}/consents/{{client_id}}"),
-            axum::routing::delete(consents::withdraw),
-        )
+        .route(&format!("{project}/users/{{user}}/consents/{{client_id}}"), delete(consents::withdraw))
         .route(
             &format!("{project}/attribute-definitions"),
             get(attribute_definitions::list).post(attribute_definitions::create),
@@ -74,9 +63,9 @@ pub fn routes() -> Router<Arc<App>> {
         .merge(of_labels("groups", LabelKind::Group))
 }
 
-fn of_labels(list: &str, kind: LabelKind) -> Router<Arc<App>> {
+fn of_labels(list: &str, kind: LabelKind) -> Routes {
     let all = format!("/admin/projects/{{project}}/{list}");
-    Router::new()
+    Routes::default()
         .route(
             &all,
             get(move |call: Call| labels::list(call, kind))

@@ -26,21 +26,16 @@ pub mod sessions;
 mod shell;
 mod when;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::handler::Handler;
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
 
 pub use self::sessions::device_in_words;
 use super::page::Page;
 use super::{sign_in, wrong_method};
-use crate::app::App;
+use crate::http::routing::{Answers, Methods, Routes, get};
 
 /// Under `/projects/{project}`.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new()
+pub fn routes() -> Routes {
+    Routes::default()
         .route("/account", seen(overview::show).fallback(wrong_method))
         .route("/account/profile", seen(profile::show).post(profile::submit).fallback(wrong_method))
         .route("/account/email", seen(email::show).post(email::submit).fallback(wrong_method))
@@ -68,11 +63,7 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 /// GET, and HEAD like a GET of a browser that is not signed in.
-fn seen<H, T>(show: H) -> MethodRouter<Arc<App>>
-where
-    H: Handler<T, Arc<App>>,
-    T: 'static,
-{
+fn seen<T: 'static>(show: impl Answers<T>) -> Methods {
     get(show).head(head)
 }
 

@@ -3,29 +3,36 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use allocator_api2::alloc::System;
+use allocator_api2::vec::Vec as VecIn;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::error::{Error, Result};
 use crate::secret::equal_in_constant_time;
 
-/// Capacity of a piece of memory, in blocks of 1 KiB: more than any allocator keeps for its small pieces. The system's one maps
-/// so much by itself and returns it at once (mallopt(3), M_MMAP_THRESHOLD; measured with less: 240 MiB after a run of sign-ins),
-/// mimalloc with the requests that follow. What lies beyond the blocks in use is never touched, and so takes no memory.
+/// Capacity of a piece of memory, in blocks of 1 KiB: so much the system's allocator maps by itself, and returns at once when it
+/// is freed (mallopt(3), M_MMAP_THRESHOLD; measured with less: 240 MiB after a run of sign-ins). What lies beyond the blocks in
+/// use is never touched, and so takes no memory.
 const CAPACITY: usize = 33 * 1024;
+
+/// From the system, whatever allocator the program has: mimalloc gives so much back with the requests that follow, and after the
+/// last sign-in of the day none may.
+type Blocks = VecIn<Block, System>;
 
 /// The memory of hashes that have ended.
 #[derive(Clone, Default)]
-pub struct Memory(Arc<Mutex<Vec<Vec<Block>>>>);
+pub struct Memory(Arc<Mutex<Vec<Blocks>>>);
 
 impl Memory {
-    fn take(&self, blocks: usize) -> Vec<Block> {
-        let mut memory = self.free().pop().unwrap_or_else(|| Vec::with_capacity(CAPACITY.max(blocks)));
+    fn take(&self, blocks: usize) -> Blocks {
+        let fresh = || Blocks::with_capacity_in(CAPACITY.max(blocks), System);
+        let mut memory = self.free().pop().unwrap_or_else(fresh);
         memory.resize(blocks, Block::new());
         memory
     }
 
-    fn give_back(&self, memory: Vec<Block>) {
+    fn give_back(&self, memory: Blocks) {
         self.free().push(memory);
     }
 
@@ -34,7 +41,7 @@ impl Memory {
         self.free().clear();
     }
 
-    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Blocks>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

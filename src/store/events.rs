@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use super::db::{Conn, Wire, execute, fetch_all};
@@ -22,44 +22,75 @@ pub struct EventRow {
     pub sealed: Option<Vec<u8>>,
 }
 
+macro_rules! into {
+    ($rows:literal) => {
+        concat!("INSERT INTO events (project_id, id, at, kind, outcome, client_id, user_id, sealed) ", $rows)
+    };
+}
+
 /// Columns of one row.
 const COLUMNS: usize = 8;
 
-/// All rows with one statement, which has a place for each value: the macros know a fixed number of them.
+/// All rows with one statement.
 pub async fn insert(conn: &Conn, rows: &[EventRow]) -> Result<u64> {
-    let mut sql =
-        "INSERT INTO events (project_id, id, at, kind, outcome, client_id, user_id, sealed) VALUES "
-            .to_owned();
+    let mut lease = conn.0.lock().await;
+    lease.pass().await;
+    let written = match lease.wire()? {
+        Wire::Postgres(conn, persistent) => insert_postgres(conn, persistent, rows).await,
+        Wire::Sqlite(conn) => insert_sqlite(conn, rows).await,
+    };
+    lease.settle(written)
+}
+
+/// A list for each column: one text for any number of rows, which stays prepared.
+async fn insert_postgres(
+    conn: &mut PgConnection,
+    persistent: bool,
+    rows: &[EventRow],
+) -> Result<u64, sqlx::Error> {
+    fn column<'r, T>(rows: &'r [EventRow], of: impl Fn(&'r EventRow) -> T) -> Vec<T> {
+        rows.iter().map(of).collect()
+    }
+    let sql = into!(
+        "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::bytea[])"
+    );
+    let done = sqlx::query(sql)
+        .bind(column(rows, |row| row.project_id.0))
+        .bind(column(rows, |row| row.id))
+        .bind(column(rows, |row| row.at))
+        .bind(column(rows, |row| row.kind.as_str()))
+        .bind(column(rows, |row| row.outcome.as_str()))
+        .bind(column(rows, |row| row.client_id.map(|id| id.0)))
+        .bind(column(rows, |row| row.user_id.map(|id| id.0)))
+        .bind(column(rows, |row| row.sealed.as_deref()))
+        .persistent(persistent)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// A place for each value: the macros know a fixed number of them.
+async fn insert_sqlite(conn: &mut SqliteConnection, rows: &[EventRow]) -> Result<u64, sqlx::Error> {
+    let mut sql = into!("VALUES ").to_owned();
     for number in 0..rows.len() {
         let comma = if number == 0 { "" } else { ", " };
         let [a, b, c, d, e, f, g, h] = [1, 2, 3, 4, 5, 6, 7, 8].map(|place| number * COLUMNS + place);
         // Writing to a String does not fail.
         let _ = write!(sql, "{comma}(${a}, ${b}, ${c}, ${d}, ${e}, ${f}, ${g}, ${h})");
     }
-    let mut lease = conn.0.lock().await;
-    lease.pass().await;
-    macro_rules! run {
-        ($engine:ty, $conn:expr) => {{
-            let mut query = sqlx::query::<$engine>(AssertSqlSafe(sql)).persistent(false);
-            for row in rows {
-                query = query
-                    .bind(row.project_id)
-                    .bind(row.id)
-                    .bind(row.at)
-                    .bind(&row.kind)
-                    .bind(&row.outcome)
-                    .bind(row.client_id)
-                    .bind(row.user_id)
-                    .bind(&row.sealed);
-            }
-            query.execute($conn).await.map(|done| done.rows_affected())
-        }};
+    let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    for row in rows {
+        query = query
+            .bind(row.project_id)
+            .bind(row.id)
+            .bind(row.at)
+            .bind(&row.kind)
+            .bind(&row.outcome)
+            .bind(row.client_id)
+            .bind(row.user_id)
+            .bind(&row.sealed);
     }
-    let written = match lease.wire()? {
-        Wire::Postgres(conn, _) => run!(sqlx::Postgres, conn),
-        Wire::Sqlite(conn) => run!(sqlx::Sqlite, conn),
-    };
-    lease.settle(written)
+    Ok(query.execute(conn).await?.rows_affected())
 }
 
 /// Which events: all that is named must hold.

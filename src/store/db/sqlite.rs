@@ -18,8 +18,8 @@ use super::writer::{Writer, unit_too_long};
 use super::{End, Settings};
 use crate::error::{Error, Result};
 
-/// Readers that work at once: more only wait for the same disk.
-const READERS: u32 = 8;
+/// Readers that work at once: more only wait for the same disk, and each has a thread, a cache and the schema to itself.
+const READERS: u32 = 4;
 
 /// The longest a unit may hold the one write connection.
 pub(super) const UNIT_LIMIT: Duration = Duration::from_secs(1);

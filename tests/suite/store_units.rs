@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tessera::error::{Code, Result, invalid_request};
-use tessera::store::db::{Db, Settings, fetch_optional};
+use tessera::store::db::{Db, Settings, execute, fetch_optional};
 
 use crate::support::{
     Database, Engine, both_engines, count, create_child, create_table, has, insert, insert_orphan,
@@ -158,6 +158,16 @@ async fn migrations_are_applied_once(engine: Engine) {
     let (_database, db) = Database::migrated(engine).await;
     assert_eq!(db.pending_migrations().await.unwrap(), 0);
     db.migrate().await.unwrap();
+    // A history that is not this program's is not passed over.
+    let changed = "UPDATE _sqlx_migrations SET checksum = $1
+                   WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+    db.write(|conn| async move { execute!(conn, changed, &[7_u8; 48][..]) }).await.unwrap();
+    assert_eq!(db.migrate().await.unwrap_err().code(), Code::ServerError);
+    let unfinished = "UPDATE _sqlx_migrations SET success = $1
+                      WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+    db.write(|conn| async move { execute!(conn, unfinished, false) }).await.unwrap();
+    assert_eq!(db.pending_migrations().await.unwrap(), 1);
+    assert_eq!(db.migrate().await.unwrap_err().code(), Code::ServerError);
 }
 
 /// It would wait for a connection while it keeps one from others; on SQLite, for the writer that it holds itself.

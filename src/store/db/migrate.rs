@@ -18,8 +18,12 @@ static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 const LOCK: i64 = 0x74_65_73_73_65_72_61;
 
 impl Db {
-    /// Brings the schema up to this program, all in one transaction.
+    /// Brings the schema up to this program, all in one transaction. Where it is already, this takes two reads.
     pub async fn migrate(&self) -> Result<()> {
+        let known = self.migrator().iter().map(|migration| (migration.version, &*migration.checksum));
+        if self.applied_migrations().await?.iter().map(|(version, sum)| (*version, &sum[..])).eq(known) {
+            return Ok(());
+        }
         match &self.backend {
             Backend::Postgres(db) => db.migrate(&unlocked(&POSTGRES)).await,
             Backend::Sqlite(db) => {
@@ -42,26 +46,38 @@ impl Db {
 
     /// How many migrations this program has that the schema does not.
     pub async fn pending_migrations(&self) -> Result<usize> {
-        let (migrator, table) = match &self.backend {
-            Backend::Postgres(_) => (
-                &POSTGRES,
-                "SELECT count(*) FROM information_schema.tables \
-                 WHERE table_schema = current_schema() AND table_name = '_sqlx_migrations'",
-            ),
-            Backend::Sqlite(_) => {
-                (&SQLITE, "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
+        let applied = self.applied_migrations().await?;
+        let is_pending = |version: i64| applied.iter().all(|(applied, _)| *applied != version);
+        Ok(self.migrator().iter().filter(|migration| is_pending(migration.version)).count())
+    }
+
+    fn migrator(&self) -> &'static Migrator {
+        match &self.backend {
+            Backend::Postgres(_) => &POSTGRES,
+            Backend::Sqlite(_) => &SQLITE,
+        }
+    }
+
+    /// Those that succeeded, by version, with the checksums of their texts.
+    async fn applied_migrations(&self) -> Result<Vec<(i64, Vec<u8>)>> {
+        let table = match &self.backend {
+            Backend::Postgres(_) => {
+                "SELECT count(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')"
             }
+            Backend::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
         };
-        let applied = self
-            .read(|conn| async move {
-                let (tables,) = fetch_one!(conn, (i64,), table)?;
-                if tables == 0 {
-                    return Ok(Vec::new());
-                }
-                fetch_all!(conn, (i64,), "SELECT version FROM _sqlx_migrations WHERE success LIMIT 10000")
-            })
-            .await?;
-        Ok(migrator.iter().filter(|migration| !applied.contains(&(migration.version,))).count())
+        self.read(|conn| async move {
+            let (tables,) = fetch_one!(conn, (i64,), table)?;
+            if tables == 0 {
+                return Ok(Vec::new());
+            }
+            fetch_all!(
+                conn,
+                (i64, Vec<u8>),
+                "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version LIMIT 10000"
+            )
+        })
+        .await
     }
 }
 

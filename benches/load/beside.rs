@@ -87,7 +87,7 @@ impl<'a> Bare<'a> {
 
     fn http(&self, path: &str, expect: &str) -> Result<f64> {
         let url = format!("http://{}{path}", self.server.address);
-        let request = Repeated { url: &url, headers: Vec::new(), body: None, expect };
+        let request = Repeated { url: &url, headers: Vec::new(), bodies: &[], expect };
         Ok(measure(self.scratch, &request, self.seconds)?.per_second)
     }
 

@@ -12,7 +12,8 @@ pub struct Repeated<'a> {
     pub url: &'a str,
     /// `name: value`
     pub headers: Vec<String>,
-    pub body: Option<&'a str>,
+    /// In turn; none for a GET.
+    pub bodies: &'a [String],
     /// What every answer must hold, so that a fast refusal does not count.
     pub expect: &'a str,
 }
@@ -21,8 +22,17 @@ pub struct Repeated<'a> {
 pub fn measure(scratch: &Path, request: &Repeated<'_>, seconds: u64) -> Result<Figure> {
     let script = scratch.join("request.lua");
     let mut lua = String::new();
-    if let Some(body) = request.body {
-        lua.push_str(&format!("wrk.method = 'POST'\nwrk.body = [==[{body}]==]\n"));
+    match request.bodies {
+        [] => {}
+        [body] => lua.push_str(&format!("wrk.method = 'POST'\nwrk.body = [==[{body}]==]\n")),
+        bodies => {
+            let bodies: String = bodies.iter().map(|body| format!("[==[{body}]==],")).collect();
+            lua.push_str(&format!(
+                "wrk.method = 'POST'\nlocal bodies, requests, turn = {{{bodies}}}, {{}}, 0\n\
+                 function init(args)\n  wrk.init(args)\n  for place, body in ipairs(bodies) do requests[place] = wrk.format(nil, nil, nil, body) end\nend\n\
+                 function request()\n  turn = turn % #requests + 1\n  return requests[turn]\nend\n"
+            ));
+        }
     }
     let expect = request.expect;
     // Threads of wrk do not share variables, so each counts and the end adds up.

@@ -94,7 +94,7 @@ impl Routes {
     }
 
     /// # Panics
-    /// When a path is there twice, or is none.
+    /// When a path is none, or two routes answer the same.
     pub fn into_router(self) -> Router<Arc<App>> {
         self.0.into_iter().fold(Router::new(), |router, (path, methods)| router.route(&path, methods.0))
     }

@@ -176,8 +176,8 @@ pub async fn rotate(conn: &Conn, rotation: &Rotation) -> Result<u64> {
     )
 }
 
-/// The same for many at once, on PostgreSQL: which of them won. Rows are locked in the order of their keys, so that two such
-/// statements never wait for each other.
+/// The same for many at once, on PostgreSQL: which of them won. A row that somebody holds is passed over: a statement for many
+/// waits for nobody, and so stands in nobody's way.
 pub async fn rotate_many(conn: &Conn, rotations: &[Rotation]) -> Result<Vec<bool>> {
     let mut lease = conn.0.lock().await;
     lease.pass().await;
@@ -202,14 +202,19 @@ async fn rotate_on_postgres(
     fn column<'r, T>(rotations: &'r [Rotation], of: impl Fn(&'r Rotation) -> T) -> Vec<T> {
         rotations.iter().map(of).collect()
     }
-    let sql = "UPDATE token_families f
+    let sql = "WITH q AS (
+           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::text[],
+               $7::timestamptz[], $8::timestamptz[], $9::bigint[])
+             WITH ORDINALITY AS q (project_id, id, now, seq, client_version, mac_key_id, idle_expires_at, expires_at,
+               new_version, number)),
+         held AS (
+           SELECT f.project_id, f.id FROM token_families f
+           WHERE (f.project_id, f.id) IN (SELECT q.project_id, q.id FROM q)
+           FOR NO KEY UPDATE OF f SKIP LOCKED)
+         UPDATE token_families f
          SET seq = f.seq + 1, prev_seq = f.seq, rotated_at = q.now, used_at = q.now, mac_key_id = q.mac_key_id,
            idle_expires_at = q.idle_expires_at, expires_at = q.expires_at, client_version = q.new_version
-         FROM (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::text[],
-                 $7::timestamptz[], $8::timestamptz[], $9::bigint[])
-                 WITH ORDINALITY AS q (project_id, id, now, seq, client_version, mac_key_id, idle_expires_at, expires_at,
-                   new_version, number)
-               ORDER BY project_id, id) q
+         FROM q JOIN held ON held.project_id = q.project_id AND held.id = q.id
          WHERE f.project_id = q.project_id AND f.id = q.id AND f.seq = q.seq AND f.client_version = q.client_version
            AND f.revoked_at IS NULL AND f.expires_at > q.now AND f.idle_expires_at > q.now
          RETURNING q.number";

@@ -2,6 +2,7 @@
 //! never older than its question: a statement serves only who was waiting when it was sent.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -11,12 +12,15 @@ use crate::error::{Code, Error, Result};
 /// Statements of one kind on their way at the same time, at most.
 const AT_ONCE: usize = 2;
 
+/// A statement that takes longer does not hold up those who come.
+const SLOW: Duration = Duration::from_millis(10);
+
 /// What is asked of the store for many at once.
 pub trait Together: 'static {
     type Asked: Send + Sync + 'static;
     type Answer: Send + 'static;
 
-    /// How many are served together at most. When so many wait, a second statement sets out beside the first.
+    /// How many are served together at most.
     const MOST: usize;
 
     /// As many answers as were asked for, in the same order.
@@ -39,13 +43,18 @@ struct Queue<T: Together> {
     waiting: Vec<(T::Asked, Answering<T>)>,
     /// Servers at work.
     servers: usize,
+    /// When the last statement set out.
+    sent: Instant,
 }
 
 type Answering<T> = oneshot::Sender<Result<<T as Together>::Answer>>;
 
 impl<T: Together> Gather<T> {
     pub fn new(db: Db) -> Self {
-        Self { db, queue: Arc::new(Mutex::new(Queue { waiting: Vec::new(), servers: 0 })) }
+        Self {
+            db,
+            queue: Arc::new(Mutex::new(Queue { waiting: Vec::new(), servers: 0, sent: Instant::now() })),
+        }
     }
 
     pub fn db(&self) -> &Db {
@@ -67,11 +76,13 @@ impl<T: Together> Gather<T> {
         }
     }
 
-    /// Whether another server is wanted; it is counted already.
+    /// Whether another server is wanted; it is counted already. A second one is for when more wait than one serves, or the first
+    /// one's statement takes long.
     fn enqueue(&self, asked: T::Asked, answer: Answering<T>) -> bool {
         let mut queue = self.queue();
         queue.waiting.push((asked, answer));
-        let wanted = queue.servers == 0 || (queue.servers < AT_ONCE && queue.waiting.len() >= T::MOST);
+        let is_behind = queue.waiting.len() >= T::MOST || queue.sent.elapsed() > SLOW;
+        let wanted = queue.servers == 0 || (queue.servers < AT_ONCE && is_behind);
         queue.servers += usize::from(wanted);
         wanted
     }
@@ -89,9 +100,15 @@ struct Server<T: Together> {
 
 impl<T: Together> Drop for Server<T> {
     fn drop(&mut self) {
-        if self.counted {
-            self.gather.queue().servers -= 1;
+        if !self.counted {
+            return;
         }
+        // It panicked, or the runtime ends. Whoever waits and has no server is told so at once.
+        let mut queue = self.gather.queue();
+        queue.servers -= 1;
+        let stranded = if queue.servers == 0 { std::mem::take(&mut queue.waiting) } else { Vec::new() };
+        drop(queue);
+        drop(stranded);
     }
 }
 
@@ -129,6 +146,7 @@ impl<T: Together> Server<T> {
             self.counted = false;
             return None;
         }
+        queue.sent = Instant::now();
         Some(queue.waiting.drain(..most).unzip())
     }
 }

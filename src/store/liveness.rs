@@ -112,7 +112,7 @@ macro_rules! from_numbered_rows {
 from_numbered_rows!(PgRow, SqliteRow);
 
 /// The statement, with the places where the questions come from.
-macro_rules! statement {
+macro_rules! hot_read {
     ($number:literal, $from:literal, $family:literal, $user:literal, $jti:literal, $actor:literal, $caller:literal, $admin_key:literal,
      $end:literal) => {
         concat!(
@@ -152,9 +152,9 @@ macro_rules! statement {
     };
 }
 
-const ONE: &str = statement!("", "projects p", "$2", "$3", "$4", "$5", "$6", "$7", " WHERE p.id = $1");
+const ONE: &str = hot_read!("", "projects p", "$2", "$3", "$4", "$5", "$6", "$7", " WHERE p.id = $1");
 
-const MANY_POSTGRES: &str = statement!(
+const MANY_POSTGRES: &str = hot_read!(
     "q.number - 1 AS number, ",
     "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::bytea[])
        WITH ORDINALITY AS q (project, family, subject, jti, actor, caller, admin_key, number)
@@ -169,7 +169,7 @@ const MANY_POSTGRES: &str = statement!(
 );
 
 /// CROSS JOIN: SQLite begins with the questions, however many projects it takes there to be.
-const MANY_SQLITE: &str = statement!(
+const MANY_SQLITE: &str = hot_read!(
     "q.number, ",
     "q CROSS JOIN projects p ON p.id = q.project",
     "q.family",

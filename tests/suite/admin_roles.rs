@@ -152,7 +152,7 @@ async fn routes_and_rows_are_the_same(engine: Engine) {
 
 /// The paths that the router shows when it is printed.
 fn routed_paths() -> BTreeSet<String> {
-    let printed = format!("{:?}", tessera::http::admin::router());
+    let printed = format!("{:?}", tessera::http::admin::routes().into_router());
     let literals = printed.split('"').skip(1).step_by(2);
     literals.filter(|text| text.starts_with("/admin")).map(str::to_owned).collect()
 }

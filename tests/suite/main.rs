@@ -180,6 +180,7 @@ mod store_away;
 mod store_away_support;
 mod store_beside;
 mod store_drops;
+mod store_gather;
 mod store_groups;
 mod store_postgres;
 mod store_rotations;

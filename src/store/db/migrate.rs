@@ -62,7 +62,7 @@ impl Db {
     async fn applied_migrations(&self) -> Result<Vec<(i64, Vec<u8>)>> {
         let table = match &self.backend {
             Backend::Postgres(_) => {
-                "SELECT count(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')"
+                "SELECT count(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations') AND has_table_privilege(oid, 'SELECT')"
             }
             Backend::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
         };

@@ -211,9 +211,10 @@ impl Db {
         }
     }
 
-    /// Whether writes that come at once share a COMMIT, whatever they are.
-    pub fn shares_commits(&self) -> bool {
-        matches!(self.backend, Backend::Sqlite(_))
+    /// Whether one statement for the writes of many saves each of them a COMMIT. On SQLite they share one anyway; in a rehearsal
+    /// a write is to be taken back alone.
+    pub fn writes_together(&self) -> bool {
+        matches!(self.backend, Backend::Postgres(_)) && End::of_this_task() == End::Commit
     }
 
     /// Whether the store answers, and as a primary.

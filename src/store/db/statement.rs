@@ -99,6 +99,7 @@ pub trait FromEither: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow
 
 impl<T> FromEither for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> {}
 
+/// A row that does not read says nothing of the connection: the statement had ended well.
 impl Rows {
     #[doc(hidden)]
     pub fn all<T: FromEither>(self) -> Result<Vec<T>> {

@@ -39,7 +39,8 @@ impl Rotations {
             return Ok(true);
         }
         // It lost, or its row was held by somebody: whoever has to wait for that does so for itself.
-        let changed = db.write(|conn| async { families::rotate(&conn, &rotation).await }).await?;
+        let rotation = &rotation;
+        let changed = db.write(|conn| async move { families::rotate(&conn, rotation).await }).await?;
         Ok(changed > 0)
     }
 }

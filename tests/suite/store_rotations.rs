@@ -23,7 +23,7 @@ both_engines!(
 /// As they come from the hands of an application.
 async fn many_sessions_are_refreshed_at_once(engine: Engine) {
     let app = TestApp::new(engine).await;
-    let shop = app.shop("shop", "public").await;
+    let shop = app.shop("shop", "confidential").await;
     let mut tokens = Vec::new();
     for _ in 0..12 {
         tokens.push(app.sign_in(&shop).await.get("refresh_token").to_owned());
@@ -74,7 +74,7 @@ fn rotation(app: &TestApp, project: ProjectId, family: &Family) -> Rotation {
 
 async fn each_hears_of_its_own(engine: Engine) {
     let app = TestApp::new(engine).await;
-    let shop = app.shop("shop", "public").await;
+    let shop = app.shop("shop", "confidential").await;
     let families = families(&app, &shop, 9).await;
     // Every third is not as it is believed to be: further, of another version of the client, or over.
     let rotations: Vec<Rotation> = families
@@ -109,7 +109,7 @@ async fn each_hears_of_its_own(engine: Engine) {
 
 async fn of_many_with_one_token_one_wins(engine: Engine) {
     let app = TestApp::new(engine).await;
-    let shop = app.shop("shop", "public").await;
+    let shop = app.shop("shop", "confidential").await;
     let family = families(&app, &shop, 1).await.remove(0);
     for seq in family.seq..family.seq + 10 {
         let one = || app.app.rotations.rotate(Rotation { seq, ..rotation(&app, shop.project, &family) });
@@ -121,7 +121,7 @@ async fn of_many_with_one_token_one_wins(engine: Engine) {
 
 async fn another_project_rotates_nothing(engine: Engine) {
     let app = TestApp::new(engine).await;
-    let (shop, other) = (app.shop("shop", "public").await, app.shop("other", "public").await);
+    let (shop, other) = (app.shop("shop", "confidential").await, app.shop("other", "confidential").await);
     let (own, foreign) = (families(&app, &shop, 2).await, families(&app, &other, 2).await);
     let asked = own.iter().chain(&foreign).map(|family| rotation(&app, shop.project, family));
     let won = join_all(asked.map(|rotation| app.app.rotations.rotate(rotation))).await;
@@ -136,7 +136,7 @@ async fn another_project_rotates_nothing(engine: Engine) {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_held_does_not_fail_the_others() {
     let app = TestApp::new(Engine::Postgres).await;
-    let shop = app.shop("shop", "public").await;
+    let shop = app.shop("shop", "confidential").await;
     let families = families(&app, &shop, 6).await;
     let held = families[3].id;
     let (holds, is_held) = oneshot::channel();

@@ -49,6 +49,9 @@ struct Queue<T: Together> {
 
 type Answering<T> = oneshot::Sender<Result<<T as Together>::Answer>>;
 
+/// What is asked, and by whom, in the same order.
+type Batch<T> = (Vec<<T as Together>::Asked>, Vec<Answering<T>>);
+
 impl<T: Together> Gather<T> {
     pub fn new(db: Db) -> Self {
         Self {
@@ -137,7 +140,7 @@ impl<T: Together> Server<T> {
 
     /// Those who wait longest. `None` ends the server, and is found under the same lock that others come in by, so that
     /// nobody counts on a server that has looked for the last time.
-    fn next(&mut self) -> Option<(Vec<T::Asked>, Vec<Answering<T>>)> {
+    fn next(&mut self) -> Option<Batch<T>> {
         let mut queue = self.gather.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.waiting.retain(|(_, answering)| !answering.is_closed());
         let most = queue.waiting.len().min(T::MOST);
